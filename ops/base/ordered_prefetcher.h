@@ -1,0 +1,185 @@
+// OrderedPrefetcher: loads requests on several threads, a bounded number and
+// size of them ahead of the consumer, and hands the results over in the order
+// of the requests.
+
+#ifndef PCR_OPS_BASE_ORDERED_PREFETCHER_H_
+#define PCR_OPS_BASE_ORDERED_PREFETCHER_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "ops/base/status.h"
+
+namespace pcr {
+
+// Thread-safe. The functions given are called on the prefetcher's own threads.
+template <typename Request, typename Loaded>
+class OrderedPrefetcher {
+ public:
+  struct Options {
+    int num_threads = 1;     // also the bound on loads in flight
+    uint64_t max_bytes = 0;  // bound on the size of what is requested and not yet handed over
+  };
+  struct Functions {
+    // The next request, or none at the end. Never called by two threads at once.
+    std::function<Status(std::optional<Request>*)> next;
+    std::function<uint64_t(const Request&)> size_bytes;
+    std::function<Status(const Request&, Loaded*)> load;
+  };
+  struct Item {
+    Request request;
+    Status status;  // of load
+    Loaded loaded;
+  };
+
+  OrderedPrefetcher(const Options& options, Functions functions)
+      : options_(options), functions_(std::move(functions)) {
+    threads_.reserve(options_.num_threads);
+    for (int i = 0; i < options_.num_threads; ++i) {
+      threads_.emplace_back([this] { Work(); });
+    }
+  }
+
+  ~OrderedPrefetcher() {
+    Cancel();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  OrderedPrefetcher(const OrderedPrefetcher&) = delete;
+  OrderedPrefetcher& operator=(const OrderedPrefetcher&) = delete;
+
+  // Blocks for the next result in order; none at the end. A request larger
+  // than max_bytes is loaded alone. Fails once Cancel was called, or with the
+  // status of `next` after the results of the requests before it.
+  Status Next(std::optional<Item>* item) {
+    item->reset();
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] {
+      return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done);
+    });
+    if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
+    if (slots_.empty()) return end_status_;
+    std::unique_ptr<Slot> slot = std::move(slots_.front());
+    slots_.pop_front();
+    bytes_in_flight_ -= slot->bytes;
+    changed_.notify_all();
+    lock.unlock();
+    item->emplace(std::move(slot->item));
+    return Status();
+  }
+
+  // Makes this and every later Next fail, and starts no further load. Loads
+  // under way end in their own time.
+  void Cancel() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    cancelled_ = true;
+    changed_.notify_all();
+  }
+
+  // Calls visit(requests taken from `next` and not yet handed over), at a
+  // moment when no call of `next` is under way and none begins.
+  void WithPendingRequests(const std::function<void(const std::vector<Request>&)>& visit) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    ++pauses_;
+    changed_.wait(lock, [this] { return !issuing_; });
+    std::vector<Request> pending;
+    for (const auto& slot : slots_) pending.push_back(slot->item.request);
+    visit(pending);
+    --pauses_;
+    changed_.notify_all();
+  }
+
+ private:
+  struct Slot {
+    Item item;
+    uint64_t sequence = 0;
+    uint64_t bytes = 0;
+    bool done = false;
+  };
+
+  // Takes one request, in turns, so that slots_ is in the order of the requests.
+  Slot* Issue(std::unique_lock<std::mutex>* lock) {
+    changed_.wait(*lock, [this] {
+      return cancelled_ || ended_ ||
+             (!issuing_ && pauses_ == 0 &&
+              slots_.size() < static_cast<size_t>(options_.num_threads));
+    });
+    if (cancelled_ || ended_) return nullptr;
+    issuing_ = true;
+    lock->unlock();
+    auto slot = std::make_unique<Slot>();
+    std::optional<Request> request;
+    Status status = functions_.next(&request);
+    if (request.has_value()) {
+      slot->bytes = functions_.size_bytes(*request);
+      slot->item.request = std::move(*request);
+    }
+    lock->lock();
+    issuing_ = false;
+    changed_.notify_all();
+    if (!request.has_value()) {
+      ended_ = true;
+      end_status_ = std::move(status);
+      return nullptr;
+    }
+    slot->sequence = num_issued_++;
+    slots_.push_back(std::move(slot));
+    return slots_.back().get();
+  }
+
+  // Waits for room. Granted in order, so that the first in line, which the
+  // consumer waits for, is never kept out by later ones.
+  bool MayLoad(Slot* slot, std::unique_lock<std::mutex>* lock) {
+    changed_.wait(*lock, [&] {
+      return cancelled_ ||
+             (slot->sequence == num_granted_ &&
+              (bytes_in_flight_ == 0 || (bytes_in_flight_ <= options_.max_bytes &&
+                                         slot->bytes <= options_.max_bytes - bytes_in_flight_)));
+    });
+    if (cancelled_) return false;
+    ++num_granted_;
+    bytes_in_flight_ += slot->bytes;
+    changed_.notify_all();
+    return true;
+  }
+
+  void Work() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    Slot* slot = nullptr;
+    while ((slot = Issue(&lock)) != nullptr && MayLoad(slot, &lock)) {
+      lock.unlock();
+      Status status = functions_.load(slot->item.request, &slot->item.loaded);
+      lock.lock();
+      slot->item.status = std::move(status);
+      slot->done = true;
+      changed_.notify_all();
+    }
+  }
+
+  const Options options_;
+  const Functions functions_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<Slot>> slots_;  // issued and not yet handed over, in order
+  uint64_t num_issued_ = 0;
+  uint64_t num_granted_ = 0;
+  uint64_t bytes_in_flight_ = 0;  // of slots granted and not yet handed over
+  int pauses_ = 0;
+  bool issuing_ = false;
+  bool ended_ = false;
+  bool cancelled_ = false;
+  Status end_status_;
+  std::vector<std::thread> threads_;  // last: they use all of the above
+};
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_BASE_ORDERED_PREFETCHER_H_

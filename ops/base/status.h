@@ -1,0 +1,101 @@
+// Status and Result: how the TensorFlow-free core reports errors.
+//
+// Messages have the form `<file>: record 7, scan group 3, byte 4096: <rule>;
+// expected <x>, got <y>[; remedy]`. The layer that knows a part of the place
+// prepends it (`Status::WithContext`).
+
+#ifndef PCR_OPS_BASE_STATUS_H_
+#define PCR_OPS_BASE_STATUS_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace pcr {
+
+// The subset of the canonical codes that the core uses.
+enum class Code {
+  kOk,
+  kCancelled,
+  kInvalidArgument,
+  kNotFound,
+  kOutOfRange,
+  kUnavailable,
+  kDataLoss,
+  kResourceExhausted,
+  kInternal,
+};
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  Status(Code code, std::string message) : code_(code), message_(std::move(message)) {}
+
+  bool ok() const { return code_ == Code::kOk; }
+  Code code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+  // The same status with "<context>: " before its message. OK stays OK.
+  Status WithContext(std::string_view context) const {
+    if (ok()) return *this;
+    return Status(code_, std::string(context) + ": " + message_);
+  }
+
+ private:
+  Code code_ = Code::kOk;
+  std::string message_;
+};
+
+inline Status InvalidArgument(std::string message) {
+  return Status(Code::kInvalidArgument, std::move(message));
+}
+inline Status DataLoss(std::string message) {
+  return Status(Code::kDataLoss, std::move(message));
+}
+inline Status Internal(std::string message) {
+  return Status(Code::kInternal, std::move(message));
+}
+
+// "<rule>; expected <expected>, got <got>".
+template <typename E, typename G>
+std::string Expected(std::string_view rule, const E& expected, const G& got) {
+  auto text = [](const auto& value) {
+    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) {
+      return std::to_string(value);
+    } else {
+      return std::string(value);
+    }
+  };
+  return std::string(rule) + "; expected " + text(expected) + ", got " + text(got);
+}
+
+// A value, or the status that says why there is none.
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : value_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {}   // NOLINT(google-explicit-constructor)
+
+  bool ok() const { return status_.ok(); }
+  const Status& status() const { return status_; }
+  // Requires ok().
+  T& value() & { return *value_; }
+  const T& value() const& { return *value_; }
+  T&& value() && { return *std::move(value_); }
+
+ private:
+  Status status_;
+  std::optional<T> value_;
+};
+
+}  // namespace pcr
+
+#define PCR_RETURN_IF_ERROR(expr)                          \
+  do {                                                     \
+    if (::pcr::Status pcr_status_ = (expr); !pcr_status_.ok()) \
+      return pcr_status_;                                  \
+  } while (false)
+
+#endif  // PCR_OPS_BASE_STATUS_H_

@@ -1,0 +1,170 @@
+#include "ops/format/dataset_index.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "ops/format/frame.h"
+#include "ops/format/layout.h"
+
+namespace pcr {
+namespace {
+
+// A name that cannot leave the folder of the side index.
+bool IsRelativeName(std::string_view name) {
+  if (name.empty() || name.front() == '/' || name.find('\0') != std::string_view::npos) {
+    return false;
+  }
+  size_t begin = 0;
+  while (begin <= name.size()) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    if (name.substr(begin, end - begin) == "..") return false;
+    begin = end + 1;
+  }
+  return name.find("://") == std::string_view::npos;
+}
+
+uint64_t Sum(const std::vector<uint64_t>& values) {
+  return std::accumulate(values.begin(), values.end(), uint64_t{0});
+}
+
+}  // namespace
+
+Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
+  auto frame = ParseFrame(side_index, 0);
+  if (!frame.ok()) return frame.status();
+  if (frame.value().frame_size != side_index.size()) {
+    return DataLoss(Expected("a side index is one frame (bytes)", frame.value().frame_size,
+                             side_index.size()));
+  }
+  auto parsed = ExampleView::Parse(frame.value().data);
+  if (!parsed.ok()) return parsed.status();
+  const ExampleView& view = parsed.value();
+  auto header = Header::Parse(layout::kDatasetIndexFrame, view);
+  if (!header.ok()) return header.status();
+  auto names = view.Bytes(layout::kShardNames);
+  if (!names.ok()) return names.status();
+  const auto num_shards = static_cast<int64_t>(names.value().size());
+  auto sizes = view.Sizes(layout::kShardSizes, num_shards);
+  if (!sizes.ok()) return sizes.status();
+  auto checksums = view.Sizes(layout::kFooterChecksums, num_shards);
+  if (!checksums.ok()) return checksums.status();
+  auto records = view.Sizes(layout::kShardRecords, num_shards);
+  if (!records.ok()) return records.status();
+  auto columns = IndexColumns::Parse(view, header.value().num_groups());
+  if (!columns.ok()) return columns.status();
+
+  DatasetIndex index;
+  index.header_ = std::move(header).value();
+  index.columns_ = std::move(columns).value();
+  index.shards_.reserve(num_shards);
+  uint64_t first_record = 0;
+  for (int64_t s = 0; s < num_shards; ++s) {
+    ShardEntry shard;
+    shard.name = names.value()[s];
+    shard.file_bytes = sizes.value()[s];
+    shard.footer_checksum = static_cast<uint32_t>(checksums.value()[s]);
+    shard.first_record = first_record;
+    shard.num_records = records.value()[s];
+    if (!IsRelativeName(shard.name)) {
+      return DataLoss(Expected("name of a shard", "relative, without ..", shard.name));
+    }
+    if (shard.num_records > index.num_records() - first_record) {
+      return DataLoss(Expected("records of the shards", index.num_records(),
+                               "more at " + shard.name));
+    }
+    first_record += shard.num_records;
+    PCR_RETURN_IF_ERROR(
+        index.columns_.CheckLayout(shard.first_record, first_record, shard.file_bytes)
+            .WithContext(shard.name));
+    index.shards_.push_back(std::move(shard));
+  }
+  if (first_record != index.num_records()) {
+    return DataLoss(Expected("records of the shards", index.num_records(), first_record));
+  }
+  index.num_examples_ = Sum(index.columns_.example_counts);
+  return index;
+}
+
+Result<std::string> DatasetIndex::Serialize() const {
+  std::vector<std::string_view> names;
+  std::vector<uint64_t> sizes;
+  std::vector<uint64_t> checksums;
+  std::vector<uint64_t> records;
+  for (const ShardEntry& shard : shards_) {
+    if (!IsRelativeName(shard.name)) {
+      return InvalidArgument(Expected("name of a shard in a side index", "relative, without ..",
+                                      shard.name));
+    }
+    names.push_back(shard.name);
+    sizes.push_back(shard.file_bytes);
+    checksums.push_back(shard.footer_checksum);
+    records.push_back(shard.num_records);
+  }
+  ExampleBuilder builder;
+  header_.AddTo(layout::kDatasetIndexFrame, &builder);
+  builder.AddBytes(layout::kShardNames, names);
+  builder.AddInts(layout::kShardSizes, sizes);
+  builder.AddInts(layout::kFooterChecksums, checksums);
+  builder.AddInts(layout::kShardRecords, records);
+  columns_.AddTo(&builder);
+  std::string out;
+  AppendFrame(builder.Finish(), &out);
+  return out;
+}
+
+Status DatasetIndex::Add(std::string name, const ShardIndex& shard) {
+  if (shards_.empty()) {
+    header_ = shard.header;
+    columns_.num_groups = header_.num_groups();
+  } else {
+    PCR_RETURN_IF_ERROR(header_.CheckCompatible(shard.header)
+                            .WithContext(shards_.front().name + " and " + name));
+  }
+  ShardEntry entry;
+  entry.name = std::move(name);
+  entry.file_bytes = shard.file_bytes;
+  entry.footer_checksum = shard.footer.footer_checksum;
+  entry.first_record = num_records();
+  entry.num_records = shard.columns.num_records();
+  shards_.push_back(std::move(entry));
+  columns_.Append(shard.columns);
+  num_examples_ += shard.footer.num_examples;
+  return Status();
+}
+
+void DatasetIndex::ResolveNames(std::string_view folder) {
+  for (ShardEntry& shard : shards_) shard.name = std::string(folder) + "/" + shard.name;
+}
+
+const ShardEntry& DatasetIndex::ShardOf(uint64_t record) const {
+  // The last shard that begins at or before the record; empty shards before it share its start.
+  const auto after = std::upper_bound(
+      shards_.begin(), shards_.end(), record,
+      [](uint64_t ordinal, const ShardEntry& shard) { return ordinal < shard.first_record; });
+  return *(after - 1);
+}
+
+PrefixRange DatasetIndex::Prefix(uint64_t record, int scan_groups) const {
+  PrefixRange range;
+  range.shard = &ShardOf(record) - shards_.data();
+  range.offset = columns_.record_offsets[record];
+  range.size = columns_.PrefixBytes(record, scan_groups);
+  return range;
+}
+
+Status DatasetIndex::CheckScanGroups(int64_t scan_groups) const {
+  if (scan_groups >= 1 && scan_groups <= header_.num_groups()) return Status();
+  return InvalidArgument(Expected("scan groups to read of this data set",
+                                  "1 to " + std::to_string(header_.num_groups()), scan_groups));
+}
+
+uint64_t DatasetIndex::MemoryBytes() const {
+  uint64_t bytes = shards_.capacity() * sizeof(ShardEntry);
+  for (const ShardEntry& shard : shards_) bytes += shard.name.capacity();
+  return bytes + 8 * (columns_.record_offsets.capacity() + columns_.frame_sizes.capacity() +
+                      columns_.example_counts.capacity()) +
+         4 * columns_.metadata_checksums.capacity();
+}
+
+}  // namespace pcr

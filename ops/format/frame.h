@@ -1,0 +1,29 @@
+// TFRecord framing (docs/FORMAT.md, section 2).
+
+#ifndef PCR_OPS_FORMAT_FRAME_H_
+#define PCR_OPS_FORMAT_FRAME_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ops/base/status.h"
+
+namespace pcr {
+
+struct FrameView {
+  std::string_view data;
+  uint32_t checksum = 0;  // masked CRC-32C of data, as stored
+  uint64_t frame_size = 0;
+};
+
+// Appends a frame around `data`; returns its checksum.
+uint32_t AppendFrame(std::string_view data, std::string* out);
+
+// The frame at the start of `bytes`, both CRCs checked. `offset`, where the
+// bytes begin in the file, is for error messages only.
+Result<FrameView> ParseFrame(std::string_view bytes, uint64_t offset);
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_FORMAT_FRAME_H_

@@ -1,0 +1,92 @@
+#include "ops/format/index_columns.h"
+
+#include <limits>
+#include <string>
+
+#include "ops/format/layout.h"
+
+namespace pcr {
+
+uint64_t IndexColumns::PrefixBytes(uint64_t record, int scan_groups) const {
+  const uint64_t* sizes = frame_sizes_of(record);
+  uint64_t sum = 0;
+  for (int i = 0; i <= scan_groups; ++i) sum += sizes[i];
+  return sum;
+}
+
+void IndexColumns::AddTo(ExampleBuilder* builder) const {
+  builder->AddInts(layout::kRecordOffsets, record_offsets);
+  builder->AddInts(layout::kFrameSizes, frame_sizes);
+  builder->AddInts(layout::kExampleCounts, example_counts);
+  builder->AddInts(layout::kMetadataChecksums,
+                   {metadata_checksums.begin(), metadata_checksums.end()});
+}
+
+void IndexColumns::Append(const IndexColumns& other) {
+  const auto append = [](const auto& from, auto* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  append(other.record_offsets, &record_offsets);
+  append(other.frame_sizes, &frame_sizes);
+  append(other.example_counts, &example_counts);
+  append(other.metadata_checksums, &metadata_checksums);
+}
+
+Result<IndexColumns> IndexColumns::Parse(const ExampleView& view, int num_groups) {
+  auto offsets = view.Sizes(layout::kRecordOffsets);
+  if (!offsets.ok()) return offsets.status();
+  const auto num_records = static_cast<int64_t>(offsets.value().size());
+  auto sizes = view.Sizes(layout::kFrameSizes, num_records * (num_groups + 1));
+  if (!sizes.ok()) return sizes.status();
+  auto counts = view.Sizes(layout::kExampleCounts, num_records);
+  if (!counts.ok()) return counts.status();
+  auto checksums = view.Sizes(layout::kMetadataChecksums, num_records);
+  if (!checksums.ok()) return checksums.status();
+  IndexColumns columns;
+  columns.num_groups = num_groups;
+  columns.record_offsets = std::move(offsets).value();
+  columns.frame_sizes = std::move(sizes).value();
+  columns.example_counts = std::move(counts).value();
+  columns.metadata_checksums.reserve(num_records);
+  for (const uint64_t checksum : checksums.value()) {
+    if (checksum > std::numeric_limits<uint32_t>::max()) {
+      return DataLoss(Expected("a checksum", "32 bits", checksum));
+    }
+    columns.metadata_checksums.push_back(static_cast<uint32_t>(checksum));
+  }
+  return columns;
+}
+
+Status IndexColumns::CheckLayout(uint64_t first, uint64_t last, uint64_t limit) const {
+  uint64_t end = 0;
+  for (uint64_t record = first; record < last; ++record) {
+    const auto place = [&] { return "record " + std::to_string(record - first); };
+    const uint64_t offset = record_offsets[record];
+    if (offset < end || offset > limit) {
+      return DataLoss(Expected("a record begins between the one before it and the index",
+                               std::to_string(end) + " to " + std::to_string(limit), offset))
+          .WithContext(place());
+    }
+    end = offset;
+    const uint64_t* sizes = frame_sizes_of(record);
+    for (int i = 0; i <= num_groups; ++i) {
+      if (sizes[i] < layout::kFrameOverheadBytes || sizes[i] > limit - end) {
+        return DataLoss(Expected("a frame lies before the index (bytes)",
+                                 std::to_string(layout::kFrameOverheadBytes) + " to " +
+                                     std::to_string(limit - end),
+                                 sizes[i]))
+            .WithContext(place() + ", scan group " + std::to_string(i));
+      }
+      end += sizes[i];
+    }
+    // An example costs at least one byte of metadata, so the count is bounded by what is there.
+    if (example_counts[record] < 1 || example_counts[record] > sizes[0]) {
+      return DataLoss(Expected("examples of a record", "1 to " + std::to_string(sizes[0]),
+                               example_counts[record]))
+          .WithContext(place());
+    }
+  }
+  return Status();
+}
+
+}  // namespace pcr

@@ -1,0 +1,136 @@
+#include "ops/format/record_metadata.h"
+
+#include <limits>
+
+#include "ops/format/example_wire.h"
+#include "ops/format/header.h"
+#include "ops/format/layout.h"
+
+namespace pcr {
+namespace {
+
+// Any image is smaller than this, so that sums of sizes cannot overflow: a
+// frame that claimed more would not fit in any file.
+constexpr uint64_t kMaxSliceBytes = uint64_t{1} << 48;
+
+Status CheckImage(const RecordMetadata& metadata, int num_groups, uint64_t image) {
+  const uint64_t num_images = metadata.num_images();
+  const auto slice = [&](int group) {
+    return metadata.slice_sizes[(group - 1) * num_images + image];
+  };
+  const uint64_t ancillary = metadata.ancillary_sizes[image];
+  const uint64_t trailing = metadata.trailing_sizes[image];
+  const uint64_t offset = metadata.ancillary_offsets[image];
+  if (metadata.codings[image] == Coding::kOpaque) {
+    for (int group = 2; group <= num_groups; ++group) {
+      if (slice(group) != 0) {
+        return DataLoss(Expected("slice of an opaque image beyond group 1", 0, slice(group)));
+      }
+    }
+    if (ancillary != 0 || trailing != 0) {
+      return DataLoss(Expected("ancillary and trailing bytes of an opaque image", 0,
+                               ancillary != 0 ? ancillary : trailing));
+    }
+    return Status();
+  }
+  const uint64_t last = slice(num_groups);
+  if (ancillary > last || trailing > last - ancillary) {
+    return DataLoss(Expected("ancillary and trailing bytes fit the last slice", last,
+                             std::to_string(ancillary) + " + " + std::to_string(trailing)));
+  }
+  const uint64_t first_scans = num_groups == 1 ? last - ancillary - trailing : slice(1);
+  if (offset < 2 || offset > first_scans) {
+    return DataLoss(Expected("ancillary offset lies in the scan bytes of group 1",
+                             "2 to " + std::to_string(first_scans), offset));
+  }
+  return Status();
+}
+
+}  // namespace
+
+std::string RecordMetadata::Serialize() const {
+  ExampleBuilder builder;
+  builder.AddBytes(layout::kFrame, {layout::kMetadataFrame});
+  builder.AddInts(layout::kRecord, {record});
+  builder.AddBytes(layout::kExamples, examples);
+  builder.AddInts(layout::kImageCounts, image_counts);
+  std::vector<uint64_t> coding_values;
+  for (const Coding coding : codings) coding_values.push_back(static_cast<uint64_t>(coding));
+  builder.AddInts(layout::kCodings, coding_values);
+  builder.AddInts(layout::kSliceSizes, slice_sizes);
+  builder.AddInts(layout::kAncillaryOffsets, ancillary_offsets);
+  builder.AddInts(layout::kAncillarySizes, ancillary_sizes);
+  builder.AddInts(layout::kTrailingSizes, trailing_sizes);
+  builder.AddInts(layout::kGroupChecksums, group_checksums);
+  return builder.Finish();
+}
+
+Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_groups,
+                                             int num_image_features) {
+  auto parsed = ExampleView::Parse(data);
+  if (!parsed.ok()) return parsed.status();
+  const ExampleView& view = parsed.value();
+  PCR_RETURN_IF_ERROR(CheckKind(layout::kMetadataFrame, view));
+
+  RecordMetadata metadata;
+  auto record = view.OneSize(layout::kRecord);
+  if (!record.ok()) return record.status();
+  metadata.record = record.value();
+  auto examples = view.Bytes(layout::kExamples);
+  if (!examples.ok()) return examples.status();
+  metadata.examples = std::move(examples).value();
+  if (metadata.examples.empty()) return DataLoss(Expected("examples of a record", ">= 1", 0));
+
+  // `pcr/codings` says how many images there are; all else must agree with it.
+  auto codings = view.Sizes(layout::kCodings);
+  if (!codings.ok()) return codings.status();
+  for (const uint64_t coding : codings.value()) {
+    if (coding > static_cast<uint64_t>(Coding::kOpaque)) {
+      return DataLoss(Expected("coding of an image", "0 or 1", coding));
+    }
+    metadata.codings.push_back(static_cast<Coding>(coding));
+  }
+  const auto num_images = static_cast<int64_t>(metadata.codings.size());
+  const auto num_examples = static_cast<int64_t>(metadata.examples.size());
+
+  const auto take = [&view](std::string_view name, int64_t count,
+                            std::vector<uint64_t>* out) -> Status {
+    auto values = view.Sizes(name, count);
+    if (!values.ok()) return values.status();
+    *out = std::move(values).value();
+    for (const uint64_t value : *out) {
+      if (value > kMaxSliceBytes) {
+        return DataLoss(Expected("values of " + std::string(name),
+                                 "at most " + std::to_string(kMaxSliceBytes), value));
+      }
+    }
+    return Status();
+  };
+  PCR_RETURN_IF_ERROR(
+      take(layout::kImageCounts, num_examples * num_image_features, &metadata.image_counts));
+  PCR_RETURN_IF_ERROR(take(layout::kSliceSizes, num_groups * num_images, &metadata.slice_sizes));
+  PCR_RETURN_IF_ERROR(take(layout::kAncillaryOffsets, num_images, &metadata.ancillary_offsets));
+  PCR_RETURN_IF_ERROR(take(layout::kAncillarySizes, num_images, &metadata.ancillary_sizes));
+  PCR_RETURN_IF_ERROR(take(layout::kTrailingSizes, num_images, &metadata.trailing_sizes));
+  PCR_RETURN_IF_ERROR(take(layout::kGroupChecksums, num_groups, &metadata.group_checksums));
+
+  uint64_t counted = 0;
+  for (const uint64_t count : metadata.image_counts) {
+    if (count > static_cast<uint64_t>(num_images) - counted) {
+      return DataLoss(Expected("images counted over the examples", num_images,
+                               "at least " + std::to_string(counted) + " + " +
+                                   std::to_string(count)));
+    }
+    counted += count;
+  }
+  if (counted != static_cast<uint64_t>(num_images)) {
+    return DataLoss(Expected("images counted over the examples", num_images, counted));
+  }
+  for (int64_t image = 0; image < num_images; ++image) {
+    PCR_RETURN_IF_ERROR(
+        CheckImage(metadata, num_groups, image).WithContext("image " + std::to_string(image)));
+  }
+  return metadata;
+}
+
+}  // namespace pcr

@@ -1,0 +1,250 @@
+#include "ops/format/record_prefix.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "ops/base/byte_writer.h"
+#include "ops/format/example_wire.h"
+#include "ops/format/frame.h"
+#include "ops/format/header.h"
+#include "ops/format/layout.h"
+
+namespace pcr {
+namespace {
+
+// Size of a length-delimited field with a single-byte tag.
+uint64_t FieldSize(uint64_t payload) { return 1 + VarintSize(payload) + payload; }
+
+char* WriteBytes(std::string_view bytes, char* out) {
+  if (!bytes.empty()) std::memcpy(out, bytes.data(), bytes.size());
+  return out + bytes.size();
+}
+
+char* WriteTag(char tag, uint64_t size, char* out) {
+  *out++ = tag;
+  return WriteVarint(size, out);
+}
+
+// The frame at `bytes`, which the index says is of `frame_size` bytes.
+Result<FrameView> ParseSizedFrame(std::string_view bytes, uint64_t frame_size, uint64_t offset) {
+  auto frame = ParseFrame(bytes.substr(0, frame_size), offset);
+  if (!frame.ok()) return frame;
+  if (frame.value().frame_size != frame_size) {
+    return DataLoss(Expected("frame size, as the index has it", frame_size,
+                             frame.value().frame_size))
+        .WithContext("byte " + std::to_string(offset));
+  }
+  return frame;
+}
+
+Status ParseGroup(std::string_view data, uint64_t ordinal, int group, uint64_t data_size,
+                  std::string_view* group_data) {
+  auto view = ExampleView::Parse(data);
+  if (!view.ok()) return view.status();
+  PCR_RETURN_IF_ERROR(CheckKind(layout::kScanGroupFrame, view.value()));
+  auto found_record = view.value().OneSize(layout::kRecord);
+  if (!found_record.ok()) return found_record.status();
+  auto found_group = view.value().OneSize(layout::kGroup);
+  if (!found_group.ok()) return found_group.status();
+  if (found_record.value() != ordinal) {
+    return DataLoss(Expected("ordinal of the record", ordinal, found_record.value()));
+  }
+  if (found_group.value() != static_cast<uint64_t>(group)) {
+    return DataLoss(Expected("number of the scan group", group, found_group.value()));
+  }
+  auto bytes = view.value().OneBytes(layout::kData);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes.value().size() != data_size) {
+    return DataLoss(Expected("sum of the slice sizes of the group", data_size,
+                             bytes.value().size()));
+  }
+  *group_data = bytes.value();
+  return Status();
+}
+
+}  // namespace
+
+Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t record,
+                                         int scan_groups, std::string_view bytes) {
+  PCR_RETURN_IF_ERROR(index.CheckScanGroups(scan_groups));
+  const ShardEntry& shard = index.ShardOf(record);
+  const uint64_t ordinal = record - shard.first_record;
+  const std::string place = shard.name + ": record " + std::to_string(ordinal);
+  const PrefixRange range = index.Prefix(record, scan_groups);
+  if (bytes.size() != range.size) {
+    return DataLoss(Expected("bytes of the prefix", range.size, bytes.size())).WithContext(place);
+  }
+  const uint64_t* frame_sizes = index.columns().frame_sizes_of(record);
+  const std::string metadata_place = place + ", metadata";
+
+  auto frame = ParseSizedFrame(bytes, frame_sizes[0], range.offset);
+  if (!frame.ok()) return frame.status().WithContext(metadata_place);
+  const std::string metadata_byte = metadata_place + ", byte " + std::to_string(range.offset);
+  if (frame.value().checksum != index.columns().metadata_checksums[record]) {
+    return DataLoss(Expected("checksum of the metadata frame, as the index has it",
+                             index.columns().metadata_checksums[record],
+                             frame.value().checksum) +
+                    "; the frame is intact, so index and shard are of different conversions: "
+                    "make the side index again with pcr-index")
+        .WithContext(metadata_byte);
+  }
+  RecordPrefix prefix;
+  prefix.num_groups_ = index.header().num_groups();
+  prefix.image_features_.assign(index.header().image_features.begin(),
+                                index.header().image_features.end());
+  const uint64_t num_features = prefix.image_features_.size();
+  auto metadata = RecordMetadata::Parse(frame.value().data, prefix.num_groups_,
+                                        static_cast<int>(num_features));
+  if (!metadata.ok()) return metadata.status().WithContext(metadata_byte);
+  prefix.metadata_ = std::move(metadata).value();
+  const RecordMetadata& meta = prefix.metadata_;
+  if (meta.record != ordinal) {
+    return DataLoss(Expected("ordinal of the record", ordinal, meta.record))
+        .WithContext(metadata_byte);
+  }
+  if (meta.num_examples() != index.columns().example_counts[record]) {
+    return DataLoss(Expected("number of examples, as the index has it",
+                             index.columns().example_counts[record], meta.num_examples()))
+        .WithContext(metadata_byte);
+  }
+  prefix.first_image_.reserve(meta.num_examples() + 1);
+  prefix.first_image_.push_back(0);
+  for (uint64_t n = 0; n < meta.num_examples(); ++n) {
+    uint64_t images = 0;
+    for (uint64_t f = 0; f < num_features; ++f) images += meta.image_counts[n * num_features + f];
+    prefix.first_image_.push_back(prefix.first_image_.back() + images);
+  }
+
+  const uint64_t num_images = meta.num_images();
+  prefix.slice_offsets_.reserve(scan_groups * num_images);
+  uint64_t position = frame_sizes[0];
+  for (int group = 1; group <= scan_groups; ++group) {
+    const uint64_t offset = range.offset + position;
+    const std::string group_place = place + ", scan group " + std::to_string(group);
+    const std::string group_byte = group_place + ", byte " + std::to_string(offset);
+    auto group_frame = ParseSizedFrame(bytes.substr(position), frame_sizes[group], offset);
+    if (!group_frame.ok()) return group_frame.status().WithContext(group_place);
+    if (group_frame.value().checksum != meta.group_checksums[group - 1]) {
+      return DataLoss(Expected("checksum of the frame, as the metadata have it",
+                               meta.group_checksums[group - 1], group_frame.value().checksum))
+          .WithContext(group_byte);
+    }
+    uint64_t data_size = 0;
+    for (uint64_t m = 0; m < num_images; ++m) {
+      prefix.slice_offsets_.push_back(data_size);
+      data_size += meta.slice_sizes[(group - 1) * num_images + m];
+    }
+    std::string_view data;
+    PCR_RETURN_IF_ERROR(ParseGroup(group_frame.value().data, ordinal, group, data_size, &data)
+                            .WithContext(group_byte));
+    prefix.groups_.push_back(data);
+    position += frame_sizes[group];
+  }
+  return prefix;
+}
+
+std::string_view RecordPrefix::Slice(int group, uint64_t m) const {
+  const uint64_t at = (group - 1) * metadata_.num_images() + m;
+  return groups_[group - 1].substr(slice_offsets_[at], metadata_.slice_sizes[at]);
+}
+
+uint64_t RecordPrefix::ImageBytes(uint64_t m) const {
+  const uint64_t num_images = metadata_.num_images();
+  uint64_t size = 0;
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    size += metadata_.slice_sizes[group * num_images + m];
+  }
+  return metadata_.codings[m] == Coding::kOpaque ? size : size + layout::kEndOfImage.size();
+}
+
+std::string_view RecordPrefix::Scans(int group, uint64_t m) const {
+  std::string_view scans = Slice(group, m);
+  if (group == num_groups_) {
+    scans.remove_suffix(metadata_.ancillary_sizes[m] + metadata_.trailing_sizes[m]);
+  }
+  return scans;
+}
+
+char* RecordPrefix::WriteImage(uint64_t m, char* out) const {
+  if (metadata_.codings[m] == Coding::kOpaque) return WriteBytes(Slice(1, m), out);
+  const int last = static_cast<int>(groups_.size());
+  std::string_view ancillary;
+  std::string_view trailing;
+  if (last == num_groups_) {
+    const std::string_view rest = Slice(last, m).substr(Scans(last, m).size());
+    ancillary = rest.substr(0, metadata_.ancillary_sizes[m]);
+    trailing = rest.substr(ancillary.size());
+  }
+  const std::string_view first = Scans(1, m);
+  const uint64_t insert_at = metadata_.ancillary_offsets[m];
+  out = WriteBytes(first.substr(0, insert_at), out);
+  out = WriteBytes(ancillary, out);
+  out = WriteBytes(first.substr(insert_at), out);
+  for (int group = 2; group <= last; ++group) out = WriteBytes(Scans(group, m), out);
+  out = WriteBytes(layout::kEndOfImage, out);
+  return WriteBytes(trailing, out);
+}
+
+RecordPrefix::Owner RecordPrefix::OwnerOf(uint64_t m) const {
+  const auto after = std::upper_bound(first_image_.begin(), first_image_.end(), m);
+  const uint64_t example = after - first_image_.begin() - 1;
+  uint64_t left = m - first_image_[example];
+  const uint64_t num_features = image_features_.size();
+  int feature = 0;
+  while (left >= metadata_.image_counts[example * num_features + feature]) {
+    left -= metadata_.image_counts[example * num_features + feature];
+    ++feature;
+  }
+  return {example, feature};
+}
+
+template <typename Visitor>
+void RecordPrefix::ForEachImageFeature(uint64_t n, Visitor visit) const {
+  const uint64_t num_features = image_features_.size();
+  uint64_t image = first_image_[n];
+  for (uint64_t f = 0; f < num_features; ++f) {
+    ImageFeature feature{};
+    feature.feature = static_cast<int>(f);
+    feature.first_image = image;
+    feature.count = metadata_.image_counts[n * num_features + f];
+    if (feature.count == 0) continue;
+    for (; image < feature.first_image + feature.count; ++image) {
+      feature.list_size += FieldSize(ImageBytes(image));
+    }
+    feature.feature_size = FieldSize(feature.list_size);
+    feature.entry_size = FieldSize(image_features_[f].size()) + FieldSize(feature.feature_size);
+    visit(feature);
+  }
+}
+
+uint64_t RecordPrefix::ExampleBytes(uint64_t n) const {
+  uint64_t features_size = 0;
+  ForEachImageFeature(n, [&](const ImageFeature& feature) {
+    features_size += FieldSize(feature.entry_size);
+  });
+  const uint64_t images = features_size == 0 ? 0 : FieldSize(features_size);
+  return metadata_.examples[n].size() + images;
+}
+
+void RecordPrefix::WriteExample(uint64_t n, char* out) const {
+  out = WriteBytes(metadata_.examples[n], out);
+  uint64_t features_size = 0;
+  ForEachImageFeature(n, [&](const ImageFeature& feature) {
+    features_size += FieldSize(feature.entry_size);
+  });
+  if (features_size == 0) return;
+  out = WriteTag(kTagField1, features_size, out);
+  ForEachImageFeature(n, [&](const ImageFeature& feature) {
+    const std::string_view name = image_features_[feature.feature];
+    out = WriteTag(kTagField1, feature.entry_size, out);
+    out = WriteBytes(name, WriteTag(kTagField1, name.size(), out));
+    out = WriteTag(kTagField2, feature.feature_size, out);
+    out = WriteTag(kTagField1, feature.list_size, out);
+    for (uint64_t m = feature.first_image; m < feature.first_image + feature.count; ++m) {
+      out = WriteImage(m, WriteTag(kTagField1, ImageBytes(m), out));
+    }
+  });
+}
+
+}  // namespace pcr
