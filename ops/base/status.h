@@ -58,14 +58,19 @@ inline Status Internal(std::string message) {
   return Status(Code::kInternal, std::move(message));
 }
 
-// "<rule>; expected <expected>, got <got>".
+// Text that came from data, fit for a message: bytes that are not printable
+// ASCII as \xNN, and no more than the first 64.
+std::string Printable(std::string_view bytes);
+
+// "<rule>; expected <expected>, got <got>". `expected` is the caller's own
+// text, `got` may be anything that data hold.
 template <typename E, typename G>
 std::string Expected(std::string_view rule, const E& expected, const G& got) {
   auto text = [](const auto& value) {
     if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) {
       return std::to_string(value);
     } else {
-      return std::string(value);
+      return Printable(value);
     }
   };
   return std::string(rule) + "; expected " + text(expected) + ", got " + text(got);

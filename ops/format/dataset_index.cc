@@ -66,6 +66,10 @@ Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
     shard.footer_checksum = static_cast<uint32_t>(checksums.value()[s]);
     shard.first_record = first_record;
     shard.num_records = records.value()[s];
+    if (checksums.value()[s] > std::numeric_limits<uint32_t>::max()) {
+      return DataLoss(Expected("checksum of a footer", "32 bits", checksums.value()[s]))
+          .WithContext(shard.name);
+    }
     if (!IsRelativeName(shard.name)) {
       return DataLoss(Expected("name of a shard", "relative, without ..", shard.name));
     }

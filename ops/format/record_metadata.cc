@@ -98,12 +98,6 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
     auto values = view.Sizes(name, count);
     if (!values.ok()) return values.status();
     *out = std::move(values).value();
-    for (const uint64_t value : *out) {
-      if (value > kMaxSliceBytes) {
-        return DataLoss(Expected("values of " + std::string(name),
-                                 "at most " + std::to_string(kMaxSliceBytes), value));
-      }
-    }
     return Status();
   };
   PCR_RETURN_IF_ERROR(
@@ -114,6 +108,16 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
   PCR_RETURN_IF_ERROR(take(layout::kTrailingSizes, num_images, &metadata.trailing_sizes));
   PCR_RETURN_IF_ERROR(take(layout::kGroupChecksums, num_groups, &metadata.group_checksums));
 
+  for (const uint64_t size : metadata.slice_sizes) {
+    if (size > kMaxSliceBytes) {
+      return DataLoss(Expected("size of a slice", "at most " + std::to_string(kMaxSliceBytes), size));
+    }
+  }
+  for (const uint64_t checksum : metadata.group_checksums) {
+    if (checksum > std::numeric_limits<uint32_t>::max()) {
+      return DataLoss(Expected("a checksum", "32 bits", checksum));
+    }
+  }
   uint64_t counted = 0;
   for (const uint64_t count : metadata.image_counts) {
     if (count > static_cast<uint64_t>(num_images) - counted) {

@@ -134,6 +134,11 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
     for (uint64_t m = 0; m < num_images; ++m) {
       prefix.slice_offsets_.push_back(data_size);
       data_size += meta.slice_sizes[(group - 1) * num_images + m];
+      if (data_size > frame_sizes[group]) {  // also keeps the sum from wrapping round
+        return DataLoss(Expected("slices fit the frame of their scan group (bytes)",
+                                 "at most " + std::to_string(frame_sizes[group]), data_size))
+            .WithContext(group_byte);
+      }
     }
     std::string_view data;
     PCR_RETURN_IF_ERROR(ParseGroup(group_frame.value().data, ordinal, group, data_size, &data)

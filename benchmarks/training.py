@@ -1,0 +1,242 @@
+"""Trains a small Keras model on a PCR data set, at one fidelity after the other, with `fit`.
+
+The model looks at a crop of 128 x 128 pixels at the images' own scale and has an output for each
+label level. It is small enough for two processor cores, and it sees fine texture: beside the pixels
+it is given their local contrast, in which faint texture is as strong as edges are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from benchmarks import measure
+from benchmarks.fidelity import decoded
+from pcr_tf.data import PcrDataset
+from pcr_tf.format.dataset_index import open_dataset
+
+_CROP = 128
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelLevel:
+    """One of the labels that an example carries.
+
+    Attributes:
+        name: as the table shows it.
+        feature: key of its int64 feature.
+        classes: how many there are.
+    """
+
+    name: str
+    feature: str
+    classes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Files to train on and files to validate on: each file of a data set is in one of the two."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What one training came to.
+
+    Attributes:
+        scan_groups: fidelity at which it read.
+        bytes_read: by all epochs.
+        seconds: of fit, validation apart.
+        accuracy: by label level, on the validation files at the same fidelity, 0-1.
+        accuracy_at_full: the same model on the validation files at full fidelity.
+    """
+
+    scan_groups: int
+    bytes_read: int
+    seconds: float
+    accuracy: dict[str, float]
+    accuracy_at_full: dict[str, float]
+
+
+def label_levels(class_names: Sequence[str]) -> list[LabelLevel]:
+    """The label levels of a data set converted from class folders.
+
+    Args:
+        class_names: of the manifest: folder names; those of nested folders hold a "/".
+
+    Example:
+        >>> [level.name for level in label_levels(["fruit/apple", "fruit/pear", "shore/sand"])]
+        ['coarse', 'fine']
+        >>> [level.name for level in label_levels(["apple", "pear"])]
+        ['class']
+    """
+    coarse = {name.split("/")[0] for name in class_names}
+    if not any("/" in name for name in class_names):
+        return [LabelLevel("class", "image/class/label", len(class_names))]
+    return [
+        LabelLevel("coarse", "image/class/coarse_label", len(coarse)),
+        LabelLevel("fine", "image/class/label", len(class_names)),
+    ]
+
+
+def split_files(dataset: pathlib.Path) -> Split:
+    """Every fourth file is for validation.
+
+    Raises:
+        ValueError: the data set has one file only.
+    """
+    paths = open_dataset(dataset).paths
+    if len(paths) < 2:
+        raise ValueError(f"{dataset}: number of shards; expected at least 2, got {len(paths)}")
+    validation = tuple(paths[1::4])
+    return Split(tuple(path for path in paths if path not in validation), validation)
+
+
+def prefix_bytes(files: Sequence[str], scan_groups: int) -> int:
+    """Bytes that one pass over some files reads."""
+    return open_dataset(list(files)).index.prefix_bytes(scan_groups)
+
+
+def _crop(image: Any, *, random: bool) -> Any:
+    """A crop of an image of any size, random or central: uint8 [128, 128, 3]."""
+    # Of a photograph much larger than the crop, a crop would show a detail: make it smaller first.
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    scale = tf.reduce_min(shape) / (4 * _CROP)
+    if scale > 1.0:
+        smaller = tf.image.resize(image, tf.cast(shape / scale, tf.int32), antialias=True)
+        image = tf.cast(tf.clip_by_value(smaller, 0.0, 255.0), tf.uint8)
+    # One that is smaller than the crop is padded.
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    image = tf.image.resize_with_crop_or_pad(
+        image, tf.maximum(height, _CROP), tf.maximum(width, _CROP)
+    )
+    if random:
+        return tf.image.random_crop(image, (_CROP, _CROP, 3))
+    centre = tf.image.resize_with_crop_or_pad(image, _CROP, _CROP)
+    return tf.ensure_shape(centre, (_CROP, _CROP, 3))
+
+
+def _batches(
+    files: Sequence[str], scan_groups: int, levels: Sequence[LabelLevel], *, training: bool
+) -> Any:
+    """Endless shuffled batches for training, one pass in order for validation.
+
+    Elements are (uint8 [batch, 128, 128, 3], {level: int64 [batch]}).
+    """
+    features = {level.feature: tf.io.FixedLenFeature((), tf.int64) for level in levels}
+
+    def to_example(serialized: Any) -> tuple[Any, dict[str, Any]]:
+        labels = tf.io.parse_single_example(serialized, features)
+        image = _crop(decoded(serialized), random=training)
+        return image, {level.name: labels[level.feature] for level in levels}
+
+    source = PcrDataset(list(files), scan_groups, shuffle=training, seed=0 if training else None)
+    if training:
+        source = source.shuffle(128, seed=0).repeat()
+    examples = source.map(to_example, num_parallel_calls=tf.data.AUTOTUNE)
+    # A file that nothing can decode was kept as it is by the conversion; it must not end the demo.
+    return examples.ignore_errors(log_warning=True).batch(_BATCH).prefetch(2)
+
+
+def _model(levels: Sequence[LabelLevel]) -> Any:
+    layers = keras.layers
+    image = keras.Input((_CROP, _CROP, 3), dtype="uint8")
+    pixels = layers.Rescaling(1 / 127.5, -1.0)(image)
+    around = layers.AveragePooling2D(5, strides=1, padding="same")(pixels)
+    contrast = layers.Rescaling(12.0)(layers.Subtract()([pixels, around]))
+    x = layers.Concatenate()([pixels, layers.Activation("tanh")(contrast)])
+    for filters, kernel in ((16, 5), (32, 3), (48, 3)):
+        x = layers.Conv2D(filters, kernel, strides=2, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(
+        image, {level.name: layers.Dense(level.classes, name=level.name)(x) for level in levels}
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(3e-3),
+        loss={
+            level.name: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            for level in levels
+        },
+        metrics={level.name: ["accuracy"] for level in levels},
+    )
+    return model
+
+
+def _accuracies(model: Any, data: Any, levels: Sequence[LabelLevel]) -> dict[str, float]:
+    values = model.evaluate(data, verbose=0, return_dict=True)
+    # Where there are several outputs, Keras puts their name before that of the metric.
+    return {
+        level.name: float(values.get(f"{level.name}_accuracy", values.get("accuracy")))
+        for level in levels
+    }
+
+
+def train(
+    dataset: pathlib.Path,
+    scan_groups: int,
+    levels: Sequence[LabelLevel],
+    *,
+    epochs: int,
+    verbose: int = 2,
+) -> Trained:
+    """Trains the model from the same start at one fidelity.
+
+    Args:
+        dataset: folder of a data set with at least two shards.
+        scan_groups: fidelity to read at.
+        levels: labels to learn.
+        epochs: passes over the training files.
+        verbose: as for `keras.Model.fit`.
+    """
+    split = split_files(dataset)
+    full = open_dataset(dataset).index.header.num_groups
+    keras.utils.set_random_seed(0)
+    model = _model(levels)
+    # The data set knows its exact length, so an epoch is what it says.
+    examples = int(PcrDataset(list(split.training), scan_groups).cardinality())
+    begin = time.perf_counter()
+    model.fit(
+        _batches(split.training, scan_groups, levels, training=True),
+        epochs=epochs,
+        steps_per_epoch=-(-examples // _BATCH),
+        shuffle=False,  # The data set shuffles itself.
+        verbose=verbose,
+    )
+    seconds = time.perf_counter() - begin
+    at_same, at_full = (
+        _accuracies(model, _batches(split.validation, g, levels, training=False), levels)
+        for g in (scan_groups, full)
+    )
+    bytes_read = epochs * prefix_bytes(split.training, scan_groups)
+    return Trained(scan_groups, bytes_read, seconds, at_same, at_full)
+
+
+def training_table(rows: Sequence[Trained], levels: Sequence[LabelLevel]) -> str:
+    """The rows as text."""
+    header = ["scan groups", "MB read", "fit s"]
+    header += [f"{level.name} accuracy (of {level.classes})" for level in levels]
+    header += [f"{level.name}, validated at full" for level in levels]
+    return measure.table(
+        header,
+        [
+            [
+                str(row.scan_groups),
+                f"{row.bytes_read / 1e6:.1f}",
+                f"{row.seconds:.1f}",
+                *(f"{row.accuracy[level.name]:.3f}" for level in levels),
+                *(f"{row.accuracy_at_full[level.name]:.3f}" for level in levels),
+            ]
+            for row in rows
+        ],
+    )

@@ -1,0 +1,32 @@
+"""Runs the examples in the docstrings as users would: in a folder that holds `photos.pcr`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def _folder_with_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.small_dataset import make_dataset
+
+    folder = tmp_path_factory.mktemp("examples")
+    make_dataset(folder / "photos.pcr", num_examples=12, examples_per_record=1)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _example_surroundings(
+    request: pytest.FixtureRequest,
+    doctest_namespace: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if isinstance(request.node, pytest.DoctestItem) and "pcr_tf/data" in str(request.node.path):
+        import tensorflow as tf
+
+        import pcr_tf
+
+        doctest_namespace.update(pcr_tf=pcr_tf, tf=tf)
+        monkeypatch.chdir(request.getfixturevalue("_folder_with_photos"))

@@ -1,0 +1,449 @@
+// pcr_tf._native: the TensorFlow-free core for Python. Each class and function
+// here is one call into the core; pcr_tf/_native.pyi documents them.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ops/base/crc32c.h"
+#include "ops/base/status.h"
+#include "ops/format/dataset_index.h"
+#include "ops/format/example_images.h"
+#include "ops/format/layout.h"
+#include "ops/format/record_order.h"
+#include "ops/format/record_prefix.h"
+#include "ops/format/shard_index.h"
+#include "ops/format/shard_writer.h"
+#include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/markers.h"
+#include "ops/jpeg/scan_script.h"
+#include "ops/jpeg/transcode.h"
+
+namespace py = pybind11;
+
+namespace pcr {
+namespace {
+
+// Damaged data, as opposed to a caller's mistake.
+class DataLossException : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+void ThrowIfError(const Status& status) {
+  switch (status.code()) {
+    case Code::kOk:
+      return;
+    case Code::kInvalidArgument:
+      throw py::value_error(status.message());
+    case Code::kDataLoss:
+      throw DataLossException(status.message());
+    case Code::kResourceExhausted:
+      throw std::bad_alloc();
+    default:
+      throw std::runtime_error(status.message());
+  }
+}
+
+template <typename T>
+T ValueOrThrow(Result<T> result) {
+  ThrowIfError(result.status());
+  return std::move(result).value();
+}
+
+std::string_view View(const py::bytes& bytes) { return std::string_view(bytes); }
+
+struct PyCodedImage {
+  Transcoded transcoded;
+};
+
+PyCodedImage PyTranscode(const py::bytes& image, const ScanScript& script, bool prove) {
+  const std::string_view bytes = View(image);
+  py::gil_scoped_release release;
+  TranscodeOptions options;
+  options.prove = prove;
+  return {ValueOrThrow(Transcode(bytes, script, options))};
+}
+
+// What became of one image, without its bytes.
+struct CodedImageSummary {
+  std::string coding;
+  std::string reason;
+  std::string detail;
+  uint64_t source_bytes = 0;
+  uint64_t stored_bytes = 0;
+  std::vector<uint64_t> group_bytes;
+};
+
+std::string CodingName(const Transcoded& transcoded) {
+  return transcoded.image.coding == Coding::kProgressive ? "progressive" : "opaque";
+}
+
+CodedImageSummary Summarize(std::string_view source, const Transcoded& transcoded) {
+  CodedImageSummary summary;
+  summary.coding = CodingName(transcoded);
+  summary.reason = OpaqueReasonName(transcoded.reason);
+  summary.detail = transcoded.detail;
+  summary.source_bytes = source.size();
+  const CodedImage& image = transcoded.image;
+  summary.group_bytes = image.group_sizes;
+  summary.group_bytes.back() += image.ancillary.size() + image.trailing.size();
+  summary.stored_bytes = image.scans.size() + image.ancillary.size() + image.trailing.size();
+  return summary;
+}
+
+// ShardWriter with the transcode before it.
+class PyShardWriter {
+ public:
+  PyShardWriter(const ScanScript& script, std::vector<std::string> image_features,
+                std::string created_by)
+      : script_(script), writer_(MakeHeader(script, std::move(image_features), created_by)) {}
+
+  py::bytes Begin() { return writer_.Begin(); }
+
+  std::vector<CodedImageSummary> AddExample(const py::bytes& example, bool prove) {
+    const std::string_view bytes = View(example);
+    py::gil_scoped_release release;
+    SplitExample split = ValueOrThrow(TakeImages(bytes, writer_.header().image_features));
+    TranscodeOptions options;
+    options.prove = prove;
+    std::vector<CodedImageSummary> summaries;
+    std::vector<CodedImage> images;
+    for (const std::string_view source : split.images) {
+      Transcoded transcoded = ValueOrThrow(Transcode(source, script_, options));
+      summaries.push_back(Summarize(source, transcoded));
+      images.push_back(std::move(transcoded.image));
+    }
+    ThrowIfError(writer_.Add(std::move(split.stored), std::move(split.image_counts),
+                             std::move(images)));
+    return summaries;
+  }
+
+  py::bytes EndRecord() {
+    std::string frames;
+    {
+      py::gil_scoped_release release;
+      frames = ValueOrThrow(writer_.EndRecord());
+    }
+    return frames;
+  }
+
+  py::bytes Finish() { return ValueOrThrow(writer_.Finish()); }
+
+  const ShardWriter& writer() const { return writer_; }
+
+ private:
+  static Header MakeHeader(const ScanScript& script, std::vector<std::string> image_features,
+                           const std::string& created_by) {
+    auto sorted = image_features;
+    std::sort(sorted.begin(), sorted.end());
+    if (sorted.empty() || sorted.front().empty() ||
+        std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+      throw py::value_error("image_features are one or more distinct, non-empty keys");
+    }
+    Header header;
+    header.scans_per_group.assign(script.scans_per_group().begin(),
+                                  script.scans_per_group().end());
+    header.scan_script = script.text();
+    header.image_features = std::move(image_features);
+    header.created_by = created_by;
+    return header;
+  }
+
+  const ScanScript script_;
+  ShardWriter writer_;
+};
+
+std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const std::string& name,
+                                                      const py::bytes& tail,
+                                                      uint64_t file_bytes) {
+  const uint64_t needed = [&] {
+    auto result = ShardIndex::TailBytesNeeded(View(tail), file_bytes);
+    ThrowIfError(result.status().WithContext(name));
+    return result.value();
+  }();
+  if (needed > View(tail).size()) return needed;
+  auto index = ShardIndex::Parse(View(tail), file_bytes);
+  ThrowIfError(index.status().WithContext(name));
+  return std::move(index).value();
+}
+
+DatasetIndex DatasetIndexFromBytes(const std::string& name, const py::bytes& data) {
+  auto index = DatasetIndex::Parse(View(data));
+  ThrowIfError(index.status().WithContext(name));
+  return std::move(index).value();
+}
+
+DatasetIndex DatasetIndexFromShards(
+    const std::vector<std::pair<std::string, const ShardIndex*>>& shards) {
+  if (shards.empty()) throw py::value_error("a data set has at least one shard");
+  DatasetIndex index;
+  for (const auto& [name, shard] : shards) ThrowIfError(index.Add(name, *shard));
+  return index;
+}
+
+struct RecordEntry {
+  uint64_t shard;
+  uint64_t ordinal;
+  uint64_t offset;
+  std::vector<uint64_t> frame_sizes;
+  uint64_t num_examples;
+};
+
+void CheckRecord(const DatasetIndex& index, uint64_t record) {
+  if (record >= index.num_records()) {
+    throw py::index_error("record " + std::to_string(record) + " of " +
+                          std::to_string(index.num_records()));
+  }
+}
+
+RecordEntry RecordOf(const DatasetIndex& index, uint64_t record) {
+  CheckRecord(index, record);
+  const ShardEntry& shard = index.ShardOf(record);
+  const IndexColumns& columns = index.columns();
+  const uint64_t* sizes = columns.frame_sizes_of(record);
+  return {static_cast<uint64_t>(&shard - index.shards().data()), record - shard.first_record,
+          columns.record_offsets[record], {sizes, sizes + columns.num_groups + 1},
+          columns.example_counts[record]};
+}
+
+std::tuple<uint64_t, uint64_t, uint64_t> PrefixOf(const DatasetIndex& index, uint64_t record,
+                                                  int scan_groups) {
+  CheckRecord(index, record);
+  ThrowIfError(index.CheckScanGroups(scan_groups));
+  const PrefixRange range = index.Prefix(record, scan_groups);
+  return {range.shard, range.offset, range.size};
+}
+
+uint64_t PrefixBytes(const DatasetIndex& index, int scan_groups) {
+  ThrowIfError(index.CheckScanGroups(scan_groups));
+  uint64_t sum = 0;
+  for (uint64_t record = 0; record < index.num_records(); ++record) {
+    sum += index.columns().PrefixBytes(record, scan_groups);
+  }
+  return sum;
+}
+
+RecordPrefix ParsePrefix(const DatasetIndex& index, uint64_t record, int scan_groups,
+                         std::string_view bytes) {
+  CheckRecord(index, record);
+  return ValueOrThrow(RecordPrefix::Parse(index, record, scan_groups, bytes));
+}
+
+// A bytes object of `size` bytes that `fill` writes.
+template <typename Fill>
+py::bytes MakeBytes(uint64_t size, Fill fill) {
+  PyObject* object = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size));
+  if (object == nullptr) throw py::error_already_set();
+  fill(PyBytes_AS_STRING(object));
+  return py::reinterpret_steal<py::bytes>(object);
+}
+
+std::vector<py::bytes> ParseRecord(const DatasetIndex& index, uint64_t record, int scan_groups,
+                                   const py::bytes& prefix) {
+  const RecordPrefix parsed = ParsePrefix(index, record, scan_groups, View(prefix));
+  std::vector<py::bytes> examples;
+  for (uint64_t n = 0; n < parsed.num_examples(); ++n) {
+    examples.push_back(
+        MakeBytes(parsed.ExampleBytes(n), [&](char* out) { parsed.WriteExample(n, out); }));
+  }
+  return examples;
+}
+
+std::vector<std::tuple<uint64_t, std::string, std::string, py::bytes>> RecordImages(
+    const DatasetIndex& index, uint64_t record, int scan_groups, const py::bytes& prefix) {
+  const RecordPrefix parsed = ParsePrefix(index, record, scan_groups, View(prefix));
+  std::vector<std::tuple<uint64_t, std::string, std::string, py::bytes>> images;
+  for (uint64_t m = 0; m < parsed.metadata().num_images(); ++m) {
+    const RecordPrefix::Owner owner = parsed.OwnerOf(m);
+    const bool opaque = parsed.metadata().codings[m] == Coding::kOpaque;
+    images.emplace_back(
+        owner.example, index.header().image_features[owner.feature],
+        opaque ? "opaque" : "progressive",
+        MakeBytes(parsed.ImageBytes(m), [&](char* out) { parsed.WriteImage(m, out); }));
+  }
+  return images;
+}
+
+std::vector<uint64_t> ScanEnds(const py::bytes& jpeg) {
+  const JpegLayout layout = ValueOrThrow(WalkMarkers(View(jpeg)));
+  std::vector<uint64_t> ends;
+  for (const ScanExtent& scan : layout.scans) ends.push_back(scan.end);
+  return ends;
+}
+
+void DefineJpeg(py::module_* module) {
+  py::class_<ScanScript>(*module, "ScanScript")
+      .def(py::init([](const std::string& text) { return ValueOrThrow(ScanScript::Parse(text)); }),
+           py::arg("text"))
+      .def_property_readonly("text", &ScanScript::text)
+      .def_property_readonly("num_groups", &ScanScript::num_groups)
+      .def_property_readonly("scans_per_group", &ScanScript::scans_per_group);
+
+  py::class_<PyCodedImage>(*module, "CodedImage")
+      .def_property_readonly("coding",
+                             [](const PyCodedImage& self) { return CodingName(self.transcoded); })
+      .def_property_readonly(
+          "reason",
+          [](const PyCodedImage& self) { return OpaqueReasonName(self.transcoded.reason); })
+      .def_property_readonly("detail",
+                             [](const PyCodedImage& self) { return self.transcoded.detail; })
+      .def_property_readonly(
+          "scans", [](const PyCodedImage& self) { return py::bytes(self.transcoded.image.scans); })
+      .def_property_readonly(
+          "group_sizes", [](const PyCodedImage& self) { return self.transcoded.image.group_sizes; })
+      .def_property_readonly(
+          "ancillary",
+          [](const PyCodedImage& self) { return py::bytes(self.transcoded.image.ancillary); })
+      .def_property_readonly(
+          "ancillary_offset",
+          [](const PyCodedImage& self) { return self.transcoded.image.ancillary_offset; })
+      .def_property_readonly("trailing", [](const PyCodedImage& self) {
+        return py::bytes(self.transcoded.image.trailing);
+      });
+
+  module->def("transcode", &PyTranscode, py::arg("image"), py::arg("script"),
+              py::arg("prove") = true);
+  module->def("scan_ends", &ScanEnds, py::arg("jpeg"));
+  module->def(
+      "check_jpeg",
+      [](const py::bytes& jpeg) {
+        const std::string_view bytes = View(jpeg);
+        py::gil_scoped_release release;
+        return CheckJpeg(bytes);
+      },
+      py::arg("jpeg"));
+  module->def(
+      "same_coefficients",
+      [](const py::bytes& a, const py::bytes& b) {
+        const std::string_view first = View(a);
+        const std::string_view second = View(b);
+        py::gil_scoped_release release;
+        return SameCoefficients(first, second);
+      },
+      py::arg("a"), py::arg("b"));
+}
+
+void DefineWriter(py::module_* module) {
+  py::class_<CodedImageSummary>(*module, "CodedImageSummary")
+      .def_readonly("coding", &CodedImageSummary::coding)
+      .def_readonly("reason", &CodedImageSummary::reason)
+      .def_readonly("detail", &CodedImageSummary::detail)
+      .def_readonly("source_bytes", &CodedImageSummary::source_bytes)
+      .def_readonly("stored_bytes", &CodedImageSummary::stored_bytes)
+      .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
+
+  py::class_<PyShardWriter>(*module, "ShardWriter")
+      .def(py::init<const ScanScript&, std::vector<std::string>, std::string>(),
+           py::arg("script"), py::arg("image_features"), py::arg("created_by"))
+      .def("header", &PyShardWriter::Begin)
+      .def("add_example", &PyShardWriter::AddExample, py::arg("example"), py::arg("prove") = true)
+      .def("end_record", &PyShardWriter::EndRecord)
+      .def("finish", &PyShardWriter::Finish)
+      .def_property_readonly(
+          "pending_examples",
+          [](const PyShardWriter& self) { return self.writer().pending_examples(); })
+      .def_property_readonly(
+          "pending_bytes", [](const PyShardWriter& self) { return self.writer().pending_bytes(); })
+      .def_property_readonly(
+          "num_records", [](const PyShardWriter& self) { return self.writer().num_records(); })
+      .def_property_readonly(
+          "num_examples", [](const PyShardWriter& self) { return self.writer().num_examples(); });
+}
+
+void DefineIndex(py::module_* module) {
+  py::class_<Header>(*module, "Header")
+      .def_property_readonly("version",
+                             [](const Header& self) {
+                               return std::make_tuple(self.major_version, self.minor_version);
+                             })
+      .def_property_readonly("num_groups", &Header::num_groups)
+      .def_readonly("scans_per_group", &Header::scans_per_group)
+      .def_readonly("scan_script", &Header::scan_script)
+      .def_readonly("image_features", &Header::image_features)
+      .def_readonly("created_by", &Header::created_by);
+
+  py::class_<ShardIndex>(*module, "ShardIndex")
+      .def_static("tail_bytes", [] { return layout::kTailBytes; })
+      .def_static("from_tail", &ShardIndexFromTail, py::arg("name"), py::arg("tail"),
+                  py::arg("file_bytes"))
+      .def_readonly("header", &ShardIndex::header)
+      .def_readonly("file_bytes", &ShardIndex::file_bytes)
+      .def_property_readonly("num_records",
+                             [](const ShardIndex& self) { return self.footer.num_records; })
+      .def_property_readonly("num_examples",
+                             [](const ShardIndex& self) { return self.footer.num_examples; })
+      .def_property_readonly("index_offset",
+                             [](const ShardIndex& self) { return self.footer.index_offset; })
+      .def_property_readonly("contents_checksum",
+                             [](const ShardIndex& self) { return self.footer.contents_checksum; })
+      .def_property_readonly("footer_checksum",
+                             [](const ShardIndex& self) { return self.footer.footer_checksum; });
+
+  py::class_<RecordEntry>(*module, "RecordEntry")
+      .def_readonly("shard", &RecordEntry::shard)
+      .def_readonly("ordinal", &RecordEntry::ordinal)
+      .def_readonly("offset", &RecordEntry::offset)
+      .def_readonly("frame_sizes", &RecordEntry::frame_sizes)
+      .def_readonly("num_examples", &RecordEntry::num_examples);
+
+  py::class_<DatasetIndex>(*module, "DatasetIndex")
+      .def_static("from_bytes", &DatasetIndexFromBytes, py::arg("name"), py::arg("data"))
+      .def_static("from_shards", &DatasetIndexFromShards, py::arg("shards"))
+      .def("to_bytes",
+           [](const DatasetIndex& self) { return py::bytes(ValueOrThrow(self.Serialize())); })
+      .def_property_readonly("header", &DatasetIndex::header)
+      .def_property_readonly("num_shards",
+                             [](const DatasetIndex& self) { return self.shards().size(); })
+      .def_property_readonly("num_records", &DatasetIndex::num_records)
+      .def_property_readonly("num_examples", &DatasetIndex::num_examples)
+      .def_property_readonly("memory_bytes", &DatasetIndex::MemoryBytes)
+      .def(
+          "shard",
+          [](const DatasetIndex& self, uint64_t s) {
+            if (s >= self.shards().size()) throw py::index_error("shard " + std::to_string(s));
+            const ShardEntry& shard = self.shards()[s];
+            return std::make_tuple(shard.name, shard.file_bytes, shard.footer_checksum,
+                                   shard.first_record, shard.num_records);
+          },
+          py::arg("s"))
+      .def("record", &RecordOf, py::arg("r"))
+      .def("prefix", &PrefixOf, py::arg("r"), py::arg("scan_groups"))
+      .def("prefix_bytes", &PrefixBytes, py::arg("scan_groups"));
+
+  module->def("parse_record", &ParseRecord, py::arg("index"), py::arg("r"),
+              py::arg("scan_groups"), py::arg("prefix"));
+  module->def("record_images", &RecordImages, py::arg("index"), py::arg("r"),
+              py::arg("scan_groups"), py::arg("prefix"));
+  module->def(
+      "record_order",
+      [](const std::vector<uint64_t>& example_counts, bool shuffle, uint64_t seed, uint64_t epoch,
+         uint64_t num_shards, uint64_t shard_index) {
+        const RecordOrderOptions options{shuffle, seed, num_shards, shard_index};
+        ThrowIfError(options.Validate());
+        return RecordOrder(example_counts, options, epoch);
+      },
+      py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
+      py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0);
+  module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
+}
+
+}  // namespace
+}  // namespace pcr
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The TensorFlow-free core of pcr_tf.";
+  py::register_exception<pcr::DataLossException>(module, "DataLossError", PyExc_ValueError);
+  pcr::DefineJpeg(&module);
+  pcr::DefineWriter(&module);
+  pcr::DefineIndex(&module);
+}

@@ -1,0 +1,35 @@
+// Comparing and checking JPEG by their quantized DCT coefficients, which are what a
+// lossless transcode must keep.
+
+#ifndef PCR_OPS_JPEG_COEFFICIENTS_H_
+#define PCR_OPS_JPEG_COEFFICIENTS_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "ops/jpeg/limits.h"
+
+namespace pcr {
+
+class JpegReader;
+
+// "" if libjpeg decodes `jpeg` without error or warning, else what it said, or which
+// limit stopped it. Reads all scans; the steps from coefficients to pixels are not run,
+// as no value can make them fail.
+std::string CheckJpeg(std::string_view jpeg, const DecodeLimits& limits = {});
+
+// "" if both images decode to the same pixels in every decoder: equal dimensions,
+// components, sampling, colour space, quantization tables and coefficients. Else the first
+// difference, or what is wrong with one of the images.
+// Example: "component 1, block row 3, column 0, coefficient 5 (natural order): 7 and 8".
+std::string SameCoefficients(std::string_view a, std::string_view b,
+                             const DecodeLimits& limits = {});
+
+// Writes the first difference to `text`, or "" if there is none. Both readers have read
+// their coefficients. Inside JpegErrors::Run().
+void FirstDifference(JpegReader* a, JpegReader* b, char* text, size_t text_bytes);
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_JPEG_COEFFICIENTS_H_

@@ -1,0 +1,397 @@
+#include "ops/jpeg/transcode.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "ops/format/layout.h"
+#include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/libjpeg.h"
+#include "ops/jpeg/markers.h"
+
+namespace pcr {
+namespace {
+
+constexpr size_t kMaxProgressiveComponents = 4;  // T.81 B.2.2, table B.2
+constexpr int kMaxLibjpegAl = 10;                // jcmaster.c, MAX_AH_AL
+
+struct Refusal {
+  OpaqueReason reason;
+  std::string detail;
+};
+
+// What kind of file this is that does not begin with SOI.
+std::string DescribeForeign(std::string_view image) {
+  if (image.empty()) return "the image is empty";
+  struct Magic {
+    std::string_view bytes;
+    const char* name;
+  };
+  constexpr Magic kMagics[] = {
+      {"\x89PNG\r\n\x1a\n", "PNG"},
+      {"GIF8", "GIF"},
+      {"RIFF", "RIFF (WebP)"},
+      {"BM", "BMP"},
+      {"II*", "TIFF"},
+      {"MM", "TIFF"},
+      {"\xff\x4f\xff\x51", "JPEG 2000"},
+      {"\xff\x0a", "JPEG XL"},
+  };
+  for (const Magic& magic : kMagics) {
+    if (image.substr(0, magic.bytes.size()) == magic.bytes) {
+      return std::string("the image is a ") + magic.name + " file";
+    }
+  }
+  return "the image does not begin with SOI (ff d8)";
+}
+
+bool IsSos(const Segment& segment) { return segment.marker == marker::kSos; }
+
+// Judges the coding process.
+std::optional<Refusal> RefuseProcess(const JpegLayout& layout) {
+  const Frame& frame = *layout.frame;
+  for (const Segment& segment : layout.segments) {
+    if (segment.marker == marker::kDhp) return Refusal{OpaqueReason::kHierarchical, "DHP segment"};
+    if (segment.marker == marker::kDnl) {
+      return Refusal{OpaqueReason::kUnsupported, "DNL segment: libjpeg does not heed it"};
+    }
+  }
+  switch (frame.marker) {
+    case marker::kSof0:
+    case marker::kSof1:
+    case marker::kSof2:
+      break;
+    case marker::kSof3:
+    case marker::kSof11:
+      return Refusal{OpaqueReason::kLossless, "lossless process"};
+    case marker::kSof9:
+    case marker::kSof10:
+      return Refusal{OpaqueReason::kArithmetic, "arithmetic coding"};
+    default:
+      return Refusal{OpaqueReason::kHierarchical, "differential process"};
+  }
+  if (frame.precision != 8) {
+    return Refusal{frame.precision == 12 ? OpaqueReason::kTwelveBit : OpaqueReason::kUnsupported,
+                   std::to_string(frame.precision) + " bits per sample"};
+  }
+  if (frame.components.size() > kMaxProgressiveComponents) {
+    return Refusal{OpaqueReason::kTooManyComponents,
+                   Expected("a progressive frame has at most 4 components",
+                            kMaxProgressiveComponents, frame.components.size())};
+  }
+  return std::nullopt;
+}
+
+// Judges what the markers tell, before libjpeg sees the image.
+std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
+                              const DecodeLimits& limits) {
+  const auto damaged = [](std::string detail) {
+    return Refusal{OpaqueReason::kDamaged, std::move(detail)};
+  };
+  if (!layout.frame) return damaged("no frame header");
+  if (std::optional<Refusal> refusal = RefuseProcess(layout)) return refusal;
+  if (layout.scans.empty()) return damaged("no scan");
+  if (!layout.has_eoi) return damaged("no EOI");
+  for (const FrameComponent& component : layout.frame->components) {
+    const auto names = [&component](const ScanExtent& scan) {
+      return std::count(scan.component_ids.begin(), scan.component_ids.end(), component.id) > 0;
+    };
+    if (std::none_of(layout.scans.begin(), layout.scans.end(), names)) {
+      return damaged("component with identifier " + std::to_string(component.id) + " has no scan");
+    }
+  }
+  if (std::string exceeded = ExceededLimit(layout, limits); !exceeded.empty()) {
+    return Refusal{OpaqueReason::kTooLarge, std::move(exceeded)};
+  }
+  if (std::string missing = MissingData(layout); !missing.empty()) return damaged(missing);
+  const auto& segments = layout.segments;
+  for (auto s = std::find_if(segments.begin(), segments.end(), IsSos); s != segments.end(); ++s) {
+    const SegmentKind kind = KindOf(image, *s);
+    if (kind != SegmentKind::kJfif && kind != SegmentKind::kAdobe) continue;
+    return Refusal{OpaqueReason::kUnsupported,
+                   "byte " + std::to_string(s->offset) +
+                       ": a JFIF or Adobe segment after the first scan has no place in the result"};
+  }
+  return std::nullopt;
+}
+
+OpaqueReason ReasonOfReadError(int code) {
+  switch (code) {
+    case JERR_BAD_MCU_SIZE:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_EMPTY_IMAGE:
+    case JERR_NOT_COMPILED:
+    case JERR_NOTIMPL:
+    case JERR_SOF_UNSUPPORTED:
+      return OpaqueReason::kUnsupported;
+    case JERR_IMAGE_TOO_BIG:
+    case JERR_WIDTH_OVERFLOW:
+    case JERR_NO_BACKING_STORE:
+      return OpaqueReason::kTooLarge;
+    default:
+      return OpaqueReason::kDamaged;
+  }
+}
+
+// The segments of a JPEG that are carried over byte for byte.
+struct Carried {
+  std::vector<std::string_view> jfif;
+  std::vector<std::string_view> adobe;
+  std::string ancillary;
+  std::string_view trailing;
+
+  Carried(std::string_view jpeg, const JpegLayout& layout) {
+    for (const Segment& segment : layout.segments) {
+      const std::string_view bytes = jpeg.substr(segment.offset, segment.size);
+      switch (KindOf(jpeg, segment)) {
+        case SegmentKind::kJfif:
+          jfif.push_back(bytes);
+          break;
+        case SegmentKind::kAdobe:
+          adobe.push_back(bytes);
+          break;
+        case SegmentKind::kAncillary:
+          ancillary.append(bytes);
+          break;
+        case SegmentKind::kCoding:
+          break;
+      }
+    }
+    trailing = jpeg.substr(layout.end);
+  }
+
+  bool operator==(const Carried& other) const {
+    return jfif == other.jfif && adobe == other.adobe && ancillary == other.ancillary &&
+           trailing == other.trailing;
+  }
+};
+
+// The first coefficient of a progressive image that was not sent to its last bit, as text.
+std::string UnsentCoefficient(const jpeg_decompress_struct& source) {
+  if (!source.progressive_mode) return "";
+  for (int c = 0; c < source.num_components; ++c) {
+    for (int k = 0; k < DCTSIZE2; ++k) {
+      const int al = source.coef_bits[c][k];
+      if (al == 0) continue;
+      return "component " + std::to_string(c) + ", coefficient " + std::to_string(k) +
+             (al < 0 ? " is never sent" : " lacks its last " + std::to_string(al) + " bits");
+    }
+  }
+  return "";
+}
+
+// Gives the components the quantization tables that decoded them. T.81 allows a source to
+// redefine a table slot between scans; a progressive result has all its tables in front. Four
+// components never need more than the four slots.
+void SettleQuantizationTables(jpeg_decompress_struct* source) {
+  JQUANT_TBL* slots[NUM_QUANT_TBLS] = {};
+  for (int c = 0; c < source->num_components; ++c) {
+    jpeg_component_info& component = source->comp_info[c];
+    int slot = 0;
+    while (slots[slot] != nullptr &&
+           !std::equal(slots[slot]->quantval, slots[slot]->quantval + DCTSIZE2,
+                       component.quant_table->quantval)) {
+      ++slot;
+    }
+    slots[slot] = component.quant_table;
+    component.quant_tbl_no = slot;
+  }
+  std::copy(slots, slots + NUM_QUANT_TBLS, source->quant_tbl_ptrs);
+}
+
+void WriteSegment(jpeg_compress_struct* info, std::string_view segment) {
+  const std::string_view parameters = segment.substr(4);
+  jpeg_write_marker(info, static_cast<uint8_t>(segment[1]),
+                    reinterpret_cast<const JOCTET*>(parameters.data()), parameters.size());
+}
+
+// Inside JpegErrors::Run().
+void WriteProgressive(JpegReader* source, const std::vector<jpeg_scan_info>& scans,
+                      const Carried& carried, JpegWriter* writer) {
+  SettleQuantizationTables(source->info());
+  writer->Create();
+  jpeg_compress_struct* const info = writer->info();
+  jpeg_copy_critical_parameters(source->info(), info);
+  info->scan_info = scans.data();
+  info->num_scans = static_cast<int>(scans.size());
+  info->optimize_coding = TRUE;
+  info->write_JFIF_header = FALSE;
+  info->write_Adobe_marker = FALSE;
+  jpeg_write_coefficients(info, source->coefficients());
+  for (const std::string_view& segment : carried.jfif) WriteSegment(info, segment);
+  for (const std::string_view& segment : carried.adobe) WriteSegment(info, segment);
+  jpeg_finish_compress(info);
+}
+
+std::vector<jpeg_scan_info> LibjpegScans(const std::vector<Scan>& scans) {
+  std::vector<jpeg_scan_info> result;
+  result.reserve(scans.size());
+  for (const Scan& scan : scans) {
+    jpeg_scan_info info{};
+    info.comps_in_scan = static_cast<int>(scan.components.size());
+    std::copy(scan.components.begin(), scan.components.end(), info.component_index);
+    info.Ss = scan.ss;
+    info.Se = scan.se;
+    info.Ah = scan.ah;
+    info.Al = scan.al;
+    result.push_back(info);
+  }
+  return result;
+}
+
+// Cuts libjpeg's output at scan ends. Returns "" or the way in which the output is not
+// what was ordered.
+std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scans,
+                          CodedImage* image) {
+  const Result<JpegLayout> walked = WalkMarkers(output);
+  if (!walked.ok()) return walked.status().message();
+  const JpegLayout& layout = walked.value();
+  if (layout.scans.size() != scans.size()) {
+    return Expected("number of scans", scans.size(), layout.scans.size());
+  }
+  uint64_t cut = 0;
+  for (size_t i = 0; i < scans.size(); ++i) {
+    image->group_sizes[scans[i].group] += layout.scans[i].end - cut;
+    cut = layout.scans[i].end;
+  }
+  if (!layout.has_eoi || layout.end != output.size() ||
+      cut + layout::kEndOfImage.size() != output.size()) {
+    return Expected("EOI follows the last scan and ends the image", output.size() - 2, cut);
+  }
+  image->scans.assign(output.substr(0, cut));
+  return "";
+}
+
+// Decodes the image as a reader would put it together. Returns "" or its first difference
+// from the source.
+std::string Prove(const CodedImage& image, JpegReader* source, const Carried& carried,
+                  JpegErrors* errors) {
+  const std::string full = FullImage(image);
+  const Result<JpegLayout> layout = WalkMarkers(full);
+  if (!layout.ok()) return layout.status().message();
+  if (!(Carried(full, layout.value()) == carried)) return "APPn, COM or trailing bytes differ";
+  JpegReader result(errors);
+  char difference[200];
+  const bool decoded = errors->Run([&] {
+    result.ReadCoefficients(full);
+    FirstDifference(source, &result, difference, sizeof difference);
+  });
+  return decoded ? difference : errors->message();
+}
+
+Transcoded KeepOpaque(std::string_view image, const ScanScript& script, OpaqueReason reason,
+                      std::string detail) {
+  Transcoded result;
+  result.image.coding = Coding::kOpaque;
+  result.image.scans.assign(image);
+  result.image.group_sizes.assign(script.num_groups(), 0);
+  result.image.group_sizes[0] = image.size();
+  result.reason = reason;
+  result.detail = std::move(detail);
+  return result;
+}
+
+}  // namespace
+
+const char* OpaqueReasonName(OpaqueReason reason) {
+  // In the order of the enumeration.
+  static constexpr const char* kNames[] = {
+      "",
+      "not_a_jpeg",
+      "damaged",
+      "incomplete_progression",
+      "arithmetic",
+      "lossless",
+      "hierarchical",
+      "twelve_bit",
+      "too_many_components",
+      "too_large",
+      "unsupported",
+      "proof_failed",
+  };
+  static_assert(std::size(kNames) == static_cast<size_t>(OpaqueReason::kProofFailed) + 1);
+  return kNames[static_cast<size_t>(reason)];
+}
+
+Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
+                             const TranscodeOptions& options) {
+  for (const Scan& scan : script.scans()) {
+    if (scan.al > kMaxLibjpegAl) {
+      return InvalidArgument("scan script: " +
+                             Expected("libjpeg writes Al of at most 10", kMaxLibjpegAl, scan.al));
+    }
+  }
+  const auto opaque = [&](OpaqueReason reason, std::string detail) {
+    return KeepOpaque(image, script, reason, std::move(detail));
+  };
+  if (image.substr(0, 2) != "\xff\xd8") {
+    return opaque(OpaqueReason::kNotAJpeg, DescribeForeign(image));
+  }
+  const Result<JpegLayout> walked = WalkMarkers(image);
+  if (!walked.ok()) return opaque(OpaqueReason::kDamaged, walked.status().message());
+  const JpegLayout& layout = walked.value();
+  if (std::optional<Refusal> refusal = Refuse(image, layout, options.limits)) {
+    return opaque(refusal->reason, std::move(refusal->detail));
+  }
+
+  JpegErrors errors;
+  JpegReader source(&errors);
+  JpegWriter writer(&errors);
+  const auto out_of_memory = [&errors] {
+    return Status(Code::kResourceExhausted, std::string("libjpeg: ") + errors.message());
+  };
+  if (!errors.Run([&] { source.ReadCoefficients(image); })) {
+    if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
+    return opaque(ReasonOfReadError(errors.code()), errors.message());
+  }
+  if (std::string unsent = UnsentCoefficient(*source.info()); !unsent.empty()) {
+    return opaque(OpaqueReason::kIncompleteProgression, std::move(unsent));
+  }
+
+  std::vector<SamplingFactors> sampling;
+  for (const FrameComponent& c : layout.frame->components) sampling.push_back({c.h, c.v});
+  const std::vector<Scan> scans = script.ForImage(sampling);
+  const std::vector<jpeg_scan_info> libjpeg_scans = LibjpegScans(scans);
+  const Carried carried(image, layout);
+  if (!errors.Run([&] { WriteProgressive(&source, libjpeg_scans, carried, &writer); })) {
+    if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
+    return opaque(OpaqueReason::kUnsupported, errors.message());
+  }
+
+  Transcoded result;
+  CodedImage& coded = result.image;
+  coded.coding = Coding::kProgressive;
+  coded.group_sizes.assign(script.num_groups(), 0);
+  if (std::string wrong = CutIntoGroups(writer.output(), scans, &coded); !wrong.empty()) {
+    return opaque(OpaqueReason::kProofFailed, std::move(wrong));
+  }
+  coded.ancillary = carried.ancillary;
+  coded.ancillary_offset = 2;  // past SOI
+  for (const std::string_view& segment : carried.jfif) coded.ancillary_offset += segment.size();
+  coded.trailing.assign(carried.trailing);
+  if (options.prove) {
+    std::string difference = Prove(coded, &source, carried, &errors);
+    if (!difference.empty()) {
+      if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
+      return opaque(OpaqueReason::kProofFailed, std::move(difference));
+    }
+  }
+  return result;
+}
+
+std::string FullImage(const CodedImage& image) {
+  if (image.coding == Coding::kOpaque) return image.scans;
+  std::string full;
+  full.reserve(image.scans.size() + image.ancillary.size() + layout::kEndOfImage.size() +
+               image.trailing.size());
+  full.append(image.scans, 0, image.ancillary_offset).append(image.ancillary);
+  full.append(image.scans, image.ancillary_offset)
+      .append(layout::kEndOfImage)
+      .append(image.trailing);
+  return full;
+}
+
+}  // namespace pcr

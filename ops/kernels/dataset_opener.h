@@ -1,0 +1,29 @@
+// Opens a data set: from names of folders and files to a DatasetIndex.
+
+#ifndef PCR_OPS_KERNELS_DATASET_OPENER_H_
+#define PCR_OPS_KERNELS_DATASET_OPENER_H_
+
+#include <string>
+#include <vector>
+
+#include "ops/base/status.h"
+#include "ops/format/dataset_index.h"
+#include "ops/kernels/range_reader.h"
+#include "tensorflow/core/platform/env.h"
+#include "absl/status/status.h"
+
+namespace pcr {
+
+// The core's status as TensorFlow's.
+absl::Status ToTensorFlow(const Status& status);
+
+// `paths` is the folder of a data set, or one or more PCR files. A folder with
+// a side index costs one read; a folder without one, and files, cost one read
+// of the tail of each file (two if its index is larger than layout::kTailBytes).
+// Shard names in the result are paths to open.
+absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,
+                               RangeReader* reader, DatasetIndex* index);
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_DATASET_OPENER_H_

@@ -1,0 +1,261 @@
+#include "ops/kernels/pcr_dataset_op.h"
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops/format/record_order.h"
+#include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/record_iteration.h"
+#include "ops/kernels/record_split_provider.h"
+#include "ops/kernels/record_stream.h"
+#include "ops/kernels/shared_dataset.h"
+#include "tensorflow/core/framework/cancellation.h"
+#include "tensorflow/core/framework/model.h"
+#include "tensorflow/core/framework/partial_tensor_shape.h"
+#include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/mutex.h"
+
+namespace pcr {
+
+using ::tensorflow::DataTypeVector;
+using ::tensorflow::mutex;
+using ::tensorflow::mutex_lock;
+using ::tensorflow::PartialTensorShape;
+using ::tensorflow::Tensor;
+using ::tensorflow::tstring;
+using ::tensorflow::data::DatasetBase;
+using ::tensorflow::data::DatasetContext;
+using ::tensorflow::data::DatasetIterator;
+using ::tensorflow::data::IteratorBase;
+using ::tensorflow::data::IteratorContext;
+using ::tensorflow::data::IteratorStateReader;
+using ::tensorflow::data::IteratorStateWriter;
+using ::tensorflow::data::SerializationContext;
+using ::tensorflow::data::SplitProvider;
+
+constexpr int64_t kMaxReadsInFlight = 1024;
+// Stands for the number of groups that the data set has.
+constexpr int64_t kAllScanGroups = std::numeric_limits<int64_t>::max();
+
+class PcrDatasetOp::Dataset : public DatasetBase {
+ public:
+  // The op's inputs, as given.
+  struct Inputs {
+    std::vector<tstring> paths;
+    int64_t scan_groups = 0;
+    bool shuffle = false;
+    int64_t seed = 0;
+    int64_t num_shards = 1;
+    int64_t shard_index = 0;
+    int64_t reads_in_flight = 1;
+    int64_t bytes_in_flight = 1;
+    tstring shared_id;
+  };
+
+  Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
+      : DatasetBase(DatasetContext(ctx)), inputs_(std::move(inputs)), shared_(std::move(shared)) {
+    const auto& counts = shared_->index.columns().example_counts;
+    for (const uint64_t record : RecordOrder(counts, order_options(0), 0)) {
+      cardinality_ += static_cast<int64_t>(counts[record]);
+    }
+  }
+
+  std::unique_ptr<IteratorBase> MakeIteratorInternal(const std::string& prefix) const override;
+
+  const DataTypeVector& output_dtypes() const override {
+    static const auto* const dtypes = new DataTypeVector({tensorflow::DT_STRING});
+    return *dtypes;
+  }
+
+  const std::vector<PartialTensorShape>& output_shapes() const override {
+    static const auto* const shapes = new std::vector<PartialTensorShape>({{}});
+    return *shapes;
+  }
+
+  std::string DebugString() const override { return "PcrDatasetOp::Dataset"; }
+
+  int64_t CardinalityInternal(tensorflow::data::CardinalityOptions /*options*/) const override {
+    return cardinality_;
+  }
+
+  absl::Status InputDatasets(std::vector<const DatasetBase*>* /*inputs*/) const override { return absl::Status(); }
+  absl::Status CheckExternalState() const override { return absl::Status(); }
+
+  absl::Status MakeSplitProviders(
+      std::vector<std::unique_ptr<SplitProvider>>* split_providers) const override {
+    split_providers->push_back(std::make_unique<RecordSplitProvider>(
+        shared_, order_options(static_cast<uint64_t>(inputs_.seed))));
+    return absl::Status();
+  }
+
+  const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
+
+  RecordOrderOptions order_options(uint64_t seed) const {
+    return {inputs_.shuffle, seed, static_cast<uint64_t>(inputs_.num_shards),
+            static_cast<uint64_t>(inputs_.shard_index)};
+  }
+  ReadOptions read_options() const { return {inputs_.reads_in_flight, inputs_.bytes_in_flight}; }
+  int scan_groups() const {
+    return inputs_.scan_groups == kAllScanGroups ? shared_->index.header().num_groups()
+                                    : static_cast<int>(inputs_.scan_groups);
+  }
+
+ protected:
+  absl::Status AsGraphDefInternal(SerializationContext* /*ctx*/, DatasetGraphDefBuilder* b,
+                            tensorflow::Node** output) const override {
+    std::vector<tensorflow::Node*> nodes;
+    const auto add = [&](const auto& value) {
+      nodes.push_back(nullptr);
+      return b->AddScalar(value, &nodes.back());
+    };
+    nodes.push_back(nullptr);
+    TF_RETURN_IF_ERROR(b->AddVector(inputs_.paths, &nodes.back()));
+    TF_RETURN_IF_ERROR(add(inputs_.scan_groups));
+    TF_RETURN_IF_ERROR(add(inputs_.shuffle));
+    TF_RETURN_IF_ERROR(add(inputs_.seed));
+    TF_RETURN_IF_ERROR(add(inputs_.num_shards));
+    TF_RETURN_IF_ERROR(add(inputs_.shard_index));
+    TF_RETURN_IF_ERROR(add(inputs_.reads_in_flight));
+    TF_RETURN_IF_ERROR(add(inputs_.bytes_in_flight));
+    TF_RETURN_IF_ERROR(add(inputs_.shared_id));
+    return b->AddDataset(this, nodes, output);
+  }
+
+ private:
+  class Iterator;
+
+  const Inputs inputs_;
+  const std::shared_ptr<SharedDataset> shared_;
+  int64_t cardinality_ = 0;
+};
+
+class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
+ public:
+  explicit Iterator(const Params& params) : DatasetIterator<Dataset>(params) {}
+
+  ~Iterator() override {
+    if (deregister_) deregister_();
+  }
+
+  bool SymbolicCheckpointCompatible() const override { return true; }
+
+  absl::Status Initialize(IteratorContext* ctx) override {
+    std::shared_ptr<SplitProvider> splits;
+    if (!ctx->split_providers().empty()) {
+      if (ctx->split_providers().size() != 1) {
+        return tensorflow::errors::FailedPrecondition(
+            "number of split providers of a PcrDataset; expected 1, got ",
+            ctx->split_providers().size());
+      }
+      splits = ctx->split_providers().front();
+    }
+    {
+      mutex_lock l(mu_);
+      iteration_ = std::make_unique<RecordIteration>(
+          dataset()->shared(), dataset()->order_options(0), dataset()->read_options(),
+          dataset()->scan_groups(), std::move(splits));
+    }
+    return RegisterCancellation(ctx->cancellation_manager());
+  }
+
+  absl::Status GetNextInternal(IteratorContext* ctx, std::vector<Tensor>* out_tensors,
+                         bool* end_of_sequence) override {
+    mutex_lock l(mu_);
+    tstring example;
+    // State has advanced before an error is returned, so that the call after
+    // it goes on behind the record in error.
+    TF_RETURN_IF_ERROR(iteration_->Next(&example, end_of_sequence));
+    if (*end_of_sequence) return absl::Status();
+    out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
+                              tensorflow::TensorShape({}));
+    out_tensors->back().scalar<tstring>()() = std::move(example);
+    return absl::Status();
+  }
+
+ protected:
+  std::shared_ptr<tensorflow::data::model::Node> CreateNode(
+      IteratorContext* /*ctx*/, tensorflow::data::model::Node::Args args) const override {
+    return tensorflow::data::model::MakeSourceNode(std::move(args));
+  }
+
+  absl::Status SaveInternal(SerializationContext* /*ctx*/, IteratorStateWriter* writer) override {
+    mutex_lock l(mu_);
+    return iteration_->Save(prefix(), writer);
+  }
+
+  absl::Status RestoreInternal(IteratorContext* /*ctx*/, IteratorStateReader* reader) override {
+    mutex_lock l(mu_);
+    return iteration_->Restore(prefix(), reader);
+  }
+
+ private:
+  absl::Status RegisterCancellation(tensorflow::CancellationManager* manager) {
+    if (manager == nullptr) return absl::Status();
+    const tensorflow::CancellationToken token = manager->get_cancellation_token();
+    if (!manager->RegisterCallback(token, [this] { iteration_->Cancel(); })) {
+      return tensorflow::errors::Cancelled("reading was cancelled");
+    }
+    deregister_ = [manager, token] { manager->DeregisterCallback(token); };
+    return absl::Status();
+  }
+
+  mutex mu_;
+  // Set once, by Initialize, before anything can be cancelled.
+  std::unique_ptr<RecordIteration> iteration_;
+  std::function<void()> deregister_;
+};
+
+std::unique_ptr<IteratorBase> PcrDatasetOp::Dataset::MakeIteratorInternal(
+    const std::string& prefix) const {
+  return std::make_unique<Iterator>(
+      Iterator::Params{this, tensorflow::strings::StrCat(prefix, "::", kDatasetType)});
+}
+
+void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** output) {
+  using tensorflow::data::ParseScalarArgument;
+  Dataset::Inputs inputs;
+  OP_REQUIRES_OK(ctx,
+                 tensorflow::data::ParseVectorArgument<tstring>(ctx, kPaths, &inputs.paths));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kScanGroups, &inputs.scan_groups));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kShuffle, &inputs.shuffle));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSeed, &inputs.seed));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kNumShards, &inputs.num_shards));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kShardIndex, &inputs.shard_index));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kReadsInFlight, &inputs.reads_in_flight));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kBytesInFlight, &inputs.bytes_in_flight));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSharedId, &inputs.shared_id));
+  const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
+    OP_REQUIRES(ctx, ok,
+                tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
+  };
+  require(inputs.num_shards >= 1, kNumShards, "at least 1", inputs.num_shards);
+  require(inputs.shard_index >= 0 && inputs.shard_index < inputs.num_shards, kShardIndex,
+          "0 to num_shards - 1", inputs.shard_index);
+  require(inputs.reads_in_flight >= 1 && inputs.reads_in_flight <= kMaxReadsInFlight,
+          kReadsInFlight, "1 to 1024", inputs.reads_in_flight);
+  require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
+  if (!ctx->status().ok()) return;
+
+  std::shared_ptr<SharedDataset> shared;
+  OP_REQUIRES_OK(
+      ctx, SharedDataset::Open(ctx->env(), inputs.shared_id,
+                               {inputs.paths.begin(), inputs.paths.end()},
+                               static_cast<uint64_t>(inputs.seed), &shared));
+  if (inputs.scan_groups != kAllScanGroups) {
+    OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
+                                         .WithContext(std::string(inputs.paths.front()))));
+  }
+  *output = new Dataset(ctx, std::move(inputs), std::move(shared));
+}
+
+namespace {
+
+REGISTER_KERNEL_BUILDER(Name("PcrDataset").Device(tensorflow::DEVICE_CPU), PcrDatasetOp);
+
+}  // namespace
+}  // namespace pcr

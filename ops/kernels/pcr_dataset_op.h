@@ -1,0 +1,35 @@
+// PcrDataset: the source op. pcr_tf/data/dataset.py documents it for users.
+
+#ifndef PCR_OPS_KERNELS_PCR_DATASET_OP_H_
+#define PCR_OPS_KERNELS_PCR_DATASET_OP_H_
+
+#include "tensorflow/core/framework/dataset.h"
+
+namespace pcr {
+
+class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
+ public:
+  static constexpr const char* const kDatasetType = "Pcr";
+  static constexpr const char* const kPaths = "paths";
+  static constexpr const char* const kScanGroups = "scan_groups";
+  static constexpr const char* const kShuffle = "shuffle";
+  static constexpr const char* const kSeed = "seed";
+  static constexpr const char* const kNumShards = "num_shards";
+  static constexpr const char* const kShardIndex = "shard_index";
+  static constexpr const char* const kReadsInFlight = "reads_in_flight";
+  static constexpr const char* const kBytesInFlight = "bytes_in_flight";
+  static constexpr const char* const kSharedId = "shared_id";
+
+  using DatasetOpKernel::DatasetOpKernel;
+
+ protected:
+  void MakeDataset(tensorflow::OpKernelContext* ctx,
+                   tensorflow::data::DatasetBase** output) override;
+
+ private:
+  class Dataset;
+};
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_PCR_DATASET_OP_H_

@@ -1,0 +1,255 @@
+#include "ops/kernels/record_iteration.h"
+
+#include <utility>
+
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/platform/errors.h"
+
+namespace pcr {
+namespace {
+
+using ::tensorflow::data::IteratorStateReader;
+using ::tensorflow::data::IteratorStateWriter;
+using ::tensorflow::errors::InvalidArgument;
+
+// Of the state below and of the order of records (record_order.h).
+constexpr int64_t kStateVersion = 1;
+
+constexpr char kVersion[] = "version";
+constexpr char kSeed[] = "seed";
+constexpr char kEpoch[] = "epoch";
+constexpr char kNumRecords[] = "num_records";
+constexpr char kNumShards[] = "num_shards";
+constexpr char kShardIndex[] = "shard_index";
+constexpr char kNumDelivered[] = "num_delivered";
+constexpr char kUsesSplits[] = "uses_splits";
+constexpr char kNumPending[] = "num_pending";
+constexpr char kRecord[] = "record";
+constexpr char kFirstExample[] = "first_example";
+constexpr char kScanGroups[] = "scan_groups";
+
+std::string Pending(uint64_t i, const char* name) {
+  return "pending[" + std::to_string(i) + "]." + name;
+}
+
+}  // namespace
+
+RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
+                                 const RecordOrderOptions& order, const ReadOptions& read,
+                                 int scan_groups,
+                                 std::shared_ptr<tensorflow::data::SplitProvider> splits)
+    : shared_(std::move(shared)),
+      order_options_(order),
+      read_options_(read),
+      scan_groups_(scan_groups),
+      splits_(std::move(splits)) {
+  if (splits_ == nullptr) {
+    epoch_ = shared_->epochs.Next();
+    SetOrder();
+  }
+}
+
+void RecordIteration::SetOrder() {
+  order_options_.seed = epoch_.seed;
+  order_ = RecordOrder(shared_->index.columns().example_counts, order_options_,
+                       static_cast<uint64_t>(epoch_.number));
+}
+
+void RecordIteration::StartStream() {
+  auto stream = std::make_unique<RecordStream>(
+      shared_, read_options_,
+      [this](std::optional<RecordRequest>* request) { return NextRequest(request); });
+  std::lock_guard<std::mutex> lock(stream_mutex_);
+  stream_ = std::move(stream);
+  if (cancelled_) stream_->Cancel();
+}
+
+void RecordIteration::Cancel() {
+  std::lock_guard<std::mutex> lock(stream_mutex_);
+  cancelled_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+}
+
+absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request) {
+  request->reset();
+  if (!restored_.empty()) {
+    *request = restored_.front();
+    restored_.pop_front();
+    return absl::Status();
+  }
+  uint64_t record = 0;
+  if (splits_ == nullptr) {
+    if (next_position_ == order_.size()) return absl::Status();
+    record = order_[next_position_++];
+  } else {
+    tensorflow::Tensor split;
+    bool end_of_splits = false;
+    TF_RETURN_IF_ERROR(splits_->GetNext(&split, &end_of_splits));
+    if (end_of_splits) return absl::Status();
+    record = static_cast<uint64_t>(split.scalar<int64_t>()());
+    if (record >= shared_->index.num_records()) {
+      return InvalidArgument("record that a split names; expected 0 to ",
+                             shared_->index.num_records(), ", got ", record);
+    }
+  }
+  *request = RecordRequest{record, scan_groups_, 0};
+  return absl::Status();
+}
+
+absl::Status RecordIteration::Next(tensorflow::tstring* example, bool* end) {
+  *end = false;
+  if (stream_ == nullptr) StartStream();
+  if (!current_.has_value()) {
+    TF_RETURN_IF_ERROR(stream_->Next(&current_));
+    if (!current_.has_value()) {
+      *end = true;
+      return absl::Status();
+    }
+    if (!current_->status.ok()) {
+      const absl::Status status = current_->status;
+      current_.reset();
+      ++num_delivered_;
+      return status;
+    }
+    next_example_ = current_->request.first_example;
+  }
+  *example = std::move(current_->examples[next_example_++]);
+  if (next_example_ == current_->examples.size()) {
+    current_.reset();
+    ++num_delivered_;
+  }
+  return absl::Status();
+}
+
+absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWriter* writer) {
+  const auto write = [&](const std::string& name, int64_t value) {
+    return writer->WriteScalar(prefix, name, value);
+  };
+  TF_RETURN_IF_ERROR(write(kVersion, kStateVersion));
+  TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch_.seed)));
+  TF_RETURN_IF_ERROR(write(kEpoch, epoch_.number));
+  TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
+  TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
+  TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
+  TF_RETURN_IF_ERROR(write(kNumDelivered, static_cast<int64_t>(num_delivered_)));
+  TF_RETURN_IF_ERROR(write(kUsesSplits, splits_ != nullptr ? 1 : 0));
+
+  // Without splits the order says what comes after the record in delivery; the
+  // records that splits named are nowhere else but here.
+  std::vector<RecordRequest> unfinished;
+  if (current_.has_value()) {
+    unfinished.push_back(current_->request);
+    unfinished.back().first_example = next_example_;
+  }
+  const auto write_unfinished = [&]() -> absl::Status {
+    TF_RETURN_IF_ERROR(write(kNumPending, static_cast<int64_t>(unfinished.size())));
+    for (uint64_t i = 0; i < unfinished.size(); ++i) {
+      const RecordRequest& request = unfinished[i];
+      TF_RETURN_IF_ERROR(write(Pending(i, kRecord), static_cast<int64_t>(request.record)));
+      TF_RETURN_IF_ERROR(
+          write(Pending(i, kFirstExample), static_cast<int64_t>(request.first_example)));
+      TF_RETURN_IF_ERROR(write(Pending(i, kScanGroups), request.scan_groups));
+    }
+    if (splits_ == nullptr) return absl::Status();
+    return splits_->Save(
+        [&prefix](const std::string& key) { return tensorflow::strings::StrCat(prefix, ":", key); },
+        writer);
+  };
+  if (splits_ == nullptr || stream_ == nullptr) {
+    if (stream_ == nullptr) unfinished.assign(restored_.begin(), restored_.end());
+    return write_unfinished();
+  }
+  absl::Status status;
+  stream_->WithPendingRequests([&](const std::vector<RecordRequest>& pending) {
+    unfinished.insert(unfinished.end(), pending.begin(), pending.end());
+    unfinished.insert(unfinished.end(), restored_.begin(), restored_.end());
+    status = write_unfinished();
+  });
+  return status;
+}
+
+absl::Status RecordIteration::CheckRestored(const RecordRequest& request) const {
+  const DatasetIndex& index = shared_->index;
+  if (request.record >= index.num_records() ||
+      request.first_example >= index.columns().example_counts[request.record]) {
+    return InvalidArgument("checkpoint of a PcrDataset: position; expected an example of one of ",
+                           index.num_records(), " records, got record ", request.record,
+                           ", example ", request.first_example);
+  }
+  if (const auto status = index.CheckScanGroups(request.scan_groups); !status.ok()) {
+    return InvalidArgument("checkpoint of a PcrDataset: ", status.message());
+  }
+  return absl::Status();
+}
+
+absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateReader* reader) {
+  absl::Status status;
+  const auto read = [&](const std::string& name) {
+    int64_t value = 0;
+    if (status.ok()) status = reader->ReadScalar(prefix, name, &value);
+    return value;
+  };
+  const auto require = [&](const char* what, int64_t expected, int64_t got) {
+    if (status.ok() && expected != got) {
+      status = InvalidArgument("checkpoint of a PcrDataset: ", what, "; expected ", expected,
+                               ", got ", got,
+                               "; restore it into the data set that it was made from");
+    }
+  };
+  require("version of its state", kStateVersion, read(kVersion));
+  require("number of records", static_cast<int64_t>(shared_->index.num_records()),
+          read(kNumRecords));
+  require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
+  require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
+  require("use of splits", splits_ != nullptr ? 1 : 0, read(kUsesSplits));
+  EpochCounter::Epoch epoch{};
+  epoch.seed = static_cast<uint64_t>(read(kSeed));
+  epoch.number = read(kEpoch);
+  const int64_t num_delivered = read(kNumDelivered);
+  const int64_t num_pending = read(kNumPending);
+  TF_RETURN_IF_ERROR(status);
+
+  if (splits_ == nullptr) {
+    epoch_ = epoch;
+    SetOrder();
+    shared_->epochs.ContinueAfter(epoch);
+  }
+  const auto num_records = static_cast<int64_t>(shared_->index.num_records());
+  const auto limit = splits_ == nullptr ? static_cast<int64_t>(order_.size()) : num_records;
+  if (epoch.number < 0 || num_delivered < 0 || num_delivered > limit || num_pending < 0 ||
+      num_pending > num_records || (splits_ == nullptr && num_pending > 1)) {
+    return InvalidArgument("checkpoint of a PcrDataset: epoch ", epoch.number, ", ", num_delivered,
+                           " records delivered and ", num_pending, " begun; expected at most ",
+                           limit);
+  }
+  std::deque<RecordRequest> pending;
+  for (int64_t i = 0; i < num_pending; ++i) {
+    RecordRequest request;
+    request.record = static_cast<uint64_t>(read(Pending(i, kRecord)));
+    request.first_example = static_cast<uint64_t>(read(Pending(i, kFirstExample)));
+    const int64_t scan_groups = read(Pending(i, kScanGroups));
+    TF_RETURN_IF_ERROR(status);
+    request.scan_groups = scan_groups < 0 || scan_groups > layout::kMaxGroups
+                              ? 0
+                              : static_cast<int>(scan_groups);
+    TF_RETURN_IF_ERROR(CheckRestored(request));
+    pending.push_back(request);
+  }
+  num_delivered_ = static_cast<uint64_t>(num_delivered);
+  if (splits_ == nullptr) {
+    next_position_ = num_delivered_ + pending.size();
+    if (next_position_ > order_.size() ||
+        (!pending.empty() && pending.front().record != order_[num_delivered_])) {
+      return InvalidArgument("checkpoint of a PcrDataset: the record begun is not the one that its "
+                             "epoch's order has there");
+    }
+  } else {
+    TF_RETURN_IF_ERROR(splits_->Restore(
+        [&prefix](const std::string& key) { return tensorflow::strings::StrCat(prefix, ":", key); },
+        reader));
+  }
+  restored_ = std::move(pending);
+  return absl::Status();
+}
+
+}  // namespace pcr

@@ -1,0 +1,75 @@
+// RecordIteration: an iterator's state: which records in which order, how far
+// it has come, and how to save and restore that.
+
+#ifndef PCR_OPS_KERNELS_RECORD_ITERATION_H_
+#define PCR_OPS_KERNELS_RECORD_ITERATION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ops/format/record_order.h"
+#include "ops/kernels/record_stream.h"
+#include "ops/kernels/shared_dataset.h"
+#include "tensorflow/core/framework/dataset.h"
+#include "absl/status/status.h"
+#include "tensorflow/core/platform/tstring.h"
+
+namespace pcr {
+
+// Not thread-safe, but for Cancel.
+class RecordIteration {
+ public:
+  // Without `splits` it takes the next epoch of `shared` and goes through its
+  // records in the order of `order` (whose seed is not used: the epoch has its
+  // own); with them, through the records they name.
+  RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
+                  const ReadOptions& read, int scan_groups,
+                  std::shared_ptr<tensorflow::data::SplitProvider> splits);
+
+  // The next example. After an error it stands behind the record in error.
+  absl::Status Next(tensorflow::tstring* example, bool* end);
+
+  // Makes Next fail, also one that is blocked now. From any thread.
+  void Cancel();
+
+  absl::Status Save(const std::string& prefix,
+                          tensorflow::data::IteratorStateWriter* writer);
+  // On a fresh iteration. INVALID_ARGUMENT for a state that does not fit the data set.
+  absl::Status Restore(const std::string& prefix,
+                             tensorflow::data::IteratorStateReader* reader);
+
+ private:
+  void SetOrder();
+  void StartStream();
+  absl::Status NextRequest(std::optional<RecordRequest>* request);
+  absl::Status CheckRestored(const RecordRequest& request) const;
+
+  const std::shared_ptr<SharedDataset> shared_;
+  RecordOrderOptions order_options_;
+  const ReadOptions read_options_;
+  const int scan_groups_;
+  const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
+
+  EpochCounter::Epoch epoch_{0, 0};
+  std::vector<uint64_t> order_;   // without splits
+  uint64_t next_position_ = 0;    // in order_, of the next request; used by the stream's threads only
+  std::deque<RecordRequest> restored_;  // requests to make before all others; likewise
+
+  uint64_t num_delivered_ = 0;  // records wholly delivered, or in error
+  std::optional<LoadedRecord> current_;
+  uint64_t next_example_ = 0;  // of current_
+
+  std::mutex stream_mutex_;  // guards the pointer and cancelled_, for Cancel
+  bool cancelled_ = false;
+  std::unique_ptr<RecordStream> stream_;
+};
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_RECORD_ITERATION_H_

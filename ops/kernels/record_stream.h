@@ -1,0 +1,78 @@
+// RecordStream: one pass over records, read ahead in a bounded number of range
+// reads and handed over in order.
+
+#ifndef PCR_OPS_KERNELS_RECORD_STREAM_H_
+#define PCR_OPS_KERNELS_RECORD_STREAM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ops/base/buffer_pool.h"
+#include "ops/base/ordered_prefetcher.h"
+#include "ops/kernels/shared_dataset.h"
+#include "absl/status/status.h"
+#include "tensorflow/core/platform/tstring.h"
+
+namespace pcr {
+
+struct RecordRequest {
+  uint64_t record = 0;         // global ordinal
+  int scan_groups = 1;         // fidelity, fixed when the request is made
+  uint64_t first_example = 0;  // those before it were delivered already
+};
+
+struct LoadedRecord {
+  RecordRequest request;
+  absl::Status status;
+  std::vector<tensorflow::tstring> examples;  // of the whole record; empty before first_example
+};
+
+struct ReadOptions {
+  int64_t reads_in_flight = 1;
+  int64_t bytes_in_flight = 1;
+};
+
+// Thread-safe.
+class RecordStream {
+ public:
+  // `next` gives the requests in order, none at the end.
+  using NextRequest = std::function<absl::Status(std::optional<RecordRequest>*)>;
+
+  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
+               NextRequest next);
+  ~RecordStream();
+
+  // The next record, none at the end. A record that could not be read comes
+  // with its status and no examples; the stream stands after it.
+  absl::Status Next(std::optional<LoadedRecord>* record);
+
+  void Cancel();
+
+  // The requests taken and not yet handed over; see OrderedPrefetcher.
+  void WithPendingRequests(
+      const std::function<void(const std::vector<RecordRequest>&)>& visit);
+
+ private:
+  struct Loaded {
+    absl::Status status;
+    std::vector<tensorflow::tstring> examples;
+  };
+  using Prefetcher = OrderedPrefetcher<RecordRequest, Loaded>;
+
+  absl::Status Load(const RecordRequest& request, Loaded* loaded);
+
+  const std::shared_ptr<SharedDataset> shared_;
+  const NextRequest next_;
+  std::atomic<bool> cancelled_{false};
+  absl::Status next_status_;  // of next_, once it has failed
+  BufferPool buffers_;
+  std::unique_ptr<Prefetcher> prefetcher_;  // last: its threads use all of the above
+};
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_RECORD_STREAM_H_

@@ -1,0 +1,64 @@
+// SharedDataset: what all copies of one PcrDataset in a process share.
+//
+// tf.data rewrites a data set's graph for every iterator and so makes a new
+// DatasetBase each time. The index must not be read again for that, and the
+// count of epochs must go on.
+
+#ifndef PCR_OPS_KERNELS_SHARED_DATASET_H_
+#define PCR_OPS_KERNELS_SHARED_DATASET_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ops/format/dataset_index.h"
+#include "ops/kernels/range_reader.h"
+#include "tensorflow/core/platform/env.h"
+#include "absl/status/status.h"
+
+namespace pcr {
+
+// Hands out epochs to iterators. Thread-safe.
+class EpochCounter {
+ public:
+  explicit EpochCounter(uint64_t seed) : seed_(seed) {}
+
+  struct Epoch {
+    uint64_t seed;
+    int64_t number;  // from 0
+  };
+  Epoch Next() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return {seed_, next_++};
+  }
+  // Makes the epochs that follow those of a restored iterator.
+  void ContinueAfter(const Epoch& epoch) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    seed_ = epoch.seed;
+    next_ = epoch.number + 1;
+  }
+
+ private:
+  std::mutex mutex_;
+  uint64_t seed_;
+  int64_t next_ = 0;
+};
+
+struct SharedDataset {
+  SharedDataset(tensorflow::Env* env, uint64_t seed) : reader(env), epochs(seed) {}
+
+  DatasetIndex index;  // not changed once Open has returned
+  RangeReader reader;
+  EpochCounter epochs;
+
+  // The one opened under the same id and paths that is still in use, or a new one.
+  static absl::Status Open(tensorflow::Env* env, const std::string& id,
+                                 const std::vector<std::string>& paths, uint64_t seed,
+                                 std::shared_ptr<SharedDataset>* shared);
+};
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_SHARED_DATASET_H_

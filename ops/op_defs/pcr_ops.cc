@@ -1,0 +1,48 @@
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace pcr {
+namespace {
+
+using ::tensorflow::shape_inference::InferenceContext;
+using ::tensorflow::shape_inference::ShapeHandle;
+
+REGISTER_OP("PcrDataset")
+    .Input("paths: string")
+    .Input("scan_groups: int64")
+    .Input("shuffle: bool")
+    .Input("seed: int64")
+    .Input("num_shards: int64")
+    .Input("shard_index: int64")
+    .Input("reads_in_flight: int64")
+    .Input("bytes_in_flight: int64")
+    .Input("shared_id: string")
+    .Output("handle: variant")
+    .Attr("metadata: string = ''")
+    // Stateful, so that constant folding does not run it.
+    .SetIsStateful()
+    .SetShapeFn([](InferenceContext* c) {
+      ShapeHandle unused;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 1, &unused));
+      for (int i = 1; i < c->num_inputs(); ++i) {
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), 0, &unused));
+      }
+      return tensorflow::shape_inference::ScalarShape(c);
+    })
+    .Doc(R"doc(
+Serialized tf.train.Examples of a PCR data set at a fidelity, one scalar each.
+
+paths: [P] The folder of a data set, or its files.
+scan_groups: Fidelity: scan groups to read, 1 to the data set's number; 2^63 - 1: all.
+shuffle: Whether to go through the records in a new order in each epoch.
+seed: Of the epochs' orders.
+num_shards: Number of readers that share the records.
+shard_index: Which of them this one is.
+reads_in_flight: Bound on range reads under way and records not yet delivered.
+bytes_in_flight: Bound on their bytes; a larger record is read alone.
+shared_id: Names the data set object whose copies share an index and a count of epochs.
+)doc");
+
+}  // namespace
+}  // namespace pcr

@@ -1,0 +1,37 @@
+"""Progressive Compressed Records: one copy of an image data set, read at any fidelity.
+
+Importing this package imports nothing else; its parts are imported when they are first named:
+
+- `pcr_tf.format`: writing and reading PCR files from Python. No TensorFlow.
+- `pcr_tf.convert`: the job that converts a data set. TensorFlow only for paths in its file systems.
+- `pcr_tf.data`: the tf.data face, `PcrDataset`.
+
+>>> import pcr_tf
+>>> pcr_tf.format.__name__
+'pcr_tf.format'
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pcr_tf.version import __version__
+
+if TYPE_CHECKING:
+    from pcr_tf import convert, data, format
+
+__all__ = ["__version__", "convert", "data", "format"]
+
+_SUBMODULES = frozenset({"convert", "data", "format"})
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_SUBMODULES})

@@ -1,0 +1,1 @@
+"""Commands: each module is flags, and one call of the library."""

@@ -1,0 +1,134 @@
+"""How every command parses its flags and ends.
+
+Exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 interrupted, 143
+    terminated.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from absl import flags
+
+from pcr_tf.version import __version__
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+class UsageError(Exception):
+    """The command line does not make sense; the message says why."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def run_command(
+    name: str,
+    description: str,
+    values: flags.FlagValues,
+    body: Callable[[list[str]], int],
+    argv: Sequence[str] | None,
+    user_errors: tuple[type[Exception], ...] = (OSError, ValueError),
+) -> int:
+    """Parses `argv` (None: the process's own) into `values` and runs `body` on the positional
+    arguments.
+
+    Args:
+        description: the help text; its first line is the summary.
+        user_errors: exceptions whose message is for the user: one line, no traceback.
+
+    Returns:
+        The exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if any(
+        argument in ("--help", "-h", "--helpfull", "-help", "--helpshort") for argument in arguments
+    ):
+        print(_help(name, description, values))
+        return 0
+    if "--version" in arguments:
+        print(f"{name} (pcr_tf) {__version__}")
+        return 0
+    previous = _handle_sigterm()
+    try:
+        # Positional arguments may stand between flags.
+        positional = values([name, *arguments])[1:]
+        return body(positional)
+    except (flags.Error, UsageError) as error:
+        return _fail(name, f"{error}; see {name} --help", 2)
+    except _Terminated:
+        return _fail(name, "terminated", 128 + signal.SIGTERM)
+    except KeyboardInterrupt:
+        return _fail(name, "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does. Nothing more can be said to it.
+        sys.stderr.close()
+        return 1
+    except user_errors as error:
+        return _fail(name, _one_line(error), 1)
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _handle_sigterm() -> Any:
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    try:
+        return signal.signal(signal.SIGTERM, on_sigterm)
+    except ValueError:  # Not on the main thread: the program that calls us handles signals.
+        return None
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _fail(name: str, message: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"{name}: {message}", file=sys.stderr)
+    return status
+
+
+def _help(name: str, description: str, values: flags.FlagValues) -> str:
+    lines = [description.strip(), "", "Flags:"]
+    for flag_name in values:  # In the order of definition: what is needed first comes first.
+        flag = values[flag_name]
+        lines += ["", *_flag_help(flag)]
+    lines += [
+        "",
+        "  --flagfile=FILE",
+        *_wrap("read flags from FILE, one a line; # begins a comment"),
+    ]
+    return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag[Any]) -> list[str]:
+    usage, text = f"--{flag.name}={flag.name.split('_')[-1].upper()}", str(flag.help)
+    if flag.boolean:
+        usage = f"--[no]{flag.name}"
+    elif isinstance(flag, flags.EnumFlag):
+        usage = f"--{flag.name}={'|'.join(flag.parser.enum_values)}"
+        text = text.partition(": ")[2]  # absl puts the values before the text,
+    elif isinstance(flag, flags.MultiFlag):
+        text = text.partition(";\n")[0]  # and a hint behind that of repeated flags.
+    default = (
+        ""
+        if flag.default in (None, "", [])
+        else f" (default: {flag.default_as_str.strip(chr(39))})"
+    )
+    return [f"  {usage}", *_wrap(text + default)]
+
+
+def _wrap(text: str) -> list[str]:
+    indent = " " * 6
+    return textwrap.wrap(text, 90, initial_indent=indent, subsequent_indent=indent)

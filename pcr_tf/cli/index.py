@@ -1,0 +1,41 @@
+"""Rebuilds the side index of a folder of PCR files, and the shard table of its manifest.
+
+  pcr-index photos.pcr/
+
+For when shards were added, removed, replaced or copied. The shards themselves are only read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.convert.manifest import rebuild_index
+from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import SIDE_INDEX_NAME
+
+NAME = "pcr-index"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command on `argv` (None: the process's arguments); returns the exit status."""
+
+    def body(positional: list[str]) -> int:
+        if len(positional) != 1 or not filesystem.is_dir(positional[0]):
+            raise UsageError(f"expected one folder, got {' '.join(positional) or 'nothing'}")
+        index, has_manifest = rebuild_index(positional[0])
+        print(
+            f"{filesystem.join(positional[0], SIDE_INDEX_NAME)}: {index.num_shards} shards, "
+            f"{index.num_records} records, {index.num_examples} examples"
+            f"; manifest.json {'updated' if has_manifest else 'is not there'}"
+        )
+        return 0
+
+    return run_command(NAME, __doc__ or "", flags.FlagValues(), body, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Shows what a PCR file or data set holds, and checks it.
+
+  pcr-inspect photos.pcr/
+  pcr-inspect --records photos.pcr/shard-00000-of-00008.pcr
+  pcr-inspect --verify photos.pcr/
+
+With --verify: every checksum, every scan group of every image, the index and the side index. Every
+fault is printed; the exit status is 1 if there is one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.format.summary import DatasetSummary, summarize
+from pcr_tf.format.verify import verify_dataset
+
+NAME = "pcr-inspect"
+
+
+def _define_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("records", False, "list every record", flag_values=values)
+    flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
+    flags.DEFINE_boolean(
+        "verify", False, "check everything and print every fault, one a line", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "num_threads", os.cpu_count() or 1, "threads that decode for --verify", flag_values=values
+    )
+    return values
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command on `argv` (None: the process's arguments); returns the exit status."""
+    values = _define_flags()
+
+    def body(positional: list[str]) -> int:
+        if not positional:
+            raise UsageError("expected a file or folder")
+        if values.num_threads < 1:
+            raise UsageError(f"--num_threads: expected at least 1, got {values.num_threads}")
+        return _verify(positional, values) if values.verify else _show(positional, values)
+
+    return run_command(NAME, __doc__ or "", values, body, argv)
+
+
+def _verify(paths: list[str], values: flags.FlagValues) -> int:
+    from tqdm import tqdm
+
+    faults = []
+    records = 0
+    with tqdm(unit=" records", disable=not sys.stderr.isatty()) as bar:
+
+        def on_progress(count: int) -> None:
+            nonlocal records
+            records += count
+            bar.update(count)
+
+        for path in paths:
+            for fault in verify_dataset(
+                path, num_threads=values.num_threads, on_progress=on_progress
+            ):
+                faults.append(fault)
+                if not values.json:
+                    bar.clear()
+                    print(fault, flush=True)
+    if values.json:
+        print(json.dumps({"paths": paths, "records": records, "faults": faults}, indent=1))
+    else:
+        print(f"{', '.join(paths)}: {records} records checked, {len(faults) or 'no'} faults")
+    return 1 if faults else 0
+
+
+def _show(paths: list[str], values: flags.FlagValues) -> int:
+    summary = summarize(paths[0] if len(paths) == 1 else paths, records=values.records)
+    if values.json:
+        print(json.dumps(dataclasses.asdict(summary), indent=1))
+    else:
+        print(_text(summary))
+    return 0
+
+
+def _text(summary: DatasetSummary) -> str:
+    lines = [
+        f"{summary.path}: PCR {summary.version}, made by {summary.created_by}",
+        f"image features  {', '.join(summary.image_features)}",
+        f"shards          {summary.num_shards}, {summary.file_bytes} bytes"
+        f"{', with side index' if summary.side_index else ''}",
+        f"records         {summary.num_records}, {summary.num_examples} examples, {summary.images} "
+        "images, "
+        f"{summary.opaque} kept as they came",
+        f"metadata        {summary.metadata_bytes} bytes, in fidelity 1 below",
+        "",
+        "fidelity  scans         bytes   share  cumulative  bytes/image",
+    ]
+    lines += [
+        f"{group.scan_groups:8d}  {group.scans:5d}  {group.group_bytes:12d}  {group.share:5.1%}  "
+        f"{group.cumulative_share:10.1%}  {group.mean_bytes_per_image:11.0f}"
+        for group in summary.groups
+    ]
+    lines += ["", "     bytes  records  footer    shard"]
+    lines += [
+        f"{shard.file_bytes:10d}  {shard.records:7d}  {shard.footer_checksum}  {shard.name}"
+        for shard in summary.shards
+    ]
+    if summary.records:
+        lines += [
+            "",
+            "record      offset  examples  images  opaque  metadata  bytes at fidelity 1, 2, ...  "
+            "shard",
+        ]
+        lines += [
+            f"{r.record:6d}  {r.offset:10d}  {r.examples:8d}  {r.images:6d}  {r.opaque:6d}  "
+            f"{r.metadata_bytes:8d}  {' '.join(map(str, r.prefix_bytes))}  {r.shard}"
+            for r in summary.records
+        ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

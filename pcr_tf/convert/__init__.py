@@ -1,0 +1,9 @@
+"""Conversion of labelled photographs to PCR data sets."""
+
+from __future__ import annotations
+
+from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.job import Conversion, ConvertSummary
+from pcr_tf.convert.options import ConvertOptions
+
+__all__ = ["Conversion", "ConvertError", "ConvertOptions", "ConvertSummary"]

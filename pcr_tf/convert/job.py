@@ -1,0 +1,199 @@
+"""The conversion job: lists, plans, and converts what is not finished; the manifest comes last."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from pcr_tf.convert.errors import ConvertError, UnreadableItemError
+from pcr_tf.convert.manifest import read_manifest, write_manifest
+from pcr_tf.convert.options import ConvertOptions
+from pcr_tf.convert.plan import Plan
+from pcr_tf.convert.progress import ProgressDisplay, megabytes
+from pcr_tf.convert.shard_job import ShardResult
+from pcr_tf.convert.sources import make_source
+from pcr_tf.convert.state import OutputState, job_fingerprint
+from pcr_tf.convert.workers import convert_shards
+from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import write_side_index
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertSummary:
+    """What a job has done.
+
+    Attributes:
+        manifest: the data set's manifest.
+        was_finished: whether nothing was left to do.
+        resumed_shards: shards that an earlier run had finished.
+        elapsed_s: time of this run; images: images that it converted.
+    """
+
+    manifest: dict[str, Any]
+    was_finished: bool
+    resumed_shards: int
+    elapsed_s: float
+    images: int
+
+
+class Conversion:
+    """One job, listed and planned but not begun.
+
+    Example:
+        options = ConvertOptions(inputs=("photos/",), output="photos.pcr", num_workers=2)
+        summary = Conversion(options).run()
+    """
+
+    def __init__(self, options: ConvertOptions) -> None:
+        """Lists the source and plans. The source is only read, ever; the output is not touched yet.
+
+        Raises:
+            ConvertError: the source is empty, unreadable or not laid out as expected, or the output
+                is in it.
+        """
+        self.options = options
+        self.source = make_source(options.source, options.inputs, options.image_features)
+        _check_output_is_outside(options.output, options.inputs)
+        try:
+            skip = options.on_unreadable == "skip"
+            self.listing = self.source.list_items(skip_unreadable=skip)
+        except UnreadableItemError as error:
+            remedy = "leave such items out with --on_unreadable=skip"
+            raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
+        self.plan = Plan(
+            self.source,
+            self.listing,
+            images_per_record=options.images_per_record,
+            num_shards=options.num_shards,
+            shard_size_mib=options.shard_size_mib,
+            shuffle_seed=options.shuffle_seed if options.shuffle else None,
+            prefix=options.prefix,
+        )
+        self._state = OutputState(options.output)
+        self._fingerprint = job_fingerprint(options, self.listing)
+
+    def describe(self) -> str:
+        """The plan, for people: lines without a newline at the end.
+
+        Raises:
+            ConvertError: see `OutputState.check`.
+        """
+        plan, options, listing = self.plan, self.options, self.listing
+        order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
+        lines = [
+            f"source      {', '.join(options.inputs)} ({self.source.kind})",
+            f"items       {len(plan.items)}, {megabytes(plan.source_bytes)}, {order}",
+            f"classes     {len(listing.class_names)}",
+            f"ignored     {len(listing.ignored)} files without the suffix of an image",
+            f"unreadable  {len(listing.unreadable)}",
+            f"records     {plan.num_records} of {options.images_per_record} images",
+            f"shards      {plan.num_shards}: {plan.shard_name(0)} to {plan.shard_names()[-1]}",
+            f"output      {options.output}: {self._output_status()}",
+        ]
+        return "\n".join(lines)
+
+    def run(self, *, quiet: bool = False, log: TextIO | None = None) -> ConvertSummary:
+        """Converts every shard that is not finished.
+
+        Worker processes start with the spawn method: a program that calls this keeps its own entry
+            point under
+        ``if __name__ == "__main__"``.
+
+        Args:
+            quiet: whether to show no progress. log: where to show it; standard error by default.
+
+        Raises:
+            ConvertError: the output is not this job's, or a policy says to fail.
+            OSError: the output cannot be written; names the file.
+            KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
+        """
+        begun = time.monotonic()
+        state, names = self._state, self.plan.shard_names()
+        state.check(self._fingerprint, names)
+        state.make_folder()
+        with state.lock():
+            state.check(self._fingerprint, names)
+            state.begin(self._fingerprint)
+            if state.is_finished():
+                state.end(names)  # A job killed after its manifest left these.
+                return ConvertSummary(self._checked_manifest(), True, len(names), 0.0, 0)
+            results = {name: state.finished(name) for name in names}
+            resumed = sum(result is not None for result in results.values())
+            if resumed and not quiet:
+                print(
+                    f"resuming: {resumed} of {len(names)} shards are finished",
+                    file=log or sys.stderr,
+                )
+            try:
+                images = self._convert(results, quiet, log)
+                index = write_side_index(self.options.output)
+            except BaseException:
+                state.remove_temporaries()
+                raise
+            complete = [result for result in results.values() if result is not None]
+            manifest = write_manifest(index, self.options, self.source, self.listing, complete)
+            state.end(names)
+        return ConvertSummary(manifest, False, resumed, time.monotonic() - begun, images)
+
+    def _convert(
+        self, results: dict[str, ShardResult | None], quiet: bool, log: TextIO | None
+    ) -> int:
+        """Fills the gaps in `results`; returns the number of images converted."""
+        names = list(results)
+        waiting = [number for number, name in enumerate(names) if results[name] is None]
+        items = sum(len(self.plan.shard(number).items) for number in waiting)
+        images = 0
+        with ProgressDisplay(items, log, quiet=quiet) as display:
+            if waiting:
+                for result in convert_shards(
+                    self.plan, waiting, self.source, self.options, display.update
+                ):
+                    self._state.save(result)
+                    results[result.name] = result
+                    images += result.images
+        return images
+
+    def _output_status(self) -> str:
+        names = self.plan.shard_names()
+        if not self._state.check(self._fingerprint, names):
+            return "new"
+        if self._state.is_finished():
+            return "finished, nothing to do"
+        finished = sum(self._state.finished(name) is not None for name in names)
+        return f"{finished} of {len(names)} shards are finished"
+
+    def _checked_manifest(self) -> dict[str, Any]:
+        output = self.options.output
+        try:
+            manifest = read_manifest(output)
+            shards = manifest["shards"] if manifest else []
+            for shard in shards:
+                path = filesystem.join(output, shard["name"])
+                found = filesystem.size(path)
+                if found != shard["bytes"]:
+                    raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
+        except (OSError, ValueError) as error:
+            raise ConvertError(
+                f"the finished data set has changed: {error}; remove {output} and convert again"
+            ) from error
+        assert manifest is not None  # The caller has seen the file.
+        return manifest
+
+
+def _check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
+    """The source is never touched: nothing is written into a folder of it."""
+    for path in inputs:
+        if filesystem.is_remote(path) != filesystem.is_remote(output) or not filesystem.is_dir(
+            path
+        ):
+            continue
+        real = [p if filesystem.is_remote(p) else os.path.realpath(p) for p in (path, output)]
+        folder = real[0].rstrip("/")
+        if (real[1].rstrip("/") + "/").startswith(folder + "/"):
+            raise ConvertError(
+                f"{output}: is inside the source {path}; name a folder outside with --output"
+            )

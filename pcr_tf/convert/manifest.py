@@ -1,0 +1,151 @@
+"""`manifest.json`: what a data set holds, for people and tools. No reader needs it.
+
+It depends on the source's contents and the flags alone: no dates, hosts or times.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from pcr_tf._native import DatasetIndex
+from pcr_tf.convert.options import ConvertOptions
+from pcr_tf.convert.shard_job import ShardResult
+from pcr_tf.convert.sources import Listing, Source
+from pcr_tf.convert.state import MANIFEST_NAME
+from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import write_side_index
+from pcr_tf.format.writer import created_by
+
+MANIFEST_VERSION = 1
+
+
+def write_manifest(
+    index: DatasetIndex,
+    options: ConvertOptions,
+    source: Source,
+    listing: Listing,
+    results: Sequence[ShardResult],
+) -> dict[str, Any]:
+    """Writes and returns the manifest of a finished conversion."""
+    opaque = _sorted_entries(results, "opaque")
+    skipped = _sorted_entries(results, "skipped")
+    skipped += [
+        {"name": name, "reason": "unreadable", "detail": why} for name, why in listing.unreadable
+    ]
+    manifest = {
+        "manifest_version": MANIFEST_VERSION,
+        "created_by": created_by(),
+        "source": {
+            "kind": source.kind,
+            "items": len(listing.items),
+            "ignored_files": len(listing.ignored),
+        },
+        "flags": options.fingerprint(),
+        "counts": {
+            "images": sum(result.images for result in results),
+            "opaque": len(opaque),
+            "opaque_reasons": _reasons(opaque),
+            "encoded": sum(len(result.encoded) for result in results),
+            "skipped": len(skipped),
+        },
+        "bytes": {
+            "source_images": sum(result.source_bytes for result in results),
+            "stored_images": sum(result.stored_bytes for result in results),
+        },
+        "class_names": listing.class_names,
+        **shard_table(index),
+        "opaque": opaque,
+        "encoded": _sorted_entries(results, "encoded"),
+        "skipped": skipped,
+    }
+    _write(options.output, manifest)
+    return manifest
+
+
+def shard_table(index: DatasetIndex) -> dict[str, Any]:
+    """The parts of a manifest that follow from the shards: totals, groups and shards."""
+    shards = []
+    examples = collections.Counter[int]()
+    for record in range(index.num_records):
+        entry = index.record(record)
+        examples[entry.shard] += entry.num_examples
+    for number in range(index.num_shards):
+        name, file_bytes, footer_checksum, _, records = index.shard(number)
+        shards.append(
+            {
+                "name": name,
+                "bytes": file_bytes,
+                "records": records,
+                "examples": examples[number],
+                "footer_checksum": f"{footer_checksum:08x}",
+            }
+        )
+    prefix_bytes = [index.prefix_bytes(g) for g in range(1, index.header.num_groups + 1)]
+    return {
+        "dataset": {
+            "shards": index.num_shards,
+            "records": index.num_records,
+            "examples": index.num_examples,
+            "shard_bytes": sum(shard["bytes"] for shard in shards),
+            # Bytes that one pass over the data set reads at fidelity 1, 2, ...
+            "prefix_bytes": prefix_bytes,
+        },
+        "shards": shards,
+    }
+
+
+def rebuild_index(folder: str) -> tuple[DatasetIndex, bool]:
+    """Makes the side index of a folder from its shards, and the manifest's shard table where there
+    is a manifest.
+
+    Returns:
+        The index, and whether there was a manifest.
+
+    Raises:
+        ValueError: no shards, shards of different data sets, or a manifest that is not one.
+        OSError: a file cannot be read or written.
+    """
+    index = write_side_index(folder)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return index, False
+    _write(folder, {**manifest, **shard_table(index)})
+    return index, True
+
+
+def read_manifest(folder: str) -> dict[str, Any] | None:
+    """The manifest of a data set; None where it has none.
+
+    Raises:
+        ValueError: the file is not a manifest of a version that this package reads.
+    """
+    path = filesystem.join(folder, MANIFEST_NAME)
+    if not filesystem.exists(path):
+        return None
+    try:
+        manifest = json.loads(filesystem.read_bytes(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    version = manifest.get("manifest_version") if isinstance(manifest, dict) else None
+    if version != MANIFEST_VERSION:
+        raise ValueError(f"{path}: manifest_version; expected {MANIFEST_VERSION}, got {version}")
+    return dict(manifest)
+
+
+def _write(folder: str, manifest: dict[str, Any]) -> None:
+    data = json.dumps(manifest, indent=1).encode() + b"\n"
+    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), data)
+
+
+def _sorted_entries(results: Sequence[ShardResult], field: str) -> list[dict[str, str]]:
+    entries = [entry for result in results for entry in dataclasses.asdict(result)[field]]
+    return sorted(entries, key=lambda entry: (os.fsencode(entry["name"]), entry["reason"]))
+
+
+def _reasons(entries: Sequence[dict[str, str]]) -> dict[str, int]:
+    return dict(sorted(collections.Counter(entry["reason"] for entry in entries).items()))

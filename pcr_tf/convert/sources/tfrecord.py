@@ -1,0 +1,147 @@
+"""TFRecord files of ``tf.train.Example``, read without TensorFlow."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from pcr_tf._native import masked_crc32c
+from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
+from pcr_tf.format import filesystem
+
+_HEADER = struct.Struct("<QI")  # length of the data, masked CRC-32C of these 8 bytes
+_CHECKSUM = struct.Struct("<I")  # masked CRC-32C of the data
+
+
+class TfRecordSource(Source):
+    """Every record of TFRecord files, untouched but for the images, which move into scan groups."""
+
+    kind = "tfrecord"
+
+    def __init__(self, patterns: Sequence[str], image_features: Sequence[str]) -> None:
+        """Names files, folders and globs; a folder stands for all its files but hidden ones."""
+        self.patterns = tuple(patterns)
+        self.image_features = tuple(image_features)
+
+    def list_items(self, *, skip_unreadable: bool) -> Listing:
+        listing = Listing([], {})
+        files = list(self._files())
+        names = collections.Counter(filesystem.basename(path) for path in files)
+        for path in files:
+            digest = hashlib.sha256()
+            first = len(listing.items)
+            try:
+                for item in _scan(path):
+                    listing.items.append(item)
+                    digest.update(b"%d,%d\n" % (item.offset, item.size_bytes))
+                modified_ns = filesystem.status(path).modified_ns
+            except (OSError, UnreadableItemError) as error:
+                # Behind a length that is not sound nothing can be located; what is before it stays.
+                why = error.why if isinstance(error, UnreadableItemError) else str(error.strerror)
+                name = error.name if isinstance(error, UnreadableItemError) else path
+                if not skip_unreadable:
+                    raise UnreadableItemError(name, why) from error
+                listing.unreadable.append((name.replace(path, filesystem.basename(path)), why))
+                modified_ns = 0
+            digest.update(b"%d" % modified_ns)
+            count = len(listing.items) - first
+            name = filesystem.basename(path)
+            listing.digests[name if names[name] == 1 else path] = (
+                f"{count} records, {digest.hexdigest()[:16]}"
+            )
+        if not listing.items:
+            raise ListingError(f"{', '.join(self.patterns)}: no records; the files are empty")
+        return listing
+
+    def read(self, item: SourceItem) -> bytes:
+        try:
+            data = filesystem.read_range(item.path, item.offset, item.size_bytes + _CHECKSUM.size)
+        except OSError as error:
+            raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
+        if len(data) != item.size_bytes + _CHECKSUM.size:
+            raise UnreadableItemError(
+                item.name,
+                f"byte {item.offset}: the file ends inside the record; "
+                f"expected {item.size_bytes + _CHECKSUM.size} bytes, got {len(data)}",
+            )
+        example, (stored,) = data[: item.size_bytes], _CHECKSUM.unpack(data[item.size_bytes :])
+        computed = masked_crc32c(example)
+        if computed != stored:
+            raise UnreadableItemError(
+                item.name,
+                f"byte {item.offset}: checksum of the record's data; "
+                f"expected {stored:#010x}, got {computed:#010x}",
+            )
+        return example
+
+    def key(self, item: SourceItem) -> str:
+        return f"{filesystem.basename(item.path)}: record {item.ordinal}"
+
+    def _files(self) -> Iterator[str]:
+        for path in expand_patterns(self.patterns):
+            if not filesystem.is_dir(path):
+                yield path
+                continue
+            names = [name for name in filesystem.listdir(path) if not name.startswith(".")]
+            files = [filesystem.join(path, name) for name in names]
+            yield from (file for file in files if not filesystem.is_dir(file))
+
+
+def _scan(path: str) -> Iterator[SourceItem]:
+    """The records of a file, from the 12 bytes before each."""
+    file_bytes = filesystem.size(path)
+    with filesystem.open_file(path) as file:
+        offset = 0
+        for ordinal in range(1 << 62):
+            if offset == file_bytes:
+                return
+            length = _read_length(file, path, ordinal, offset)
+            data = offset + _HEADER.size
+            offset = data + length + _CHECKSUM.size
+            if offset > file_bytes:
+                raise UnreadableItemError(
+                    f"{path}: record {ordinal}",
+                    f"byte {data}: the file ends inside the record; "
+                    f"expected {offset} bytes, got {file_bytes}",
+                )
+            yield SourceItem(path, data, length, ordinal)
+
+
+def _read_length(file: IO[bytes], path: str, ordinal: int, offset: int) -> int:
+    file.seek(offset)
+    header = file.read(_HEADER.size)
+    name = f"{path}: record {ordinal}"
+    if ordinal == 0 and header[:2] == b"\x1f\x8b":
+        raise UnreadableItemError(
+            name,
+            "byte 0: the file is gzip-compressed, and its records cannot be located; decompress it "
+            "first",
+        )
+    if len(header) < _HEADER.size:
+        raise UnreadableItemError(
+            name, f"byte {offset}: expected {_HEADER.size} bytes of frame header, got {len(header)}"
+        )
+    length, stored = _HEADER.unpack(header)
+    computed = masked_crc32c(header[:8])
+    if computed != stored:
+        hint = "; is this a TFRecord file?" if ordinal == 0 else ""
+        raise UnreadableItemError(
+            name,
+            f"byte {offset}: checksum of the record's length; "
+            f"expected {stored:#010x}, got {computed:#010x}{hint}",
+        )
+    return int(length)
+
+
+def looks_like_tfrecords(folder: str) -> bool:
+    """Whether a folder holds files whose names are usual for TFRecord shards."""
+    return any(
+        re.search(r"tfrecord|-\d+-of-\d+", name)
+        for name in filesystem.listdir(folder)
+        if not name.startswith(".")
+    )

@@ -1,0 +1,184 @@
+"""PcrDataset: reads Progressive Compressed Records as tf.data.TFRecordDataset reads TFRecords."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from pcr_tf.data._op_library import load_op_library
+
+_ALL_SCAN_GROUPS = 2**63 - 1  # the op's value for "as many as the data set has"
+
+DEFAULT_READS_IN_FLIGHT = 16
+DEFAULT_BYTES_IN_FLIGHT = 256 << 20
+
+# Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
+# iterator) find one another. Not random: hosts that run one program must agree on the graph, or the
+# tf.data service takes their data sets for different ones.
+_dataset_ordinals = itertools.count()
+
+PathLike = str | os.PathLike[str]
+
+
+class PcrDataset(tf.data.Dataset):
+    """Serialized `tf.train.Example`s of a PCR data set, images at the fidelity asked for.
+
+    A drop-in for `tf.data.TFRecordDataset`: each element is a scalar `tf.string`, the example that went
+    into the conversion with its image features holding JPEGs of the first `scan_groups` scan groups
+    (all of them: the same DCT coefficients as the source image). An existing `parse_fn` works
+    unchanged. For each record one range is read, which holds not a byte more than that fidelity needs.
+
+    The unit of reading, shuffling and sharding is the record: follow with `.shuffle(n)` for a finer
+    mix. The data set's cardinality is exact. Iterators can be checkpointed exactly to the example,
+    including the epoch's order; a restored iterator takes the seed from the checkpoint. Where more than
+    one epoch comes from one iterator, put `.repeat()` first, before `.shuffle()` and `.batch()`: tf.data does
+    not save the state of a source that a buffer between it and `.repeat()` has drained.
+
+    A record that is damaged or cannot be read raises `tf.errors.DataLossError` (or what the file system
+    says) naming file, record, scan group and byte; the iterator then stands after it, so
+    `.ignore_errors()` loses that record and no other.
+
+    Example:
+      >>> dataset = pcr_tf.data.PcrDataset("photos.pcr", scan_groups=5, shuffle=True, seed=7)
+      >>> int(dataset.cardinality())
+      12
+      >>> def parse_fn(serialized):
+      ...     features = {"image/encoded": tf.io.FixedLenFeature((), tf.string),
+      ...                 "image/class/label": tf.io.FixedLenFeature((), tf.int64)}
+      ...     example = tf.io.parse_single_example(serialized, features)
+      ...     return tf.io.decode_jpeg(example["image/encoded"], channels=3), example["image/class/label"]
+      >>> image, label = next(iter(dataset.map(parse_fn)))
+      >>> image.shape, int(label)
+      (TensorShape([48, 64, 3]), 1)
+
+    Source: Kuchnik, Amvrosiadis, Smith, "Progressive Compressed Records", PVLDB 14(11), 2021;
+    docs/FORMAT.md, sections 9 to 11.
+    """
+
+    def __init__(
+        self,
+        filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+        scan_groups: int | tf.Tensor | None = None,
+        *,
+        shuffle: bool = False,
+        seed: int | None = None,
+        num_shards: int = 1,
+        shard_index: int = 0,
+        reads_in_flight: int | None = None,
+        bytes_in_flight: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Opens a data set.
+
+        A folder with a side index costs one read for all its shards; other paths, a read of the tail of each
+        file.
+
+        Args:
+          filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
+            vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
+          scan_groups: fidelity, 1 to the data set's number of scan groups; None: all.
+          shuffle: go through the records in a new random order in each epoch (each iteration over this
+            data set, and each repetition of `.repeat()`, is an epoch).
+          seed: of those orders, a 64-bit integer. The same seed gives the same orders, in any process
+            and at any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random. Readers
+            that share a data set by `num_shards` must be given one seed.
+          num_shards: number of readers that share the records. Each epoch's order is dealt out to them, so
+            together they read each record once, and each has the same number of examples in every epoch.
+          shard_index: which of them this one is, 0 to num_shards - 1.
+          reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to 1024
+            (default 16).
+          bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read alone.
+            Memory may reach about twice this while examples are put together.
+          name: a name for the tf.data operation.
+
+        Raises:
+          ValueError: for a fidelity below 1 and other arguments outside of their ranges.
+          TypeError: for arguments of other types.
+          tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
+          tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups, a major
+            version of the format that this release does not read, or files that do not belong together.
+          tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
+        """
+        ops = load_op_library()
+        shuffle = bool(shuffle)
+        num_shards = _in_range("num_shards", num_shards, 1)
+        shard_index = _in_range("shard_index", shard_index, 0, num_shards - 1)
+        if reads_in_flight is None:
+            reads_in_flight = DEFAULT_READS_IN_FLIGHT
+        if bytes_in_flight is None:
+            bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
+        self._filenames = _as_paths(filenames)
+        variant_tensor = ops.pcr_dataset(
+            paths=self._filenames,
+            scan_groups=_as_scan_groups(scan_groups),
+            shuffle=shuffle,
+            seed=_as_seed(seed) if shuffle else 0,
+            num_shards=num_shards,
+            shard_index=shard_index,
+            reads_in_flight=_in_range("reads_in_flight", reads_in_flight, 1, 1024),
+            bytes_in_flight=_in_range("bytes_in_flight", bytes_in_flight, 1),
+            shared_id=str(next(_dataset_ordinals)),
+            name=name,
+        )
+        super().__init__(variant_tensor)
+
+    @property
+    def element_spec(self) -> tf.TensorSpec:
+        """One scalar `tf.string`: a serialized `tf.train.Example`."""
+        return tf.TensorSpec([], tf.string)
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return []
+
+
+def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor:
+    """A vector of strings: what TFRecordDataset takes, and os.PathLike."""
+    if isinstance(filenames, (str, bytes, os.PathLike)):
+        filenames = [filenames]
+    if not tf.is_tensor(filenames):
+        if isinstance(filenames, tf.data.Dataset):
+            raise TypeError("filenames; expected paths or a tensor of them, got a tf.data.Dataset")
+        filenames = [os.fspath(path) for path in filenames]
+        if not filenames:
+            raise ValueError("filenames; expected at least one path, got none")
+    paths = tf.convert_to_tensor(filenames, tf.string)
+    return tf.reshape(paths, [-1])
+
+
+def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
+    if scan_groups is None:
+        return _ALL_SCAN_GROUPS
+    if tf.is_tensor(scan_groups):
+        return tf.cast(scan_groups, tf.int64)
+    return _in_range("scan_groups", scan_groups, 1)
+
+
+def _as_seed(seed: int | None) -> int:
+    if seed is None:
+        graph_seed, op_seed = tf.compat.v1.get_seed(None)
+        if graph_seed is None:
+            return random.SystemRandom().getrandbits(63)
+        seed = hash((graph_seed, op_seed))
+    return (_as_int("seed", seed) + 2**63) % 2**64 - 2**63
+
+
+def _in_range(name: str, value: Any, low: int, high: int | None = None) -> int:
+    number = _as_int(name, value)
+    if number < low or (high is not None and number > high):
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name}; expected {limits}, got {number}")
+    return number
+
+
+def _as_int(name: str, value: Any) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return int(value.__index__())
+    except (TypeError, AttributeError):
+        raise TypeError(f"{name}; expected an integer, got {value!r}") from None

@@ -1,0 +1,140 @@
+"""The index of a data set: from its side index, or from the tails of its shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from collections.abc import Sequence
+
+from pcr_tf._native import DataLossError, DatasetIndex, ShardIndex
+from pcr_tf.format import filesystem
+
+SIDE_INDEX_NAME = "dataset.pcr-index"
+SHARD_SUFFIX = ".pcr"
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedDataset:
+    """An index, and where the shards that it speaks of are.
+
+    Attributes:
+        index: every record and its ranges.
+        paths: paths of the shards, in the order of the index.
+        folder: the folder that was opened; None where files were named.
+        from_side_index: whether the index is the folder's side index.
+    """
+
+    index: DatasetIndex
+    paths: list[str]
+    folder: str | None = None
+    from_side_index: bool = False
+
+
+def load_shard_index(path: PathLike) -> ShardIndex:
+    """The index of one file, from its tail: one read, or two where the index is over 64 KiB.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no PCR file of a version that this package reads.
+        DataLossError: its tail is damaged.
+    """
+    path = os.fspath(path)
+    file_bytes = filesystem.size(path)
+    tail_bytes = min(file_bytes, ShardIndex.tail_bytes())
+    for _ in range(2):
+        tail = filesystem.read_range(path, file_bytes - tail_bytes, tail_bytes)
+        index = ShardIndex.from_tail(path, tail, file_bytes)
+        if isinstance(index, ShardIndex):
+            return index
+        tail_bytes = index
+    raise DataLossError(f"{path}: footer: size of the index; it asks for more bytes at each read")
+
+
+def shard_names(folder: PathLike) -> list[str]:
+    """Names of the PCR files of a folder, sorted bytewise; hidden ones are not shards."""
+    names = filesystem.listdir(os.fspath(folder))
+    return [name for name in names if name.endswith(SHARD_SUFFIX) and not name.startswith(".")]
+
+
+def index_from_shards(folder: PathLike) -> DatasetIndex:
+    """The index of a folder as its shards give it; the side index is not read.
+
+    Raises:
+        ValueError: there are no shards, or the headers of two of them differ.
+    """
+    folder = os.fspath(folder)
+    names = shard_names(folder)
+    if not names:
+        raise ValueError(f"{folder}: no *{SHARD_SUFFIX} files")
+    shards = [(name, load_shard_index(filesystem.join(folder, name))) for name in names]
+    return DatasetIndex.from_shards(shards)
+
+
+def write_side_index(folder: PathLike) -> DatasetIndex:
+    """Makes `dataset.pcr-index` of a folder from its shards, replacing the one that is there.
+
+    Raises:
+        ValueError: see `index_from_shards`.
+    """
+    index = index_from_shards(folder)
+    path = filesystem.join(os.fspath(folder), SIDE_INDEX_NAME)
+    filesystem.write_atomic(path, index.to_bytes())
+    return index
+
+
+def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
+    """Opens a data set.
+
+    Args:
+        files_or_dir: a folder (its side index is used where there is one), a file, a glob, or a
+            list of files and globs, whose order is kept.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: no PCR files, or files that are not of one data set.
+        DataLossError: the side index or the tail of a shard is damaged.
+    """
+    if isinstance(files_or_dir, (str, os.PathLike)) and filesystem.is_dir(os.fspath(files_or_dir)):
+        return _open_folder(os.fspath(files_or_dir))
+    paths = shard_paths(files_or_dir)
+    index = DatasetIndex.from_shards([(path, load_shard_index(path)) for path in paths])
+    return OpenedDataset(index, paths)
+
+
+def shard_paths(files_or_dir: PathLike | Sequence[PathLike]) -> list[str]:
+    """The PCR files that a folder holds, or that a path, a glob, or a list of paths and globs
+    names.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    if isinstance(files_or_dir, (str, os.PathLike)):
+        folder = os.fspath(files_or_dir)
+        if filesystem.is_dir(folder):
+            return [filesystem.join(folder, name) for name in shard_names(folder)]
+        patterns = [folder]
+    else:
+        patterns = [os.fspath(path) for path in files_or_dir]
+    paths: list[str] = []
+    for pattern in patterns:
+        found = [pattern] if filesystem.exists(pattern) else filesystem.glob(pattern)
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern)
+        paths.extend(found)
+    return paths
+
+
+def _open_folder(folder: str) -> OpenedDataset:
+    side_index = filesystem.join(folder, SIDE_INDEX_NAME)
+    from_side_index = filesystem.exists(side_index)
+    if from_side_index:
+        index = DatasetIndex.from_bytes(side_index, filesystem.read_bytes(side_index))
+    else:
+        index = index_from_shards(folder)
+    names = [index.shard(shard)[0] for shard in range(index.num_shards)]
+    return OpenedDataset(
+        index, [filesystem.join(folder, name) for name in names], folder, from_side_index
+    )

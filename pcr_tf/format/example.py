@@ -1,0 +1,162 @@
+"""Serialized ``tf.train.Example`` messages, made and taken apart without protobuf.
+
+Only what the writer side of this package needs: building an example from Python values, finding the
+values of a bytes feature, and replacing them. An example is
+
+    Example  { Features features = 1; }
+    Features { map<string, Feature> feature = 1; }
+    Feature  { oneof { BytesList = 1; FloatList = 2; Int64List = 3; } }
+
+All functions raise ValueError where bytes are not such a message.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+
+Values = Sequence[bytes] | Sequence[int] | Sequence[float]
+
+_LENGTH_DELIMITED = 2
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1  # Negative int64 values are sent as their two's complement.
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(data)) + data
+
+
+def _feature(values: Values) -> bytes:
+    if not values:
+        return b""
+    if all(isinstance(value, bytes) for value in values):
+        return _field(1, b"".join(_field(1, value) for value in values))  # type: ignore[arg-type]
+    if all(isinstance(value, int) for value in values):
+        packed = b"".join(_varint(value) for value in values)  # type: ignore[arg-type]
+        return _field(3, _field(1, packed))
+    if all(isinstance(value, float) for value in values):
+        return _field(2, _field(1, struct.pack(f"<{len(values)}f", *values)))
+    raise ValueError(f"a feature holds values of one kind: bytes, int or float; got {values!r:.80}")
+
+
+def encode_example(features: Mapping[str, Values]) -> bytes:
+    """A serialized ``tf.train.Example`` that holds `features`, in the order of the mapping.
+
+    Example:
+        encode_example({"image/encoded": [jpeg], "image/class/label": [7]})
+    """
+    entries = (_field(1, key.encode()) + _field(2, _feature(v)) for key, v in features.items())
+    return _field(1, b"".join(_field(1, entry) for entry in entries))
+
+
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise ValueError("not a serialized tf.train.Example: it ends inside a varint")
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at += 1
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview, memoryview]]:
+    """(number, wire type, contents, whole field) of each field of a message."""
+    at = 0
+    while at < len(data):
+        start = at
+        tag, at = _read_varint(data, at)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _LENGTH_DELIMITED:
+            length, at = _read_varint(data, at)
+            begin, at = at, at + length
+        elif wire_type == 0:
+            begin = at
+            _, at = _read_varint(data, at)
+        elif wire_type in (1, 5):
+            begin, at = at, at + (8 if wire_type == 1 else 4)
+        else:
+            raise ValueError(f"not a serialized tf.train.Example: wire type {wire_type}")
+        if number == 0 or at > len(data):
+            raise ValueError("not a serialized tf.train.Example: a field reaches past the end")
+        yield number, wire_type, data[begin:at], data[start:at]
+
+
+def _entries(example: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
+    """(key, Feature message, whole map entry) of every entry, later ones overriding earlier."""
+    for number, wire_type, features, _ in _fields(memoryview(example)):
+        if (number, wire_type) != (1, _LENGTH_DELIMITED):
+            continue
+        for entry_number, entry_type, entry, whole in _fields(features):
+            if (entry_number, entry_type) != (1, _LENGTH_DELIMITED):
+                continue
+            key, feature = b"", memoryview(b"")
+            for part, part_type, contents, _ in _fields(entry):
+                if part_type == _LENGTH_DELIMITED and part == 1:
+                    key = bytes(contents)
+                elif part_type == _LENGTH_DELIMITED and part == 2:
+                    feature = contents
+            yield key, feature, whole
+
+
+def feature_keys(example: bytes) -> list[str]:
+    """The distinct feature keys of a serialized example, sorted."""
+    return sorted({key.decode(errors="replace") for key, _, _ in _entries(example)})
+
+
+def _bytes_values(key: str, feature: memoryview) -> list[bytes]:
+    values: list[bytes] = []
+    for kind, _, contents, _ in _fields(feature):
+        if kind != 1:
+            raise ValueError(f"feature {key!r} is not a bytes_list")
+        values.extend(bytes(value) for number, _, value, _ in _fields(contents) if number == 1)
+    return values
+
+
+def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]]:
+    """The values of the bytes features `keys`; a key that the example does not hold is left out.
+
+    Raises:
+        ValueError: the bytes are no example, or a feature of that name is not a bytes_list.
+    """
+    wanted = {key.encode(): key for key in keys}
+    found: dict[str, memoryview] = {}
+    for key, feature, _ in _entries(example):
+        if key in wanted:
+            found[wanted[key]] = feature
+    return {key: _bytes_values(key, feature) for key, feature in found.items()}
+
+
+def int_feature(example: bytes, key: str) -> list[int]:
+    """The values of int64 feature `key`; empty where the example does not hold it."""
+    values: list[int] = []
+    for entry_key, feature, _ in _entries(example):
+        if entry_key != key.encode():
+            continue
+        values = []
+        for kind, _, contents, _ in _fields(feature):
+            if kind != 3:
+                raise ValueError(f"feature {key!r} is not an int64_list")
+            for _, _, packed, _ in _fields(contents):
+                at = 0
+                while at < len(packed):
+                    value, at = _read_varint(packed, at)
+                    values.append(value - (1 << 64) if value >> 63 else value)
+    return values
+
+
+def with_features(example: bytes, features: Mapping[str, Values]) -> bytes:
+    """`example` with `features` in place of those of the same names; the others stay."""
+    replaced = {key.encode() for key in features}
+    kept = b"".join(whole for key, _, whole in _entries(example) if key not in replaced)
+    return _field(1, kept) + encode_example(features)

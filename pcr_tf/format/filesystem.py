@@ -1,0 +1,229 @@
+"""Files, local or behind TensorFlow's file systems, in the few verbs that this package uses.
+
+A path that contains ``://`` goes through ``tf.io.gfile``, which is imported on first use; every
+other path goes through the standard library and never loads TensorFlow. All functions raise OSError
+(or a subclass of it) that names the path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob as _glob
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` is served by TensorFlow's file systems rather than by the operating system."""
+    return "://" in path
+
+
+def join(folder: str, *names: str) -> str:
+    """`folder` and `names` as one path."""
+    return (posixpath if is_remote(folder) else os.path).join(folder, *names)
+
+
+def basename(path: str) -> str:
+    """The last component of `path`; a trailing separator is ignored."""
+    return (posixpath if is_remote(path) else os.path).basename(path.rstrip("/"))
+
+
+def dirname(path: str) -> str:
+    """The folder that holds `path`; "." for a bare local name."""
+    return (posixpath if is_remote(path) else os.path).dirname(path) or "."
+
+
+def _gfile() -> Any:
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+@contextlib.contextmanager
+def _as_os_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors into OSError, so that callers know one family of errors."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        kinds = (
+            (tf.errors.NotFoundError, errno.ENOENT),
+            (tf.errors.PermissionDeniedError, errno.EACCES),
+            (tf.errors.AlreadyExistsError, errno.EEXIST),
+            (tf.errors.ResourceExhaustedError, errno.ENOSPC),
+        )
+        number = next((n for kind, n in kinds if isinstance(error, kind)), errno.EIO)
+        raise OSError(number, error.message, path) from error
+
+
+@contextlib.contextmanager
+def open_file(path: str, mode: str = "rb") -> Iterator[IO[bytes]]:
+    """Opens `path` in a binary mode ("rb" or "wb") for the length of a ``with`` block."""
+    if is_remote(path):
+        with _as_os_errors(path), _gfile().GFile(path, mode) as file:
+            yield file
+    else:
+        with open(path, mode) as file:
+            yield file
+
+
+def open_for_writing(path: str) -> Any:
+    """A new binary file at `path` with write, flush and close; an existing file is replaced."""
+    if is_remote(path):
+        with _as_os_errors(path):
+            return _gfile().GFile(path, "wb")
+    return open(path, "wb")
+
+
+def read_bytes(path: str) -> bytes:
+    """All bytes of `path`."""
+    with open_file(path) as file:
+        return bytes(file.read())
+
+
+def read_range(path: str, offset: int, size_bytes: int) -> bytes:
+    """Bytes [offset, offset + size_bytes) of `path`, fewer where the file ends earlier."""
+    if is_remote(path):
+        with open_file(path) as file:
+            file.seek(offset)
+            return bytes(file.read(size_bytes))
+    with open(
+        path, "rb", buffering=0
+    ) as raw:  # Unbuffered: no byte outside the range is requested.
+        raw.seek(offset)
+        parts = []
+        while size_bytes > 0 and (part := raw.read(size_bytes)):
+            parts.append(part)
+            size_bytes -= len(part)
+        return b"".join(parts)
+
+
+def write_atomic(path: str, data: bytes) -> None:
+    """Writes `data` under a temporary name, makes it durable, and renames it to `path`."""
+    temporary = temporary_name(path)
+    try:
+        file = open_for_writing(temporary)
+        try:
+            file.write(data)
+            make_durable(file, temporary)
+        finally:
+            file.close()
+        rename(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            remove(temporary)
+        raise naming(error, path) from error
+
+
+def temporary_name(path: str) -> str:
+    """A hidden name in the folder of `path`, of this process alone; see `is_temporary`."""
+    return join(dirname(path), f".{basename(path)}.{os.getpid()}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `name` (without a folder) is one that `temporary_name` makes."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def make_durable(file: Any, path: str) -> None:
+    """Flushes an open file and, where the operating system holds it, its pages to the device."""
+    file.flush()
+    if not is_remote(path):
+        os.fsync(file.fileno())
+
+
+def naming(error: OSError, path: str) -> OSError:
+    """The same error, naming `path`: a failed write(2) does not know its file."""
+    if error.errno is None:
+        return OSError(f"{path}: {error}")
+    return OSError(error.errno, os.strerror(error.errno), path)
+
+
+def rename(source: str, target: str) -> None:
+    """Renames a file over `target`: atomic and durable on a local file system."""
+    if is_remote(target):
+        with _as_os_errors(target):
+            _gfile().rename(source, target, overwrite=True)
+        return
+    os.replace(source, target)
+    # The name is durable once its folder is; some file systems cannot sync a folder.
+    with contextlib.suppress(OSError):
+        folder = os.open(dirname(target), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def exists(path: str) -> bool:
+    """Whether `path` is a file or folder."""
+    return bool(_gfile().exists(path)) if is_remote(path) else os.path.exists(path)
+
+
+def is_dir(path: str) -> bool:
+    """Whether `path` is a folder."""
+    return bool(_gfile().isdir(path)) if is_remote(path) else os.path.isdir(path)
+
+
+def listdir(path: str) -> list[str]:
+    """Names in folder `path`, sorted bytewise, without trailing separators."""
+    if is_remote(path):
+        with _as_os_errors(path):
+            names = [name.rstrip("/") for name in _gfile().listdir(path)]
+    else:
+        names = os.listdir(path)
+    return sorted(names, key=os.fsencode)
+
+
+def glob(pattern: str) -> list[str]:
+    """Paths that match `pattern` (``*``, ``?``, ``[...]``), sorted bytewise."""
+    if is_remote(pattern):
+        with _as_os_errors(pattern):
+            return sorted(_gfile().glob(pattern), key=os.fsencode)
+    return sorted(_glob.glob(pattern), key=os.fsencode)
+
+
+class FileStatus(NamedTuple):
+    """What one request says of a path: `modified_ns` counts from 1970."""
+
+    is_dir: bool
+    size_bytes: int
+    modified_ns: int
+
+
+def status(path: str) -> FileStatus:
+    """Kind, size and time of the last change of a file or folder; links are followed."""
+    if is_remote(path):
+        with _as_os_errors(path):
+            found = _gfile().stat(path)
+            return FileStatus(bool(found.is_directory), int(found.length), int(found.mtime_nsec))
+    local = os.stat(path)
+    return FileStatus(stat.S_ISDIR(local.st_mode), local.st_size, local.st_mtime_ns)
+
+
+def size(path: str) -> int:
+    """Size of a file in bytes."""
+    return status(path).size_bytes
+
+
+def makedirs(path: str) -> None:
+    """Makes folder `path` and those above it; an existing folder is fine."""
+    if is_remote(path):
+        with _as_os_errors(path):
+            _gfile().makedirs(path)
+    else:
+        os.makedirs(path, exist_ok=True)
+
+
+def remove(path: str) -> None:
+    """Removes a file."""
+    if is_remote(path):
+        with _as_os_errors(path):
+            _gfile().remove(path)
+    else:
+        os.remove(path)

@@ -1,0 +1,107 @@
+"""Helpers for the tests of conversion: small photographs, folders, TFRecords, processes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from pcr_tf._native import masked_crc32c
+from pcr_tf.format.example import Values, encode_example
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def picture(seed: int, width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
+    """A smooth picture with some texture; another one for each seed."""
+    rng = random.Random(seed)
+    coarse = Image.frombytes("RGB", (6, 5), rng.randbytes(90)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    noise = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
+    return Image.blend(coarse, noise, 0.1).convert(mode)
+
+
+def jpeg(
+    seed: int = 0, width: int = 64, height: int = 48, mode: str = "RGB", **options: Any
+) -> bytes:
+    """A baseline JPEG; `options` are those of Pillow's writer."""
+    out = io.BytesIO()
+    picture(seed, width, height, mode).save(out, "JPEG", **{"quality": 85, **options})
+    return out.getvalue()
+
+
+def png(seed: int = 0) -> bytes:
+    """A PNG file."""
+    out = io.BytesIO()
+    picture(seed).save(out, "PNG")
+    return out.getvalue()
+
+
+def make_class_folders(
+    root: Path, classes: Sequence[str] = ("ant", "bee", "cat"), per_class: int = 7, width: int = 64
+) -> Path:
+    """`root`/<class>/<number>.jpg; returns `root`."""
+    for position, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for number in range(per_class):
+            data = jpeg(100 * position + number, width)
+            (root / name / f"{number:03d}.jpg").write_bytes(data)
+    return root
+
+
+def tfrecord_frame(data: bytes) -> bytes:
+    """A record of a TFRecord file."""
+    length = struct.pack("<Q", len(data))
+    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, data))
+    return length + next(checksums) + data + next(checksums)
+
+
+def write_tfrecord(path: Path, examples: Sequence[bytes | Mapping[str, Values]]) -> Path:
+    """Writes serialized examples, or the features of examples; returns `path`."""
+    data = (e if isinstance(e, bytes) else encode_example(e) for e in examples)
+    path.write_bytes(b"".join(map(tfrecord_frame, data)))
+    return path
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, hidden ones included, by relative name."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def command(name: str, *arguments: object) -> list[str]:
+    """The command line of ``pcr-<name>``."""
+    return [sys.executable, "-m", f"pcr_tf.cli.{name}", *map(str, arguments)]
+
+
+def start(name: str, *arguments: object) -> subprocess.Popen[str]:
+    """Starts ``pcr-<name>`` in a session of its own, with pipes for its output."""
+    return subprocess.Popen(
+        command(name, *arguments),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs ``pcr-<name>`` to its end."""
+    process = start(name, *arguments)
+    stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -1,0 +1,399 @@
+"""Bad input: a clear error that names file and remedy, and nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pcr_tf._native import same_coefficients
+from pcr_tf.convert import ConvertError
+from pcr_tf.format import PcrReader
+from pcr_tf.format.example import bytes_features, encode_example
+from tests.conversion import (
+    jpeg,
+    make_class_folders,
+    picture,
+    png,
+    run,
+    tfrecord_frame,
+    write_tfrecord,
+)
+from tests.test_convert import convert
+
+EXIF_60_KB = b"Exif\0\0" + bytes(60_000)
+
+
+def _odd_images() -> dict[str, tuple[bytes, str]]:
+    """Name -> image, and the reason why it is kept as it came ("" where it is not)."""
+    plain = jpeg(1)
+    return {
+        "zero-byte": (b"", "not_a_jpeg"),
+        "truncated": (plain[: len(plain) // 2], "damaged"),
+        "trailing garbage": (plain + b"garbage behind EOI" * 100, ""),
+        "PNG named jpg": (png(), "not_a_jpeg"),
+        "text named jpg": (b"<html>404</html>", "not_a_jpeg"),
+        "grey": (jpeg(2, mode="L"), ""),
+        "CMYK": (jpeg(3, mode="CMYK"), ""),
+        "RGB-coded": (jpeg(4, keep_rgb=True), ""),
+        "4:4:4": (jpeg(5, subsampling="4:4:4"), ""),
+        "4:2:2": (jpeg(6, subsampling="4:2:2"), ""),
+        "progressive": (jpeg(7, progressive=True), ""),
+        "restart markers": (jpeg(8, restart_marker_blocks=2), ""),
+        "60 KB of EXIF": (jpeg(9, exif=EXIF_60_KB), ""),
+        "comment and ICC": (jpeg(10, comment=b"a comment", icc_profile=bytes(3000)), ""),
+        "1x1": (jpeg(11, 1, 1), ""),
+        "65500 wide": (jpeg(12, 65_500, 2), ""),
+        "65500 high": (jpeg(13, 2, 65_500), ""),
+    }
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted odd images: in/<name>.jpg and out/."""
+    root = tmp_path_factory.mktemp("odd")
+    (root / "in" / "class").mkdir(parents=True)
+    for name, (image, _) in _odd_images().items():
+        (root / "in" / "class" / f"{name}.jpg").write_bytes(image)
+    convert(root / "in", root / "out")
+    return root
+
+
+def _stored(output: Path, scan_groups: int | None = None) -> dict[str, tuple[str, bytes]]:
+    """Coding and image of every example, by the name of its file without suffix."""
+    reader = PcrReader(output)
+    found = {}
+    for record in range(reader.num_records):
+        examples = reader.read_record(record, scan_groups)
+        images = reader.read_images(record, scan_groups)
+        for example, (_, _, coding, image) in zip(examples, images, strict=True):
+            name = bytes_features(example, ["image/filename"])["image/filename"][0].decode()
+            found[Path(name).stem] = (coding, image)
+    return found
+
+
+@pytest.mark.parametrize("name", list(_odd_images()))
+def test_an_odd_image_is_recoded_losslessly_or_kept_byte_for_byte(odd: Path, name: str) -> None:
+    image, reason = _odd_images()[name]
+    coding, stored = _stored(odd / "out")[name]
+    if reason:
+        assert (coding, stored) == ("opaque", image)
+    else:
+        assert coding == "progressive"
+        assert same_coefficients(stored, image) == ""
+
+
+def test_what_does_not_change_pixels_comes_back_at_full_fidelity(odd: Path) -> None:
+    full, first = _stored(odd / "out"), _stored(odd / "out", 1)
+    assert full["trailing garbage"][1].endswith(b"garbage behind EOI" * 100)
+    for name, part in (("60 KB of EXIF", EXIF_60_KB), ("comment and ICC", b"a comment")):
+        assert part in full[name][1]
+        assert part not in first[name][1]
+
+
+def test_opaque_images_are_counted_and_named_with_reasons(odd: Path) -> None:
+    summary = convert(odd / "in", odd / "out")
+    assert summary.was_finished
+    expected = {name: reason for name, (_, reason) in _odd_images().items() if reason}
+    found = {Path(o["name"]).stem: o["reason"] for o in summary.manifest["opaque"]}
+    assert found == expected
+    assert summary.manifest["counts"]["opaque"] == len(expected)
+    assert all(o["name"].startswith("class/") for o in summary.manifest["opaque"])
+
+
+def test_the_corpus_of_odd_files_is_recoded_or_kept(test_images: Path, tmp_path: Path) -> None:
+    corpus = test_images / "odd-jpeg"
+    if not corpus.is_dir():
+        pytest.skip("PCR_TEST_IMAGES holds no odd-jpeg/")
+    summary = convert(corpus, tmp_path / "out", images_per_record=64, num_workers=2)
+    with (corpus / "manifest.csv").open(newline="") as file:
+        files = [row["file"] for row in csv.DictReader(file)]
+    reader = PcrReader(tmp_path / "out")
+    seen = set()
+    opaque = {entry["name"] for entry in summary.manifest["opaque"]}
+    for record in range(reader.num_records):
+        for example, (_, _, coding, image) in zip(
+            reader.read_record(record), reader.read_images(record), strict=True
+        ):
+            name = os.fsdecode(bytes_features(example, ["image/filename"])["image/filename"][0])
+            source = (corpus / name).read_bytes()
+            seen.add(name)
+            assert (coding == "opaque") == (name in opaque)
+            if coding == "opaque":
+                assert image == source
+            else:
+                assert same_coefficients(image, source) == "", name
+    assert seen == set(files)
+
+
+# Folders
+
+
+@pytest.mark.parametrize("source", ["class_folders", "tfrecord", "auto"])
+def test_an_empty_folder_is_an_error(tmp_path: Path, source: str) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(ConvertError, match=r"in: no (images|records)"):
+        convert(tmp_path / "in", tmp_path / "out", source=source)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_without_an_image_say_what_they_hold_instead(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / "a" / "x.txt").write_text("x")
+    with pytest.raises(ConvertError, match="no images; 1 other files are there"):
+        convert(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_source_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match="none: no such file or folder"):
+        convert(tmp_path / "none", tmp_path / "out")
+
+
+def test_an_image_beside_class_folders_is_an_error_that_names_it(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / "stray.jpg").write_bytes(jpeg())
+    with pytest.raises(ConvertError, match=r"stray\.jpg: an image without a class"):
+        convert(source, tmp_path / "out")
+
+
+def test_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("train/ant", "test/ant"), 1)
+    with pytest.raises(ConvertError, match=r"test, train look like splits.*--input=.*/in/test"):
+        convert(source, tmp_path / "out")
+
+
+def test_an_output_inside_the_source_is_refused(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    with pytest.raises(ConvertError, match="is inside the source"):
+        convert(source, source / "pcr")
+    assert not (source / "pcr").exists()
+
+
+def test_an_output_with_foreign_content_is_refused_by_name(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConvertError, match=r"out: not empty.*thesis\.tex.*--output"):
+        convert(source, tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["thesis.tex"]
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(ConvertError, match="exists and is not a folder"):
+        convert(source, tmp_path / "out")
+
+
+# What cannot be read
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / "bee" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConvertError, match=r"bee/gone\.jpg: .*No such file.*--on_unreadable=skip"):
+        convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    (skipped,) = summary.manifest["skipped"]
+    assert (skipped["name"], skipped["reason"]) == ("bee/gone.jpg", "unreadable")
+    assert summary.manifest["counts"]["images"] == 3
+
+
+def test_a_file_without_permission_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    secret = source / "bee" / "000.jpg"
+    secret.chmod(0)
+    if os.access(secret, os.R_OK):
+        pytest.skip("this user may read every file: run as another than root")
+    done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--num_workers=1")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "bee/000.jpg: cannot be read: Permission denied" in done.stderr
+
+
+def test_a_file_that_vanishes_after_the_listing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    from pcr_tf.convert.sources import ClassFolderSource
+
+    listed = ClassFolderSource.list_items
+
+    def list_and_delete(self: ClassFolderSource, **options: bool) -> object:
+        listing = listed(self, **options)
+        (source / "cat" / "000.jpg").unlink()
+        return listing
+
+    monkeypatch.setattr(ClassFolderSource, "list_items", list_and_delete)
+    with pytest.raises(ConvertError, match=r"cat/000\.jpg: cannot be read: No such file"):
+        convert(source, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.pcr"))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_example_without_the_image_feature_names_record_and_features(
+    tmp_path: Path, num_workers: int
+) -> None:
+    good = {"image/encoded": [jpeg()]}
+    write_tfrecord(tmp_path / "in.tfrecord", [good, {"jpeg": [jpeg()], "label": [1]}, good])
+    with pytest.raises(
+        ConvertError,
+        match=r"in\.tfrecord: record 1: no image feature; expected image/encoded, got jpeg, label;"
+        r" name it with --image_feature",
+    ):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out", num_workers=num_workers)
+    options = {"on_unreadable": "skip", "num_workers": num_workers}
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out2", **options)
+    assert summary.manifest["counts"]["images"] == 2
+    assert [s["name"] for s in summary.manifest["skipped"]] == ["in.tfrecord: record 1"]
+
+
+def test_an_image_feature_of_another_kind_is_named(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "in.tfrecord", [{"image/encoded": [3]}])
+    with pytest.raises(ConvertError, match="record 0: feature 'image/encoded' is not a bytes_list"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def test_a_record_that_is_no_example_is_named(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "in.tfrecord", [b"\xff\xff\xff"])
+    with pytest.raises(ConvertError, match=r"record 0: not a serialized tf\.train\.Example"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def _tfrecord_of_three(path: Path) -> tuple[bytes, int]:
+    """Writes three examples; returns the bytes and the size of one frame."""
+    example = encode_example({"image/encoded": [jpeg()]})
+    write_tfrecord(path, [example] * 3)
+    return path.read_bytes(), len(tfrecord_frame(example))
+
+
+def test_a_flipped_bit_in_a_record_s_data_is_found(tmp_path: Path) -> None:
+    data, frame_bytes = _tfrecord_of_three(tmp_path / "in.tfrecord")
+    damaged = bytearray(data)
+    damaged[frame_bytes + 100] ^= 1
+    (tmp_path / "in.tfrecord").write_bytes(damaged)
+    with pytest.raises(ConvertError, match=r"record 1: byte \d+: checksum of the record's data"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out2", on_unreadable="skip")
+    assert summary.manifest["counts"]["images"] == 2
+
+
+def test_a_flipped_bit_in_a_record_s_length_is_found_when_listing(tmp_path: Path) -> None:
+    data, frame_bytes = _tfrecord_of_three(tmp_path / "in.tfrecord")
+    damaged = bytearray(data)
+    damaged[frame_bytes] ^= 1
+    (tmp_path / "in.tfrecord").write_bytes(damaged)
+    with pytest.raises(ConvertError, match=rf"record 1: byte {frame_bytes}: checksum .* length"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out", on_unreadable="skip")
+    assert summary.manifest["counts"]["images"] == 1
+    assert summary.manifest["skipped"][0]["name"] == "in.tfrecord: record 1"
+
+
+@pytest.mark.parametrize("cut", [1, 4, 5, 1000])
+def test_a_tfrecord_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
+    data, _ = _tfrecord_of_three(tmp_path / "in.tfrecord")
+    (tmp_path / "in.tfrecord").write_bytes(data[:-cut])
+    with pytest.raises(ConvertError, match=r"record 2: byte \d+: the file ends inside the record"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def test_a_gzipped_tfrecord_file_says_so(tmp_path: Path) -> None:
+    import gzip
+
+    data, _ = _tfrecord_of_three(tmp_path / "in.tfrecord")
+    (tmp_path / "in.tfrecord").write_bytes(gzip.compress(data))
+    with pytest.raises(ConvertError, match=r"gzip-compressed.*decompress it first"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def test_an_image_file_named_as_input_is_no_tfrecord_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    with pytest.raises(ConvertError, match=r"is this a TFRecord file?"):
+        convert(tmp_path / "a.jpg", tmp_path / "out")
+
+
+def test_a_source_of_which_everything_is_skipped_gives_an_empty_data_set(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / "a" / "x.png").write_bytes(png())
+    summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="skip")
+    assert (summary.images, summary.manifest["counts"]["skipped"]) == (0, 1)
+    assert len(PcrReader(tmp_path / "out")) == 0
+
+
+# Policies for what cannot be re-coded
+
+
+@pytest.fixture
+def with_a_png(tmp_path: Path) -> Path:
+    """Three photographs and bee/odd.jpg, which is a PNG."""
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / "bee" / "odd.jpg").write_bytes(png(5))
+    return source
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_policy_fail_names_image_reason_and_remedy(with_a_png: Path, num_workers: int) -> None:
+    output = with_a_png.parent / "out"
+    with pytest.raises(
+        ConvertError, match=r"bee/odd\.jpg: cannot be re-coded losslessly: not_a_jpeg.*--on_unsup"
+    ):
+        convert(with_a_png, output, on_unsupported="fail", num_workers=num_workers)
+    assert not list(output.glob("*.pcr"))
+    assert not (output / "manifest.json").exists()
+
+
+def test_policy_skip_leaves_the_example_out_and_names_it(with_a_png: Path) -> None:
+    summary = convert(with_a_png, with_a_png.parent / "out", on_unsupported="skip")
+    assert summary.manifest["counts"] == {
+        "images": 3,
+        "opaque": 0,
+        "opaque_reasons": {},
+        "encoded": 0,
+        "skipped": 1,
+    }
+    (skipped,) = summary.manifest["skipped"]
+    assert (skipped["name"], skipped["reason"]) == ("bee/odd.jpg", "not_a_jpeg")
+    assert sorted(_stored(with_a_png.parent / "out")) == ["000"]
+
+
+def test_policy_encode_makes_a_jpeg_of_the_stated_quality(with_a_png: Path) -> None:
+    output = with_a_png.parent / "out"
+    summary = convert(with_a_png, output, on_unsupported="encode", encode_quality=90)
+    assert [e["name"] for e in summary.manifest["encoded"]] == ["bee/odd.jpg"]
+    coding, image = _stored(output)["odd"]
+    expected = io.BytesIO()
+    Image.open(io.BytesIO(png(5))).save(expected, "JPEG", quality=90)
+    assert coding == "progressive"
+    assert same_coefficients(image, expected.getvalue()) == ""
+    formats = [
+        bytes_features(e, ["image/format"])["image/format"] for e in PcrReader(output).examples(1)
+    ]
+    assert formats == [[b"JPEG"]] * 4
+
+
+def test_policy_encode_keeps_what_it_cannot_read(with_a_png: Path) -> None:
+    (with_a_png / "bee" / "odd.jpg").write_bytes(b"no image at all")
+    output = with_a_png.parent / "out"
+    summary = convert(with_a_png, output, on_unsupported="encode")
+    assert [e["name"] for e in summary.manifest["opaque"]] == ["bee/odd.jpg"]
+    assert _stored(output)["odd"] == ("opaque", b"no image at all")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
+def test_policy_encode_takes_every_mode_of_picture(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    kind, suffix = ("TIFF", "tif") if mode == "CMYK" else ("PNG", "png")
+    source = Image.new("I;16", (20, 10), 40_000) if mode == "I;16" else picture(1).convert(mode)
+    source.save(tmp_path / "in" / "a" / f"x.{suffix}", kind)
+    summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="encode")
+    assert summary.manifest["counts"]["encoded"] == 1
+    coding, image = _stored(tmp_path / "out")["x"]
+    assert coding == "progressive"
+    decoded = Image.open(io.BytesIO(image))
+    assert decoded.size == source.size
+    if mode == "I;16":
+        assert abs(decoded.tobytes()[0] - 40_000 / 257) < 3

@@ -1,0 +1,342 @@
+"""Jobs killed, interrupted, starved or run twice end with the same bytes as an undisturbed one."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pcr_tf.convert import ConvertError
+from pcr_tf.format.verify import verify_dataset
+from tests.conversion import digests, make_class_folders, run, start
+from tests.test_convert import convert
+
+# Deaths per kill test: raise it for a longer hunt.
+KILLS = int(os.environ.get("PCR_TEST_KILLS", "6"))
+
+NUM_SHARDS = 24
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs that take two workers about a second."""
+    return make_class_folders(
+        tmp_path_factory.mktemp("resume") / "in", classes=("ant", "bee"), per_class=60, width=600
+    )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(source: Path) -> dict[str, str]:
+    """What a job that nothing disturbs leaves."""
+    output = source.parent / "uninterrupted"
+    done = run("convert", *_flags(source, output))
+    assert done.returncode == 0, done.stderr
+    return digests(output)
+
+
+def _flags(source: Path, output: Path, num_workers: int = 2) -> list[str]:
+    return [
+        f"--input={source}",
+        f"--output={output}",
+        "--images_per_record=5",
+        f"--num_shards={NUM_SHARDS}",
+        f"--num_workers={num_workers}",
+    ]
+
+
+def _wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "the job did not get there"
+        time.sleep(0.005)
+
+
+def _shards(output: Path) -> list[Path]:
+    return list(output.glob("*.pcr"))
+
+
+def _has_shards(output: Path, count: int) -> bool:
+    return len(_shards(output)) >= count
+
+
+def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The workers of a job; those that end meanwhile are left out."""
+    workers = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # A zombie is one of these.
+                if "spawn_main" in " ".join(child.cmdline()):
+                    workers.append(child)
+    return workers
+
+
+def _assert_gone(children: list[psutil.Process], within_s: float) -> None:
+    _, alive = psutil.wait_procs(children, timeout=within_s)
+    for child in alive:
+        # A process that nobody waits for stays a zombie: it runs no more.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            assert child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(
+    source: Path, uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    seed = random.randrange(10**6)
+    rng = random.Random(seed)
+    outputs = [tmp_path / "out0"]
+    for _ in range(KILLS):
+        output = outputs[-1]
+        if (output / "manifest.json").exists():
+            output = tmp_path / f"out{len(outputs)}"
+            outputs.append(output)
+        process = start("convert", *_flags(source, output))
+        more = len(_shards(output)) + 1
+        if rng.random() < 0.5 or more > NUM_SHARDS:
+            time.sleep(rng.uniform(0.0, 1.0))
+        else:
+            _wait_until(functools.partial(_has_shards, output, more), process)
+            time.sleep(rng.uniform(0.0, 0.1))
+        children = _children(process)
+        process.kill()
+        process.communicate()
+        _assert_gone(children, within_s=2)
+        for shard in _shards(output):
+            assert list(verify_dataset(shard)) == [], f"seed {seed}: a half-written shard"
+    for output in outputs:
+        done = run("convert", *_flags(source, output))
+        assert done.returncode == 0, done.stderr
+        assert digests(output) == uninterrupted, f"seed {seed}"
+
+
+def test_a_resumed_job_keeps_the_shards_that_are_finished(
+    source: Path, uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    process = start("convert", *_flags(source, tmp_path / "out"))
+    _wait_until(lambda: len(list((tmp_path / "out/.pcr-convert").glob("*.pcr.json"))) >= 3, process)
+    process.kill()
+    process.communicate()
+    time.sleep(0.5)
+    noted = [
+        path.name[: -len(".json")] for path in (tmp_path / "out/.pcr-convert").glob("*.pcr.json")
+    ]
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in noted}
+    done = run("convert", *_flags(source, tmp_path / "out", num_workers=1))
+    assert done.returncode == 0, done.stderr
+    assert f"resuming: {len(noted)} of {NUM_SHARDS} shards are finished" in done.stderr
+    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in noted} == before
+    assert digests(tmp_path / "out") == uninterrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_ends_the_workers_at_once_and_the_job_can_go_on(
+    source: Path, uninterrupted: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start("convert", *_flags(source, tmp_path / "out"))
+    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 2, process)
+    children = _children(process)
+    assert len(children) == 2
+    begun = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # As a terminal does: to the workers as well.
+    else:
+        process.send_signal(number)
+    _, stderr = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 2
+    assert process.returncode == 128 + number
+    assert "the same command goes on from here" in stderr
+    assert "Traceback" not in stderr
+    _assert_gone(children, within_s=0.1)
+    assert not list((tmp_path / "out").glob(".*.tmp"))
+    assert run("convert", *_flags(source, tmp_path / "out")).returncode == 0
+    assert digests(tmp_path / "out") == uninterrupted
+
+
+def test_a_stop_signal_while_workers_start_leaves_no_traceback(
+    source: Path, tmp_path: Path
+) -> None:
+    for delay_s in (0.0, 0.1, 0.2, 0.3, 0.5):
+        output = tmp_path / f"out{delay_s}"
+        process = start("convert", *_flags(source, output))
+        _wait_until(output.exists, process)
+        time.sleep(delay_s)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+        assert "Traceback" not in stderr
+        assert process.returncode in (0, 130)
+
+
+def test_a_killed_worker_is_an_error_that_says_so(
+    source: Path, uninterrupted: dict[str, str], tmp_path: Path
+) -> None:
+    process = start("convert", *_flags(source, tmp_path / "out"))
+    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 1, process)
+    children = _children(process)
+    children[0].kill()
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 1
+    (line,) = [line for line in stderr.splitlines() if line.startswith("pcr-convert:")]
+    assert f"worker process {children[0].pid} died: signal SIGKILL" in line
+    assert "run the same command again to resume" in line
+    _assert_gone(children, within_s=1)
+    assert run("convert", *_flags(source, tmp_path / "out")).returncode == 0
+    assert digests(tmp_path / "out") == uninterrupted
+
+
+def test_two_jobs_cannot_write_to_one_output(source: Path, tmp_path: Path) -> None:
+    process = start("convert", *_flags(source, tmp_path / "out"))
+    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 1, process)
+    other = run("convert", *_flags(source, tmp_path / "out"))
+    assert other.returncode == 1
+    assert "another conversion is writing to it" in other.stderr
+    assert process.wait(timeout=60) == 0
+    process.communicate()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small tmpfs needs root and CAP_SYS_ADMIN")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_job_and_more_room_lets_it_go_on(
+    source: Path, uninterrupted: dict[str, str], small_disk: Path
+) -> None:
+    output = small_disk / "out"
+    done = run("convert", *_flags(source, output))
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("pcr-convert:")]
+    assert f"{output}/shard-" in line
+    assert line.endswith("No space left on device")
+    assert not list(output.glob(".*.tmp"))
+    for shard in _shards(output):
+        assert list(verify_dataset(shard)) == []
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    assert run("convert", *_flags(source, output)).returncode == 0
+    assert digests(output) == uninterrupted
+
+
+# Running again
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A source of a few photographs; its conversion is in ../out."""
+    folder = make_class_folders(tmp_path / "in")
+    convert(folder, tmp_path / "out")
+    return folder
+
+
+def test_a_finished_job_run_again_does_nothing_and_says_so(small: Path) -> None:
+    output = small.parent / "out"
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    assert convert(small, output, num_workers=2).was_finished
+    flags = [f"--input={small}", f"--output={output}", "--images_per_record=4"]
+    done = run("convert", *flags)
+    assert done.returncode == 0
+    assert f"{output} is finished: nothing to do" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ({"images_per_record": 5}, "--images_per_record was 4, is 5"),
+        ({"shuffle_seed": 3}, "--shuffle_seed was 0, is 3"),
+        ({"on_unsupported": "skip"}, "--on_unsupported was keep, is skip"),
+        ({"prove": False}, "--prove was True, is False"),
+    ],
+)
+def test_a_changed_flag_is_refused_with_the_difference_shown(
+    small: Path, options: dict[str, object], difference: str
+) -> None:
+    before = digests(small.parent / "out")
+    with pytest.raises(ConvertError, match=difference):
+        convert(small, small.parent / "out", **options)
+    assert digests(small.parent / "out") == before
+
+
+def test_a_changed_source_is_refused_and_the_changed_folder_named(small: Path) -> None:
+    (small / "bee" / "000.jpg").write_bytes((small / "ant" / "000.jpg").read_bytes())
+    with pytest.raises(ConvertError, match="another source: source bee was 7 files"):
+        convert(small, small.parent / "out")
+
+
+def test_a_job_of_another_version_is_refused(small: Path) -> None:
+    path = small.parent / "out" / ".pcr-convert" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "created_by": "pcr_tf 0.0.9"}))
+    with pytest.raises(ConvertError, match=r"made by pcr_tf 0\.0\.9, this is pcr_tf"):
+        convert(small, small.parent / "out")
+
+
+def test_a_shard_cut_short_after_its_job_died_is_made_again(small: Path) -> None:
+    output = small.parent / "out"
+    whole = digests(output)
+    _undo_the_end_of_the_job(small, output)
+    victim = min(output.glob("*.pcr"))
+    victim.write_bytes(victim.read_bytes()[:-1])
+    assert convert(small, output).resumed_shards == len(list(output.glob("*.pcr"))) - 1
+    assert digests(output) == whole
+
+
+def _undo_the_end_of_the_job(source: Path, output: Path) -> None:
+    """Leaves the output as a job leaves it that dies before it writes its manifest."""
+    noted: dict[str, bytes] = {}
+
+    class Stop(BaseException):
+        pass
+
+    import pcr_tf.convert.job as job
+
+    def stop(*_: object) -> None:
+        noted.update((p.name, p.read_bytes()) for p in (other / ".pcr-convert").glob("*.pcr.json"))
+        raise Stop
+
+    other = output.parent / "other"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "write_manifest", stop)
+        with pytest.raises(Stop):
+            convert(source, other)
+    (output / "manifest.json").unlink()
+    for name, data in noted.items():
+        (output / ".pcr-convert" / name).write_bytes(data)
+
+
+def test_a_shard_of_another_data_set_in_the_output_is_refused(small: Path) -> None:
+    output = small.parent / "out"
+    (output / "stranger.pcr").write_bytes(min(output.glob("*.pcr")).read_bytes())
+    with pytest.raises(ConvertError, match=r"not this conversion's: stranger\.pcr"):
+        convert(small, output)
+
+
+def test_a_finished_output_that_lost_a_shard_is_an_error(small: Path) -> None:
+    victim = min((small.parent / "out").glob("*.pcr"))
+    victim.unlink()
+    with pytest.raises(ConvertError, match=rf"has changed: .*{victim.name}.*convert again"):
+        convert(small, small.parent / "out")
+
+
+def test_a_damaged_state_file_is_named(small: Path) -> None:
+    (small.parent / "out" / ".pcr-convert" / "state.json").write_text("{")
+    with pytest.raises(ConvertError, match=r"state\.json: damaged"):
+        convert(small, small.parent / "out")
+
+
+def test_the_state_says_nothing_about_machine_or_time(small: Path) -> None:
+    state = json.loads((small.parent / "out" / ".pcr-convert" / "state.json").read_text())
+    assert sorted(state) == ["created_by", "flags", "source"]

@@ -1,0 +1,304 @@
+"""PcrDataset as users meet it: a drop-in for TFRecordDataset, at any fidelity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcr_tf import _native
+from pcr_tf.data import PcrDataset
+from pcr_tf.format import PcrReader
+from tests.small_dataset import make_dataset, make_examples
+
+NUM_EXAMPLES = 26  # in two shards of 13, so that each ends with a record that is not full
+EXAMPLES_PER_RECORD = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "photos.pcr"
+    make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=2)
+    return path
+
+
+def label_of(serialized: tf.Tensor) -> int:
+    example = tf.train.Example.FromString(serialized.numpy())
+    return example.features.feature["image/class/label"].int64_list.value[0]
+
+
+def image_of(serialized: tf.Tensor) -> bytes:
+    example = tf.train.Example.FromString(serialized.numpy())
+    return example.features.feature["image/encoded"].bytes_list.value[0]
+
+
+def labels(dataset: tf.data.Dataset) -> list[int]:
+    return [label_of(serialized) for serialized in dataset]
+
+
+def test_all_examples_come_in_the_order_of_the_files(folder: Path) -> None:
+    assert labels(PcrDataset(folder)) == list(range(NUM_EXAMPLES))
+
+
+def test_at_full_fidelity_coefficients_equal_the_source(folder: Path) -> None:
+    for serialized, source in zip(PcrDataset(folder), make_examples(NUM_EXAMPLES), strict=True):
+        original = tf.train.Example.FromString(source).features.feature["image/encoded"]
+        assert _native.same_coefficients(image_of(serialized), original.bytes_list.value[0]) == ""
+
+
+def test_features_other_than_the_image_are_those_of_the_source(folder: Path) -> None:
+    serialized = next(iter(PcrDataset(folder, scan_groups=1)))
+    features = tf.train.Example.FromString(serialized.numpy()).features.feature
+    assert set(features) == {"image/encoded", "image/class/label", "image/filename"}
+    assert features["image/filename"].bytes_list.value == [b"photo-0000.jpg"]
+
+
+@pytest.mark.parametrize("scan_groups", [1, 2, 5, 9])
+def test_a_lower_fidelity_holds_that_many_scans_and_decodes(folder: Path, scan_groups: int) -> None:
+    for serialized in PcrDataset(folder, scan_groups=scan_groups).take(3):
+        jpeg = image_of(serialized)
+        assert len(_native.scan_ends(jpeg)) == scan_groups
+        assert tf.io.decode_jpeg(jpeg, channels=3).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("scan_groups", [1, 3, 10])
+def test_examples_are_those_of_the_reader_without_tensorflow(
+    folder: Path, scan_groups: int
+) -> None:
+    with_tensorflow = [serialized.numpy() for serialized in PcrDataset(folder, scan_groups)]
+    assert with_tensorflow == list(PcrReader(folder).examples(scan_groups))
+
+
+def test_a_parse_fn_written_for_tfrecords_works_unchanged(folder: Path, tmp_path: Path) -> None:
+    tfrecord = str(tmp_path / "photos.tfrecord")
+    with tf.io.TFRecordWriter(tfrecord) as writer:
+        for example in make_examples(NUM_EXAMPLES):
+            writer.write(example)
+
+    def parse_fn(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = {
+            "image/encoded": tf.io.FixedLenFeature((), tf.string),
+            "image/class/label": tf.io.FixedLenFeature((), tf.int64),
+        }
+        example = tf.io.parse_single_example(serialized, features)
+        image = tf.io.decode_jpeg(example["image/encoded"], dct_method="INTEGER_ACCURATE")
+        return image, example["image/class/label"]
+
+    ours = PcrDataset(folder).map(parse_fn)
+    theirs = tf.data.TFRecordDataset(tfrecord).map(parse_fn)
+    assert ours.element_spec == theirs.element_spec
+    for (image, label), (expected_image, expected_label) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(image, expected_image)
+        assert label == expected_label
+
+
+def test_the_same_order_at_any_number_of_reads_in_flight(folder: Path) -> None:
+    orders = {
+        tuple(labels(PcrDataset(folder, 1, shuffle=True, seed=5, reads_in_flight=reads)))
+        for reads in (1, 2, 7, 64)
+    }
+    assert len(orders) == 1
+
+
+def test_a_record_larger_than_bytes_in_flight_is_read_alone(folder: Path) -> None:
+    assert labels(PcrDataset(folder, bytes_in_flight=1)) == list(range(NUM_EXAMPLES))
+
+
+def test_files_may_be_given_as_path_list_or_tensor(folder: Path) -> None:
+    files = sorted(folder.glob("*.pcr"))
+    everything = list(range(NUM_EXAMPLES))
+    assert labels(PcrDataset([str(file) for file in files])) == everything
+    assert labels(PcrDataset(files)) == everything
+    assert labels(PcrDataset(tf.constant([str(file) for file in files]))) == everything
+    assert labels(PcrDataset(str(files[0]))) == everything[:13]
+    assert labels(PcrDataset(str(folder) + "/")) == everything
+
+
+def test_a_list_of_files_keeps_its_order(folder: Path) -> None:
+    files = sorted(folder.glob("*.pcr"), reverse=True)
+    assert labels(PcrDataset(files)) == list(range(13, 26)) + list(range(13))
+
+
+def test_a_folder_without_side_index_is_read_from_its_files(folder: Path, tmp_path: Path) -> None:
+    for file in folder.glob("*.pcr"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert labels(PcrDataset(tmp_path)) == list(range(NUM_EXAMPLES))
+
+
+def test_ram_file_system_is_read_like_a_local_one(folder: Path) -> None:
+    tf.io.gfile.makedirs("ram://photos.pcr")
+    for file in folder.iterdir():
+        if file.is_file():
+            tf.io.gfile.copy(str(file), f"ram://photos.pcr/{file.name}", overwrite=True)
+    assert labels(PcrDataset("ram://photos.pcr", scan_groups=2)) == list(range(NUM_EXAMPLES))
+
+
+def test_cardinality_is_exact(folder: Path) -> None:
+    dataset = PcrDataset(folder, scan_groups=2)
+    assert dataset.cardinality() == NUM_EXAMPLES
+    assert dataset.batch(4).repeat(3).cardinality() == 21
+    assert len(dataset) == NUM_EXAMPLES
+
+
+def test_element_spec_is_a_scalar_string(folder: Path) -> None:
+    assert PcrDataset(folder).element_spec == tf.TensorSpec([], tf.string)
+
+
+def test_a_data_set_can_be_made_and_read_inside_a_tf_function(folder: Path) -> None:
+    @tf.function
+    def count_bytes(path: tf.Tensor, scan_groups: tf.Tensor) -> tf.Tensor:
+        dataset = PcrDataset(path, scan_groups)
+        return dataset.reduce(tf.constant(0), lambda n, s: n + tf.strings.length(s))
+
+    low = count_bytes(tf.constant(str(folder)), tf.constant(1))
+    high = count_bytes(tf.constant(str(folder)), tf.constant(10))
+    assert 0 < low < high
+
+
+def test_a_data_set_works_under_interleave_and_options(folder: Path) -> None:
+    files = tf.data.Dataset.list_files(str(folder / "*.pcr"), shuffle=False)
+    dataset = files.interleave(lambda file: PcrDataset(file, 1), cycle_length=2)
+    options = tf.data.Options()
+    options.deterministic = True
+    options.threading.private_threadpool_size = 1
+    assert sorted(labels(dataset.with_options(options))) == list(range(NUM_EXAMPLES))
+
+
+# Shuffling and sharding by record.
+
+
+def test_shuffle_keeps_the_examples_of_a_record_together(folder: Path) -> None:
+    order = labels(PcrDataset(folder, 1, shuffle=True, seed=3))
+    assert sorted(order) == list(range(NUM_EXAMPLES)) != order
+    blocks = {tuple(range(s, min(s + 4, e))) for b, e in ((0, 13), (13, 26)) for s in range(b, e, 4)}
+    position = 0
+    while position < len(order):
+        block = next(b for b in blocks if b[0] == order[position])
+        assert tuple(order[position : position + len(block)]) == block
+        position += len(block)
+
+
+def test_each_epoch_has_its_own_order_and_the_seed_holds(folder: Path) -> None:
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=3)
+    epochs = [labels(dataset) for _ in range(3)]
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    repeated = labels(PcrDataset(folder, 1, shuffle=True, seed=3).repeat(3))
+    assert repeated == [label for epoch in epochs for label in epoch]
+    assert labels(PcrDataset(folder, 1, shuffle=True, seed=4)) != epochs[0]
+
+
+def test_without_a_seed_the_global_seed_decides(folder: Path) -> None:
+    orders = []
+    for _ in range(2):
+        tf.random.set_seed(11)
+        orders.append(labels(PcrDataset(folder, 1, shuffle=True)))
+    assert orders[0] == orders[1]
+
+
+def test_epochs_go_on_when_fit_makes_an_iterator_for_each(folder: Path) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Model(tf.keras.Model):
+        def train_step(self, data: tf.Tensor) -> dict[str, tf.Tensor]:
+            tf.py_function(lambda x: seen[-1].append(int(x)), [data], [])
+            return {"loss": tf.constant(0.0)}
+
+    class NewEpoch(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            seen.append([])
+
+    def parse(serialized: tf.Tensor) -> tf.Tensor:
+        feature = {"image/class/label": tf.io.FixedLenFeature((), tf.int64)}
+        return tf.io.parse_single_example(serialized, feature)["image/class/label"]
+
+    model = Model()
+    model.compile(optimizer="sgd", run_eagerly=True)
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=3).map(parse)
+    model.fit(dataset, epochs=3, verbose=0, callbacks=[NewEpoch()])
+    assert [sorted(epoch) for epoch in seen] == [list(range(NUM_EXAMPLES))] * 3
+    assert len({tuple(epoch) for epoch in seen}) == 3
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("num_shards", [2, 3, 5])
+def test_shards_are_disjoint_complete_and_of_constant_size(
+    folder: Path, num_shards: int, shuffle: bool
+) -> None:
+    shards = [
+        PcrDataset(folder, 1, shuffle=shuffle, seed=9, num_shards=num_shards, shard_index=index)
+        for index in range(num_shards)
+    ]
+    for _ in range(3):
+        read = [labels(shard) for shard in shards]
+        assert sorted(label for shard in read for label in shard) == list(range(NUM_EXAMPLES))
+        assert [len(shard) for shard in read] == [int(shard.cardinality()) for shard in shards]
+
+
+def test_more_shards_than_records_leaves_some_empty(folder: Path) -> None:
+    sizes = [len(PcrDataset(folder, num_shards=12, shard_index=index)) for index in range(12)]
+    assert sum(sizes) == NUM_EXAMPLES
+    assert 0 in sizes
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("scan_groups", [0, -1])
+def test_a_fidelity_below_one_is_refused(folder: Path, scan_groups: int) -> None:
+    with pytest.raises(ValueError, match=f"scan_groups; expected at least 1, got {scan_groups}"):
+        PcrDataset(folder, scan_groups=scan_groups)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"expected 1 to 10, got {scan_groups}"):
+        PcrDataset(folder, scan_groups=tf.constant(scan_groups))
+
+
+def test_a_fidelity_above_the_number_of_groups_is_refused(folder: Path) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected 1 to 10, got 11") as error:
+        PcrDataset(folder, scan_groups=11)
+    assert str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("num_shards", 0),
+        ("shard_index", 1),
+        ("shard_index", -1),
+        ("reads_in_flight", 0),
+        ("reads_in_flight", 1025),
+        ("bytes_in_flight", 0),
+    ],
+)
+def test_an_argument_out_of_range_is_named(folder: Path, argument: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{argument}; expected .*, got {value}"):
+        PcrDataset(folder, **{argument: value})
+
+
+def test_arguments_of_other_types_are_refused(folder: Path) -> None:
+    with pytest.raises(TypeError, match=r"scan_groups; expected an integer, got 2\.5"):
+        PcrDataset(folder, scan_groups=2.5)
+    with pytest.raises(TypeError, match="seed; expected an integer"):
+        PcrDataset(folder, shuffle=True, seed="7")
+    with pytest.raises(ValueError, match="at least one path"):
+        PcrDataset([])
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(tf.errors.NotFoundError, match=str(tmp_path / "none.pcr")):
+        PcrDataset(tmp_path / "none.pcr")
+
+
+def test_a_folder_without_pcr_files_says_what_it_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    with pytest.raises(tf.errors.NotFoundError, match=r"neither a side index .* nor a file"):
+        PcrDataset(tmp_path)
+
+
+def test_a_tfrecord_file_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = str(tmp_path / "photos.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        for example in make_examples(3):
+            writer.write(example)
+    with pytest.raises(tf.errors.DataLossError, match="no footer.*not a PCR file"):
+        PcrDataset(path)

@@ -1,0 +1,1 @@
+"""What builds and checks the C++ sources; no part of the installed package."""
