@@ -128,7 +128,7 @@ def _crop(image: Any, *, random: bool) -> Any:
 def _batches(
     files: Sequence[str], scan_groups: int, levels: Sequence[LabelLevel], *, training: bool
 ) -> Any:
-    """Endless shuffled batches for training, one pass in order for validation.
+    """Endless batches: shuffled for training, pass after pass in order for validation.
 
     Elements are (uint8 [batch, 128, 128, 3], {level: int64 [batch]}).
     """
@@ -144,7 +144,9 @@ def _batches(
         source = source.shuffle(128, seed=0).repeat()
     examples = source.map(to_example, num_parallel_calls=tf.data.AUTOTUNE)
     # A file that nothing can decode was kept as it is by the conversion; it must not end the demo.
-    return examples.ignore_errors(log_warning=True).batch(_BATCH).prefetch(2)
+    batches = examples.ignore_errors(log_warning=True).batch(_BATCH)
+    # Without end, since fewer than the cardinality may be left: the number of steps ends it.
+    return (batches if training else batches.repeat()).prefetch(2)
 
 
 def _model(levels: Sequence[LabelLevel]) -> Any:
@@ -173,8 +175,18 @@ def _model(levels: Sequence[LabelLevel]) -> Any:
     return model
 
 
-def _accuracies(model: Any, data: Any, levels: Sequence[LabelLevel]) -> dict[str, float]:
-    values = model.evaluate(data, verbose=0, return_dict=True)
+def _steps(files: Sequence[str], scan_groups: int) -> int:
+    """Batches in one pass: the data set knows its exact length."""
+    return -(-int(PcrDataset(list(files), scan_groups).cardinality()) // _BATCH)
+
+
+def _accuracies(
+    model: Any, files: Sequence[str], scan_groups: int, levels: Sequence[LabelLevel]
+) -> dict[str, float]:
+    """Share of right answers on some files at a fidelity, by label level."""
+    data = _batches(files, scan_groups, levels, training=False)
+    steps = _steps(files, scan_groups)
+    values = model.evaluate(data, steps=steps, verbose=0, return_dict=True)
     # Where there are several outputs, Keras puts their name before that of the metric.
     return {
         level.name: float(values.get(f"{level.name}_accuracy", values.get("accuracy")))
@@ -203,20 +215,17 @@ def train(
     full = open_dataset(dataset).index.header.num_groups
     keras.utils.set_random_seed(0)
     model = _model(levels)
-    # The data set knows its exact length, so an epoch is what it says.
-    examples = int(PcrDataset(list(split.training), scan_groups).cardinality())
     begin = time.perf_counter()
     model.fit(
         _batches(split.training, scan_groups, levels, training=True),
         epochs=epochs,
-        steps_per_epoch=-(-examples // _BATCH),
+        steps_per_epoch=_steps(split.training, scan_groups),
         shuffle=False,  # The data set shuffles itself.
         verbose=verbose,
     )
     seconds = time.perf_counter() - begin
     at_same, at_full = (
-        _accuracies(model, _batches(split.validation, g, levels, training=False), levels)
-        for g in (scan_groups, full)
+        _accuracies(model, split.validation, g, levels) for g in (scan_groups, full)
     )
     bytes_read = epochs * prefix_bytes(split.training, scan_groups)
     return Trained(scan_groups, bytes_read, seconds, at_same, at_full)

@@ -94,9 +94,6 @@ def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImag
       image: any bytes. What cannot be re-coded without loss comes back opaque, with the reason.
       script: the progression and its scan groups.
       prove: whether to decode the result and compare its coefficients with the source's.
-
-    Raises:
-      ValueError: for a script with Al > 10, which libjpeg cannot write.
     """
 
 def scan_ends(jpeg: bytes) -> list[int]:

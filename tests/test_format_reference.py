@@ -566,7 +566,7 @@ BAD_SCRIPTS = {
     "a late first scan": ("0,1,2: 0-0, 1, 0;", "Ah 0, got 1"),
     "a skipped bit": ("0,1,2: 0-0, 0, 2;\n0,1,2: 0-0, 2, 0;", "expected Ah 2, Al 1"),
     "a coefficient twice": (f"0,1,2: 0-0, 0, 0;\n{REST}\n0: 5-5, 0, 0;", "line 3: coefficient 5"),
-    "Al too large": ("0,1,2: 0-0, 0, 14;", "line 1: Al is out of range"),
+    "Al too large": ("0,1,2: 0-0, 0, 11;", "line 1: Al is out of range"),
     "a bit never sent": (f"0,1,2: 0-0, 0, 1;\n{REST}", "coefficient 0 of component 0"),
     "a band never sent": ("0,1,2: 0-0, 0, 0;\n0: 1-62, 0, 0;", "63 of component 0 is not"),
     "a component never sent": ("0: 0-0, 0, 0;\n0: 1-63, 0, 0;", "of component 1 is not complete"),

@@ -10,6 +10,8 @@ namespace {
 
 enum WireType : uint64_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
 
+constexpr uint64_t kMaxFieldNumber = (uint64_t{1} << 29) - 1;
+
 struct Field {
   uint64_t number = 0;
   uint64_t wire_type = 0;
@@ -42,7 +44,7 @@ Status ForEachField(std::string_view message, std::string_view name, Visitor vis
         default: ok = false;  // groups have never been valid in these messages
       }
     }
-    if (!ok || field.number == 0) {
+    if (!ok || field.number == 0 || field.number > kMaxFieldNumber) {
       return Malformed("bad field at byte " + std::to_string(position) + " of its " +
                        std::string(name));
     }

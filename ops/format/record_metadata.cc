@@ -9,10 +9,6 @@
 namespace pcr {
 namespace {
 
-// Any image is smaller than this, so that sums of sizes cannot overflow: a
-// frame that claimed more would not fit in any file.
-constexpr uint64_t kMaxSliceBytes = uint64_t{1} << 48;
-
 Status CheckImage(const RecordMetadata& metadata, int num_groups, uint64_t image) {
   const uint64_t num_images = metadata.num_images();
   const auto slice = [&](int group) {
@@ -108,11 +104,6 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
   PCR_RETURN_IF_ERROR(take(layout::kTrailingSizes, num_images, &metadata.trailing_sizes));
   PCR_RETURN_IF_ERROR(take(layout::kGroupChecksums, num_groups, &metadata.group_checksums));
 
-  for (const uint64_t size : metadata.slice_sizes) {
-    if (size > kMaxSliceBytes) {
-      return DataLoss(Expected("size of a slice", "at most " + std::to_string(kMaxSliceBytes), size));
-    }
-  }
   for (const uint64_t checksum : metadata.group_checksums) {
     if (checksum > std::numeric_limits<uint32_t>::max()) {
       return DataLoss(Expected("a checksum", "32 bits", checksum));

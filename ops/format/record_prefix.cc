@@ -117,6 +117,20 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   }
 
   const uint64_t num_images = meta.num_images();
+  // Of the groups that are not read too: so no sum of sizes is larger than the file.
+  for (int group = 1; group <= prefix.num_groups_; ++group) {
+    uint64_t left = frame_sizes[group];
+    for (uint64_t m = 0; m < num_images; ++m) {
+      const uint64_t slice_bytes = meta.slice_sizes[(group - 1) * num_images + m];
+      if (slice_bytes > left) {
+        return DataLoss(Expected("slices of scan group " + std::to_string(group) +
+                                     " fit in its frame (bytes)",
+                                 "at most " + std::to_string(left), slice_bytes))
+            .WithContext(metadata_byte);
+      }
+      left -= slice_bytes;
+    }
+  }
   prefix.slice_offsets_.reserve(scan_groups * num_images);
   uint64_t position = frame_sizes[0];
   for (int group = 1; group <= scan_groups; ++group) {
@@ -134,11 +148,6 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
     for (uint64_t m = 0; m < num_images; ++m) {
       prefix.slice_offsets_.push_back(data_size);
       data_size += meta.slice_sizes[(group - 1) * num_images + m];
-      if (data_size > frame_sizes[group]) {  // also keeps the sum from wrapping round
-        return DataLoss(Expected("slices fit the frame of their scan group (bytes)",
-                                 "at most " + std::to_string(frame_sizes[group]), data_size))
-            .WithContext(group_byte);
-      }
     }
     std::string_view data;
     PCR_RETURN_IF_ERROR(ParseGroup(group_frame.value().data, ordinal, group, data_size, &data)

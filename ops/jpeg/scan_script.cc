@@ -11,7 +11,7 @@ namespace pcr {
 namespace {
 
 constexpr int kCoefficients = 64;
-constexpr int kMaxAl = 13;
+constexpr int kMaxAl = 10;  // libjpeg's jcmaster.c, MAX_AH_AL
 constexpr size_t kMaxComponentsInScan = 4;  // T.81 B.2.3
 constexpr int kMaxBlocksInMcu = 10;         // T.81 B.2.3
 
@@ -220,7 +220,7 @@ class Progression {
     if (scan.ss > 0 && scan.components.size() != 1) {
       return At(line, Expected("an AC scan names one component", 1, scan.components.size()));
     }
-    if (scan.al > kMaxAl) return At(line, Expected("Al must be at most 13", "0..13", scan.al));
+    if (scan.al > kMaxAl) return At(line, Expected("Al", "0 to 10", scan.al));
     return Status();
   }
 

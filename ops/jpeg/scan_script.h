@@ -26,7 +26,7 @@ struct Scan {
   int ss = 0;                   // first coefficient in zigzag order, 0..63
   int se = 0;                   // last one
   int ah = 0;                   // bit position sent before; 0 in a first scan
-  int al = 0;                   // bit position sent now, 0..13
+  int al = 0;                   // bit position sent now, 0..10
   int group = 0;                // scan group from 0: one less than the g of FORMAT.md
 };
 

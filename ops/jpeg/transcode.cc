@@ -16,7 +16,6 @@ namespace pcr {
 namespace {
 
 constexpr size_t kMaxProgressiveComponents = 4;  // T.81 B.2.2, table B.2
-constexpr int kMaxLibjpegAl = 10;                // jcmaster.c, MAX_AH_AL
 
 struct Refusal {
   OpaqueReason reason;
@@ -318,12 +317,6 @@ const char* OpaqueReasonName(OpaqueReason reason) {
 
 Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
                              const TranscodeOptions& options) {
-  for (const Scan& scan : script.scans()) {
-    if (scan.al > kMaxLibjpegAl) {
-      return InvalidArgument("scan script: " +
-                             Expected("libjpeg writes Al of at most 10", kMaxLibjpegAl, scan.al));
-    }
-  }
   const auto opaque = [&](OpaqueReason reason, std::string detail) {
     return KeepOpaque(image, script, reason, std::move(detail));
   };

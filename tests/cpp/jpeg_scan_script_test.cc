@@ -112,7 +112,7 @@ TEST(ScanScript, ScansThatT81ForbidsAreRefused) {
   ExpectError(WithEntry("0: 1-64,0,0"), "scan script, line 2: ", "expected 1..63, got 64");
   ExpectError(WithEntry("0,1: 1-63,0,0"),
               "scan script, line 2: ", "an AC scan names one component");
-  ExpectError(WithEntry("0: 1-63,0,14"), "scan script, line 2: ", "expected 0..13, got 14");
+  ExpectError(WithEntry("0: 1-63,0,11"), "scan script, line 2: ", "expected 0 to 10, got 11");
   ExpectError(WithEntry("0: 1-63,1,0"), "scan script, line 2: ", "the first scan has Ah = 0");
   ExpectError("0: 0-0,0,0; 1: 1-63,0,0;", "scan script, line 1: ", "must come before its AC");
 }

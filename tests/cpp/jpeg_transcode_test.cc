@@ -411,16 +411,6 @@ TEST(Transcode, AHeaderThatClaimsMorePixelsThanItsDataHoldCostsNothing) {
   ExpectOpaque(image, OpaqueReason::kUnsupported, "DNL not supported");
 }
 
-TEST(Transcode, AlBeyondLibjpegIsTheCallersMistake) {
-  std::string text = "0,1,2: 0-0,0,11; 0: 1-63,0,0; 1: 1-63,0,0; 2: 1-63,0,0;";
-  for (int al = 10; al >= 0; --al) {
-    text += "0,1,2: 0-0," + std::to_string(al + 1) + "," + std::to_string(al) + ";";
-  }
-  const Result<Transcoded> result = Transcode(MakeJpeg(), Script(text));
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.status().code(), Code::kInvalidArgument);
-}
-
 TEST(Transcode, LosesNothingOfAnImageCutAtEveryByte) {
   const std::string images[] = {MakeJpeg(OfSize(16, 16)), [] {
                                   JpegSpec spec = OfSize(16, 16);
