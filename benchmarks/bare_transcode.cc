@@ -2,10 +2,11 @@
 //
 //   bare_transcode PROCESSES < paths
 //
-// Reads each JPEG file that a line of the standard input names and re-codes it in memory with libjpeg's own standard
-// progression and optimised Huffman tables, in PROCESSES processes at once. The result is dropped. Prints the
-// number of images re-coded and the seconds that took.
+// Reads each JPEG file that a line of the standard input names and re-codes it in memory with
+// libjpeg's own standard progression and optimised Huffman tables, in PROCESSES processes at once.
+// The result is dropped. Prints the number of images re-coded and the seconds that took.
 
+#include <jpeglib.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,6 @@
 #include <string>
 #include <vector>
 
-#include <jpeglib.h>
-
 namespace {
 
 struct ErrorManager {
@@ -28,9 +27,7 @@ struct ErrorManager {
   jmp_buf escape;
 };
 
-void Escape(j_common_ptr info) {
-  longjmp(reinterpret_cast<ErrorManager*>(info->err)->escape, 1);
-}
+void Escape(j_common_ptr info) { longjmp(reinterpret_cast<ErrorManager*>(info->err)->escape, 1); }
 
 void Ignore(j_common_ptr) {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +173,9 @@ def test_a_data_set_works_under_interleave_and_options(folder: Path) -> None:
 def test_shuffle_keeps_the_examples_of_a_record_together(folder: Path) -> None:
     order = labels(PcrDataset(folder, 1, shuffle=True, seed=3))
     assert sorted(order) == list(range(NUM_EXAMPLES)) != order
-    blocks = {tuple(range(s, min(s + 4, e))) for b, e in ((0, 13), (13, 26)) for s in range(b, e, 4)}
+    blocks = {
+        tuple(range(s, min(s + 4, e))) for b, e in ((0, 13), (13, 26)) for s in range(b, e, 4)
+    }
     position = 0
     while position < len(order):
         block = next(b for b in blocks if b[0] == order[position])
@@ -198,7 +201,7 @@ def test_without_a_seed_the_global_seed_decides(folder: Path) -> None:
 
 
 def test_epochs_go_on_when_fit_makes_an_iterator_for_each(folder: Path) -> None:
-    seen: list[tuple[int, ...]] = []
+    seen: list[list[int]] = []
 
     class Model(tf.keras.Model):
         def train_step(self, data: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -249,7 +252,9 @@ def test_more_shards_than_records_leaves_some_empty(folder: Path) -> None:
 def test_a_fidelity_below_one_is_refused(folder: Path, scan_groups: int) -> None:
     with pytest.raises(ValueError, match=f"scan_groups; expected at least 1, got {scan_groups}"):
         PcrDataset(folder, scan_groups=scan_groups)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"expected 1 to 10, got {scan_groups}"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=f"expected 1 to 10, got {scan_groups}"
+    ):
         PcrDataset(folder, scan_groups=tf.constant(scan_groups))
 
 
@@ -271,15 +276,16 @@ def test_a_fidelity_above_the_number_of_groups_is_refused(folder: Path) -> None:
     ],
 )
 def test_an_argument_out_of_range_is_named(folder: Path, argument: str, value: int) -> None:
+    arguments: dict[str, Any] = {argument: value}
     with pytest.raises(ValueError, match=f"{argument}; expected .*, got {value}"):
-        PcrDataset(folder, **{argument: value})
+        PcrDataset(folder, **arguments)
 
 
 def test_arguments_of_other_types_are_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match=r"scan_groups; expected an integer, got 2\.5"):
         PcrDataset(folder, scan_groups=2.5)
     with pytest.raises(TypeError, match="seed; expected an integer"):
-        PcrDataset(folder, shuffle=True, seed="7")
+        PcrDataset(folder, shuffle=True, seed="7")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one path"):
         PcrDataset([])
 
@@ -300,5 +306,5 @@ def test_a_tfrecord_file_is_refused_with_the_reason(tmp_path: Path) -> None:
     with tf.io.TFRecordWriter(path) as writer:
         for example in make_examples(3):
             writer.write(example)
-    with pytest.raises(tf.errors.DataLossError, match="no footer.*not a PCR file"):
+    with pytest.raises(tf.errors.DataLossError, match=r"no footer.*not a PCR file"):
         PcrDataset(path)

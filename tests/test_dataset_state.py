@@ -122,7 +122,7 @@ def test_a_checkpoint_of_another_data_set_is_refused(folder: Path, tmp_path: Pat
     make_dataset(other, 9, examples_per_record=4, num_shards=1)
     path = tf.train.Checkpoint(iterator=iter(PcrDataset(other))).save(str(tmp_path / "state"))
     iterator = iter(PcrDataset(folder))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="number of records; expected 8, got 3"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="records; expected 8, got 3"):
         tf.train.Checkpoint(iterator=iterator).restore(path)
 
 
@@ -178,7 +178,7 @@ def test_a_shard_cut_short_is_named_with_the_remedy(own_folder: Path) -> None:
     file = sorted(own_folder.glob("*.pcr"))[1]
     file.write_bytes(file.read_bytes()[:-4000])
     dataset = PcrDataset(own_folder)
-    with pytest.raises(tf.errors.DataLossError, match="ends early.*pcr-index") as error:
+    with pytest.raises(tf.errors.DataLossError, match=r"ends early.*pcr-index") as error:
         labels(dataset)
     assert str(file) in str(error.value)
     assert labels(dataset.ignore_errors())[:13] == list(range(13))
@@ -195,7 +195,7 @@ def test_a_shard_of_another_conversion_is_never_read_wrongly(
     with PcrWriter(file, examples_per_record=4) as writer:
         for example in [changed, *examples[1:13]]:
             writer.write(example)
-    with pytest.raises(tf.errors.DataLossError, match="different conversions.*pcr-index"):
+    with pytest.raises(tf.errors.DataLossError, match=r"different conversions.*pcr-index"):
         labels(PcrDataset(own_folder))
 
 

@@ -62,9 +62,8 @@ class OrderedPrefetcher {
   Status Next(std::optional<Item>* item) {
     item->reset();
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] {
-      return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done);
-    });
+    changed_.wait(
+        lock, [this] { return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done); });
     if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
     if (slots_.empty()) return end_status_;
     std::unique_ptr<Slot> slot = std::move(slots_.front());

@@ -51,12 +51,8 @@ class [[nodiscard]] Status {
 inline Status InvalidArgument(std::string message) {
   return Status(Code::kInvalidArgument, std::move(message));
 }
-inline Status DataLoss(std::string message) {
-  return Status(Code::kDataLoss, std::move(message));
-}
-inline Status Internal(std::string message) {
-  return Status(Code::kInternal, std::move(message));
-}
+inline Status DataLoss(std::string message) { return Status(Code::kDataLoss, std::move(message)); }
+inline Status Internal(std::string message) { return Status(Code::kInternal, std::move(message)); }
 
 // Text that came from data, fit for a message: bytes that are not printable
 // ASCII as \xNN, and no more than the first 64.
@@ -80,8 +76,8 @@ std::string Expected(std::string_view rule, const E& expected, const G& got) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
-  Result(Status status) : status_(std::move(status)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }
@@ -97,10 +93,9 @@ class [[nodiscard]] Result {
 
 }  // namespace pcr
 
-#define PCR_RETURN_IF_ERROR(expr)                          \
-  do {                                                     \
-    if (::pcr::Status pcr_status_ = (expr); !pcr_status_.ok()) \
-      return pcr_status_;                                  \
+#define PCR_RETURN_IF_ERROR(expr)                                                  \
+  do {                                                                             \
+    if (::pcr::Status pcr_status_ = (expr); !pcr_status_.ok()) return pcr_status_; \
   } while (false)
 
 #endif  // PCR_OPS_BASE_STATUS_H_

@@ -123,8 +123,8 @@ class PyShardWriter {
       summaries.push_back(Summarize(source, transcoded));
       images.push_back(std::move(transcoded.image));
     }
-    ThrowIfError(writer_.Add(std::move(split.stored), std::move(split.image_counts),
-                             std::move(images)));
+    ThrowIfError(
+        writer_.Add(std::move(split.stored), std::move(split.image_counts), std::move(images)));
     return summaries;
   }
 
@@ -151,8 +151,7 @@ class PyShardWriter {
       throw py::value_error("image_features are one or more distinct, non-empty keys");
     }
     Header header;
-    header.scans_per_group.assign(script.scans_per_group().begin(),
-                                  script.scans_per_group().end());
+    header.scans_per_group.assign(script.scans_per_group().begin(), script.scans_per_group().end());
     header.scan_script = script.text();
     header.image_features = std::move(image_features);
     header.created_by = created_by;
@@ -164,8 +163,7 @@ class PyShardWriter {
 };
 
 std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const std::string& name,
-                                                      const py::bytes& tail,
-                                                      uint64_t file_bytes) {
+                                                      const py::bytes& tail, uint64_t file_bytes) {
   const uint64_t needed = [&] {
     auto result = ShardIndex::TailBytesNeeded(View(tail), file_bytes);
     ThrowIfError(result.status().WithContext(name));
@@ -211,8 +209,10 @@ RecordEntry RecordOf(const DatasetIndex& index, uint64_t record) {
   const ShardEntry& shard = index.ShardOf(record);
   const IndexColumns& columns = index.columns();
   const uint64_t* sizes = columns.frame_sizes_of(record);
-  return {static_cast<uint64_t>(&shard - index.shards().data()), record - shard.first_record,
-          columns.record_offsets[record], {sizes, sizes + columns.num_groups + 1},
+  return {static_cast<uint64_t>(&shard - index.shards().data()),
+          record - shard.first_record,
+          columns.record_offsets[record],
+          {sizes, sizes + columns.num_groups + 1},
           columns.example_counts[record]};
 }
 
@@ -343,8 +343,8 @@ void DefineWriter(py::module_* module) {
       .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
 
   py::class_<PyShardWriter>(*module, "ShardWriter")
-      .def(py::init<const ScanScript&, std::vector<std::string>, std::string>(),
-           py::arg("script"), py::arg("image_features"), py::arg("created_by"))
+      .def(py::init<const ScanScript&, std::vector<std::string>, std::string>(), py::arg("script"),
+           py::arg("image_features"), py::arg("created_by"))
       .def("header", &PyShardWriter::Begin)
       .def("add_example", &PyShardWriter::AddExample, py::arg("example"), py::arg("prove") = true)
       .def("end_record", &PyShardWriter::EndRecord)
@@ -354,8 +354,8 @@ void DefineWriter(py::module_* module) {
           [](const PyShardWriter& self) { return self.writer().pending_examples(); })
       .def_property_readonly(
           "pending_bytes", [](const PyShardWriter& self) { return self.writer().pending_bytes(); })
-      .def_property_readonly(
-          "num_records", [](const PyShardWriter& self) { return self.writer().num_records(); })
+      .def_property_readonly("num_records",
+                             [](const PyShardWriter& self) { return self.writer().num_records(); })
       .def_property_readonly(
           "num_examples", [](const PyShardWriter& self) { return self.writer().num_examples(); });
 }
@@ -420,8 +420,8 @@ void DefineIndex(py::module_* module) {
       .def("prefix", &PrefixOf, py::arg("r"), py::arg("scan_groups"))
       .def("prefix_bytes", &PrefixBytes, py::arg("scan_groups"));
 
-  module->def("parse_record", &ParseRecord, py::arg("index"), py::arg("r"),
-              py::arg("scan_groups"), py::arg("prefix"));
+  module->def("parse_record", &ParseRecord, py::arg("index"), py::arg("r"), py::arg("scan_groups"),
+              py::arg("prefix"));
   module->def("record_images", &RecordImages, py::arg("index"), py::arg("r"),
               py::arg("scan_groups"), py::arg("prefix"));
   module->def(

@@ -34,8 +34,8 @@ Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
   auto frame = ParseFrame(side_index, 0);
   if (!frame.ok()) return frame.status();
   if (frame.value().frame_size != side_index.size()) {
-    return DataLoss(Expected("a side index is one frame (bytes)", frame.value().frame_size,
-                             side_index.size()));
+    return DataLoss(
+        Expected("a side index is one frame (bytes)", frame.value().frame_size, side_index.size()));
   }
   auto parsed = ExampleView::Parse(frame.value().data);
   if (!parsed.ok()) return parsed.status();
@@ -74,8 +74,8 @@ Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
       return DataLoss(Expected("name of a shard", "relative, without ..", shard.name));
     }
     if (shard.num_records > index.num_records() - first_record) {
-      return DataLoss(Expected("records of the shards", index.num_records(),
-                               "more at " + shard.name));
+      return DataLoss(
+          Expected("records of the shards", index.num_records(), "more at " + shard.name));
     }
     first_record += shard.num_records;
     PCR_RETURN_IF_ERROR(
@@ -97,8 +97,8 @@ Result<std::string> DatasetIndex::Serialize() const {
   std::vector<uint64_t> records;
   for (const ShardEntry& shard : shards_) {
     if (!IsRelativeName(shard.name)) {
-      return InvalidArgument(Expected("name of a shard in a side index", "relative, without ..",
-                                      shard.name));
+      return InvalidArgument(
+          Expected("name of a shard in a side index", "relative, without ..", shard.name));
     }
     names.push_back(shard.name);
     sizes.push_back(shard.file_bytes);
@@ -122,8 +122,8 @@ Status DatasetIndex::Add(std::string name, const ShardIndex& shard) {
     header_ = shard.header;
     columns_.num_groups = header_.num_groups();
   } else {
-    PCR_RETURN_IF_ERROR(header_.CheckCompatible(shard.header)
-                            .WithContext(shards_.front().name + " and " + name));
+    PCR_RETURN_IF_ERROR(
+        header_.CheckCompatible(shard.header).WithContext(shards_.front().name + " and " + name));
   }
   ShardEntry entry;
   entry.name = std::move(name);
@@ -166,8 +166,9 @@ Status DatasetIndex::CheckScanGroups(int64_t scan_groups) const {
 uint64_t DatasetIndex::MemoryBytes() const {
   uint64_t bytes = shards_.capacity() * sizeof(ShardEntry);
   for (const ShardEntry& shard : shards_) bytes += shard.name.capacity();
-  return bytes + 8 * (columns_.record_offsets.capacity() + columns_.frame_sizes.capacity() +
-                      columns_.example_counts.capacity()) +
+  return bytes +
+         8 * (columns_.record_offsets.capacity() + columns_.frame_sizes.capacity() +
+              columns_.example_counts.capacity()) +
          4 * columns_.metadata_checksums.capacity();
 }
 

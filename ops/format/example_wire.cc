@@ -15,9 +15,9 @@ constexpr uint64_t kMaxFieldNumber = (uint64_t{1} << 29) - 1;
 struct Field {
   uint64_t number = 0;
   uint64_t wire_type = 0;
-  uint64_t varint = 0;        // kVarint
-  std::string_view payload;   // the other types
-  std::string_view encoded;   // tag and value
+  uint64_t varint = 0;       // kVarint
+  std::string_view payload;  // the other types
+  std::string_view encoded;  // tag and value
 };
 
 Status Malformed(std::string_view what) {
@@ -37,11 +37,20 @@ Status ForEachField(std::string_view message, std::string_view name, Visitor vis
     field.wire_type = tag & 7;
     if (ok) {
       switch (field.wire_type) {
-        case kVarint: ok = reader.ReadVarint(&field.varint); break;
-        case kFixed64: ok = reader.ReadBytes(8, &field.payload); break;
-        case kFixed32: ok = reader.ReadBytes(4, &field.payload); break;
-        case kLengthDelimited: ok = reader.ReadLengthDelimited(&field.payload); break;
-        default: ok = false;  // groups have never been valid in these messages
+        case kVarint:
+          ok = reader.ReadVarint(&field.varint);
+          break;
+        case kFixed64:
+          ok = reader.ReadBytes(8, &field.payload);
+          break;
+        case kFixed32:
+          ok = reader.ReadBytes(4, &field.payload);
+          break;
+        case kLengthDelimited:
+          ok = reader.ReadLengthDelimited(&field.payload);
+          break;
+        default:
+          ok = false;  // groups have never been valid in these messages
       }
     }
     if (!ok || field.number == 0 || field.number > kMaxFieldNumber) {

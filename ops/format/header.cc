@@ -48,9 +48,8 @@ Result<Header> Header::Parse(std::string_view kind, const ExampleView& view) {
   auto num_groups = view.OneSize(layout::kNumGroups);
   if (!num_groups.ok()) return num_groups.status();
   if (num_groups.value() < 1 || num_groups.value() > layout::kMaxGroups) {
-    return InvalidArgument(Expected("number of scan groups",
-                                    "1 to " + std::to_string(layout::kMaxGroups),
-                                    num_groups.value()));
+    return InvalidArgument(Expected(
+        "number of scan groups", "1 to " + std::to_string(layout::kMaxGroups), num_groups.value()));
   }
   auto scans = view.Sizes(layout::kScansPerGroup, static_cast<int64_t>(num_groups.value()));
   if (!scans.ok()) return scans.status();
@@ -87,9 +86,8 @@ Status Header::CheckCompatible(const Header& other) const {
     return text;
   };
   if (num_groups() != other.num_groups()) {
-    return InvalidArgument(
-        Expected("shards of a data set have one number of scan groups", num_groups(),
-                 other.num_groups()));
+    return InvalidArgument(Expected("shards of a data set have one number of scan groups",
+                                    num_groups(), other.num_groups()));
   }
   if (scan_script != other.scan_script || scans_per_group != other.scans_per_group) {
     return InvalidArgument("shards of a data set have one scan script, these two differ");

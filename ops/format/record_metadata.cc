@@ -112,9 +112,9 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
   uint64_t counted = 0;
   for (const uint64_t count : metadata.image_counts) {
     if (count > static_cast<uint64_t>(num_images) - counted) {
-      return DataLoss(Expected("images counted over the examples", num_images,
-                               "at least " + std::to_string(counted) + " + " +
-                                   std::to_string(count)));
+      return DataLoss(
+          Expected("images counted over the examples", num_images,
+                   "at least " + std::to_string(counted) + " + " + std::to_string(count)));
     }
     counted += count;
   }

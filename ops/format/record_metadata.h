@@ -16,14 +16,14 @@ namespace pcr {
 // Examples are views: into the frame when read, into the writer's memory when written.
 struct RecordMetadata {
   uint64_t record = 0;
-  std::vector<std::string_view> examples;     // [N]
-  std::vector<uint64_t> image_counts;         // [N x F]
-  std::vector<Coding> codings;                // [M]
-  std::vector<uint64_t> slice_sizes;          // [G x M]
-  std::vector<uint64_t> ancillary_offsets;    // [M]
-  std::vector<uint64_t> ancillary_sizes;      // [M]
-  std::vector<uint64_t> trailing_sizes;       // [M]
-  std::vector<uint64_t> group_checksums;      // [G]
+  std::vector<std::string_view> examples;   // [N]
+  std::vector<uint64_t> image_counts;       // [N x F]
+  std::vector<Coding> codings;              // [M]
+  std::vector<uint64_t> slice_sizes;        // [G x M]
+  std::vector<uint64_t> ancillary_offsets;  // [M]
+  std::vector<uint64_t> ancillary_sizes;    // [M]
+  std::vector<uint64_t> trailing_sizes;     // [M]
+  std::vector<uint64_t> group_checksums;    // [G]
 
   uint64_t num_examples() const { return examples.size(); }
   uint64_t num_images() const { return codings.size(); }

@@ -31,8 +31,8 @@ Result<FrameView> ParseSizedFrame(std::string_view bytes, uint64_t frame_size, u
   auto frame = ParseFrame(bytes.substr(0, frame_size), offset);
   if (!frame.ok()) return frame;
   if (frame.value().frame_size != frame_size) {
-    return DataLoss(Expected("frame size, as the index has it", frame_size,
-                             frame.value().frame_size))
+    return DataLoss(
+               Expected("frame size, as the index has it", frame_size, frame.value().frame_size))
         .WithContext("byte " + std::to_string(offset));
   }
   return frame;
@@ -56,8 +56,8 @@ Status ParseGroup(std::string_view data, uint64_t ordinal, int group, uint64_t d
   auto bytes = view.value().OneBytes(layout::kData);
   if (!bytes.ok()) return bytes.status();
   if (bytes.value().size() != data_size) {
-    return DataLoss(Expected("sum of the slice sizes of the group", data_size,
-                             bytes.value().size()));
+    return DataLoss(
+        Expected("sum of the slice sizes of the group", data_size, bytes.value().size()));
   }
   *group_data = bytes.value();
   return Status();
@@ -83,8 +83,7 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   const std::string metadata_byte = metadata_place + ", byte " + std::to_string(range.offset);
   if (frame.value().checksum != index.columns().metadata_checksums[record]) {
     return DataLoss(Expected("checksum of the metadata frame, as the index has it",
-                             index.columns().metadata_checksums[record],
-                             frame.value().checksum) +
+                             index.columns().metadata_checksums[record], frame.value().checksum) +
                     "; the frame is intact, so index and shard are of different conversions: "
                     "make the side index again with pcr-index")
         .WithContext(metadata_byte);
@@ -94,8 +93,8 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   prefix.image_features_.assign(index.header().image_features.begin(),
                                 index.header().image_features.end());
   const uint64_t num_features = prefix.image_features_.size();
-  auto metadata = RecordMetadata::Parse(frame.value().data, prefix.num_groups_,
-                                        static_cast<int>(num_features));
+  auto metadata =
+      RecordMetadata::Parse(frame.value().data, prefix.num_groups_, static_cast<int>(num_features));
   if (!metadata.ok()) return metadata.status().WithContext(metadata_byte);
   prefix.metadata_ = std::move(metadata).value();
   const RecordMetadata& meta = prefix.metadata_;
@@ -234,9 +233,8 @@ void RecordPrefix::ForEachImageFeature(uint64_t n, Visitor visit) const {
 
 uint64_t RecordPrefix::ExampleBytes(uint64_t n) const {
   uint64_t features_size = 0;
-  ForEachImageFeature(n, [&](const ImageFeature& feature) {
-    features_size += FieldSize(feature.entry_size);
-  });
+  ForEachImageFeature(
+      n, [&](const ImageFeature& feature) { features_size += FieldSize(feature.entry_size); });
   const uint64_t images = features_size == 0 ? 0 : FieldSize(features_size);
   return metadata_.examples[n].size() + images;
 }
@@ -244,9 +242,8 @@ uint64_t RecordPrefix::ExampleBytes(uint64_t n) const {
 void RecordPrefix::WriteExample(uint64_t n, char* out) const {
   out = WriteBytes(metadata_.examples[n], out);
   uint64_t features_size = 0;
-  ForEachImageFeature(n, [&](const ImageFeature& feature) {
-    features_size += FieldSize(feature.entry_size);
-  });
+  ForEachImageFeature(
+      n, [&](const ImageFeature& feature) { features_size += FieldSize(feature.entry_size); });
   if (features_size == 0) return;
   out = WriteTag(kTagField1, features_size, out);
   ForEachImageFeature(n, [&](const ImageFeature& feature) {

@@ -62,9 +62,9 @@ class RecordPrefix {
   int num_groups_ = 0;
   std::vector<std::string_view> image_features_;  // views into the index's header
   RecordMetadata metadata_;
-  std::vector<uint64_t> first_image_;    // [N + 1]
+  std::vector<uint64_t> first_image_;     // [N + 1]
   std::vector<std::string_view> groups_;  // [g]: pcr/data of each group read
-  std::vector<uint64_t> slice_offsets_;  // [g x M], into the group's data
+  std::vector<uint64_t> slice_offsets_;   // [g x M], into the group's data
 };
 
 }  // namespace pcr

@@ -22,8 +22,8 @@ Result<ShardIndex> ShardIndex::Parse(std::string_view tail, uint64_t file_bytes)
 
   const uint64_t offset = footer.value().index_offset;
   const std::string place = "index at byte " + std::to_string(offset);
-  auto frame = ParseFrame(
-      tail.substr(tail.size() - needed, footer.value().index_frame_size), offset);
+  auto frame =
+      ParseFrame(tail.substr(tail.size() - needed, footer.value().index_frame_size), offset);
   if (!frame.ok()) return frame.status().WithContext("index");
   if (frame.value().frame_size != footer.value().index_frame_size) {
     return DataLoss(Expected("frame size of the index", footer.value().index_frame_size,
@@ -49,16 +49,16 @@ Result<ShardIndex> ShardIndex::Parse(std::string_view tail, uint64_t file_bytes)
   index.file_bytes = file_bytes;
   const uint64_t num_records = index.columns.num_records();
   if (num_records != index.footer.num_records) {
-    return DataLoss(Expected("number of records, as the footer has it",
-                             index.footer.num_records, num_records))
+    return DataLoss(Expected("number of records, as the footer has it", index.footer.num_records,
+                             num_records))
         .WithContext(place);
   }
   PCR_RETURN_IF_ERROR(index.columns.CheckLayout(0, num_records, offset).WithContext(place));
   const auto& counts = index.columns.example_counts;
   const uint64_t num_examples = std::accumulate(counts.begin(), counts.end(), uint64_t{0});
   if (num_examples != index.footer.num_examples) {
-    return DataLoss(Expected("number of examples, as the footer has it",
-                             index.footer.num_examples, num_examples))
+    return DataLoss(Expected("number of examples, as the footer has it", index.footer.num_examples,
+                             num_examples))
         .WithContext(place);
   }
   return index;

@@ -36,8 +36,7 @@ std::string ShardWriter::Begin() {
 Status ShardWriter::Add(std::string stored_example, std::vector<uint64_t> image_counts,
                         std::vector<CodedImage> images) {
   if (state_ != State::kOpen) return InvalidArgument("Add outside of Begin and Finish");
-  const size_t counted =
-      std::accumulate(image_counts.begin(), image_counts.end(), uint64_t{0});
+  const size_t counted = std::accumulate(image_counts.begin(), image_counts.end(), uint64_t{0});
   if (image_counts.size() != header_.image_features.size() || counted != images.size()) {
     return InvalidArgument(Expected("images of the example", counted, images.size()));
   }

@@ -11,7 +11,7 @@ namespace pcr {
 namespace {
 
 constexpr int kCoefficients = 64;
-constexpr int kMaxAl = 10;  // libjpeg's jcmaster.c, MAX_AH_AL
+constexpr int kMaxAl = 10;                  // libjpeg's jcmaster.c, MAX_AH_AL
 constexpr size_t kMaxComponentsInScan = 4;  // T.81 B.2.3
 constexpr int kMaxBlocksInMcu = 10;         // T.81 B.2.3
 

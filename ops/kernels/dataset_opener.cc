@@ -20,7 +20,7 @@ bool EndsWith(std::string_view text, std::string_view suffix) {
 }
 
 absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tail_bytes,
-                            RangeReader* reader, std::string* tail) {
+                      RangeReader* reader, std::string* tail) {
   tail->resize(std::min(file_bytes, tail_bytes));
   return reader->Read(path, file_bytes - tail->size(), tail->size(), tail->data(),
                       [] { return false; });
@@ -43,8 +43,8 @@ absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetInde
   return ToTensorFlow(index->Add(path, shard.value()));
 }
 
-absl::Status OpenSideIndex(const std::string& folder, const std::string& path,
-                                 uint64_t size_bytes, RangeReader* reader, DatasetIndex* index) {
+absl::Status OpenSideIndex(const std::string& folder, const std::string& path, uint64_t size_bytes,
+                           RangeReader* reader, DatasetIndex* index) {
   std::string bytes;
   TF_RETURN_IF_ERROR(ReadTail(path, size_bytes, size_bytes, reader, &bytes));
   auto parsed = DatasetIndex::Parse(bytes);
@@ -55,7 +55,7 @@ absl::Status OpenSideIndex(const std::string& folder, const std::string& path,
 }
 
 absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
-                              std::vector<std::string>* paths) {
+                        std::vector<std::string>* paths) {
   std::vector<std::string> names;
   TF_RETURN_IF_ERROR(env->GetChildren(folder, &names));
   std::sort(names.begin(), names.end());
@@ -77,15 +77,24 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
 absl::Status ToTensorFlow(const Status& status) {
   const auto code = [&status] {
     switch (status.code()) {
-      case Code::kOk: return absl::StatusCode::kOk;
-      case Code::kCancelled: return absl::StatusCode::kCancelled;
-      case Code::kInvalidArgument: return absl::StatusCode::kInvalidArgument;
-      case Code::kNotFound: return absl::StatusCode::kNotFound;
-      case Code::kOutOfRange: return absl::StatusCode::kOutOfRange;
-      case Code::kUnavailable: return absl::StatusCode::kUnavailable;
-      case Code::kDataLoss: return absl::StatusCode::kDataLoss;
-      case Code::kResourceExhausted: return absl::StatusCode::kResourceExhausted;
-      case Code::kInternal: return absl::StatusCode::kInternal;
+      case Code::kOk:
+        return absl::StatusCode::kOk;
+      case Code::kCancelled:
+        return absl::StatusCode::kCancelled;
+      case Code::kInvalidArgument:
+        return absl::StatusCode::kInvalidArgument;
+      case Code::kNotFound:
+        return absl::StatusCode::kNotFound;
+      case Code::kOutOfRange:
+        return absl::StatusCode::kOutOfRange;
+      case Code::kUnavailable:
+        return absl::StatusCode::kUnavailable;
+      case Code::kDataLoss:
+        return absl::StatusCode::kDataLoss;
+      case Code::kResourceExhausted:
+        return absl::StatusCode::kResourceExhausted;
+      case Code::kInternal:
+        return absl::StatusCode::kInternal;
     }
     return absl::StatusCode::kUnknown;
   };
@@ -93,7 +102,7 @@ absl::Status ToTensorFlow(const Status& status) {
 }
 
 absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,
-                               RangeReader* reader, DatasetIndex* index) {
+                         RangeReader* reader, DatasetIndex* index) {
   if (paths.empty()) return InvalidArgument("no file or folder of a PCR data set was given");
   std::vector<std::string> files = paths;
   if (paths.size() == 1) {

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "ops/base/status.h"
 #include "ops/format/dataset_index.h"
 #include "ops/kernels/range_reader.h"
 #include "tensorflow/core/platform/env.h"
-#include "absl/status/status.h"
 
 namespace pcr {
 
@@ -22,7 +22,7 @@ absl::Status ToTensorFlow(const Status& status);
 // of the tail of each file (two if its index is larger than layout::kTailBytes).
 // Shard names in the result are paths to open.
 absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,
-                               RangeReader* reader, DatasetIndex* index);
+                         RangeReader* reader, DatasetIndex* index);
 
 }  // namespace pcr
 

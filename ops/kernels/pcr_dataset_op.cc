@@ -83,7 +83,9 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     return cardinality_;
   }
 
-  absl::Status InputDatasets(std::vector<const DatasetBase*>* /*inputs*/) const override { return absl::Status(); }
+  absl::Status InputDatasets(std::vector<const DatasetBase*>* /*inputs*/) const override {
+    return absl::Status();
+  }
   absl::Status CheckExternalState() const override { return absl::Status(); }
 
   absl::Status MakeSplitProviders(
@@ -102,12 +104,12 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   ReadOptions read_options() const { return {inputs_.reads_in_flight, inputs_.bytes_in_flight}; }
   int scan_groups() const {
     return inputs_.scan_groups == kAllScanGroups ? shared_->index.header().num_groups()
-                                    : static_cast<int>(inputs_.scan_groups);
+                                                 : static_cast<int>(inputs_.scan_groups);
   }
 
  protected:
   absl::Status AsGraphDefInternal(SerializationContext* /*ctx*/, DatasetGraphDefBuilder* b,
-                            tensorflow::Node** output) const override {
+                                  tensorflow::Node** output) const override {
     std::vector<tensorflow::Node*> nodes;
     const auto add = [&](const auto& value) {
       nodes.push_back(nullptr);
@@ -164,7 +166,7 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
   }
 
   absl::Status GetNextInternal(IteratorContext* ctx, std::vector<Tensor>* out_tensors,
-                         bool* end_of_sequence) override {
+                               bool* end_of_sequence) override {
     mutex_lock l(mu_);
     tstring example;
     // State has advanced before an error is returned, so that the call after
@@ -219,8 +221,7 @@ std::unique_ptr<IteratorBase> PcrDatasetOp::Dataset::MakeIteratorInternal(
 void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** output) {
   using tensorflow::data::ParseScalarArgument;
   Dataset::Inputs inputs;
-  OP_REQUIRES_OK(ctx,
-                 tensorflow::data::ParseVectorArgument<tstring>(ctx, kPaths, &inputs.paths));
+  OP_REQUIRES_OK(ctx, tensorflow::data::ParseVectorArgument<tstring>(ctx, kPaths, &inputs.paths));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kScanGroups, &inputs.scan_groups));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kShuffle, &inputs.shuffle));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSeed, &inputs.seed));
@@ -242,10 +243,9 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   if (!ctx->status().ok()) return;
 
   std::shared_ptr<SharedDataset> shared;
-  OP_REQUIRES_OK(
-      ctx, SharedDataset::Open(ctx->env(), inputs.shared_id,
-                               {inputs.paths.begin(), inputs.paths.end()},
-                               static_cast<uint64_t>(inputs.seed), &shared));
+  OP_REQUIRES_OK(ctx, SharedDataset::Open(ctx->env(), inputs.shared_id,
+                                          {inputs.paths.begin(), inputs.paths.end()},
+                                          static_cast<uint64_t>(inputs.seed), &shared));
   if (inputs.scan_groups != kAllScanGroups) {
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));

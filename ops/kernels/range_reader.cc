@@ -10,7 +10,6 @@
 namespace pcr {
 namespace {
 
-
 bool MayPass(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
@@ -68,7 +67,8 @@ void RangeReader::Forget(const std::string& path) {
   by_path_.erase(found);
 }
 
-absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uint64_t size, char* out) {
+absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uint64_t size,
+                                   char* out) {
   static auto* const bytes_read = tensorflow::metrics::GetTFDataBytesReadCounter("Pcr");
   File file;
   TF_RETURN_IF_ERROR(Open(path, &file));
@@ -83,28 +83,29 @@ absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uin
   if (status.ok() || absl::IsOutOfRange(status)) {
     return tensorflow::errors::DataLoss(
         Range(path, offset, size), ": the file ends early; expected ", size, ", got ",
-        result.size(), " bytes; the shard is cut short or is not the one the index describes: "
+        result.size(),
+        " bytes; the shard is cut short or is not the one the index describes: "
         "copy or convert it again, then make the side index again with pcr-index");
   }
   return status;
 }
 
 absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
-                         const std::function<bool()>& is_cancelled) {
+                               const std::function<bool()>& is_cancelled) {
   int64_t backoff_ms = kFirstBackoffMs;
   for (int attempt = 1;; ++attempt) {
     const absl::Status status = ReadOnce(path, offset, size, out);
     if (status.ok() || !MayPass(status)) return status;
     if (attempt == kMaxAttempts) {
       return absl::Status(status.code(), Range(path, offset, size) + ": failed " +
-                                       std::to_string(attempt) + " times, last with: " +
-                                       std::string(status.message()));
+                                             std::to_string(attempt) +
+                                             " times, last with: " + std::string(status.message()));
     }
     Forget(path);
     // Full jitter, in steps short enough for a prompt end on cancellation.
-    int64_t wait_ms = backoff_ms / 2 +
-                      static_cast<int64_t>(tensorflow::random::New64() %
-                                           static_cast<uint64_t>(backoff_ms / 2 + 1));
+    int64_t wait_ms =
+        backoff_ms / 2 + static_cast<int64_t>(tensorflow::random::New64() %
+                                              static_cast<uint64_t>(backoff_ms / 2 + 1));
     for (; wait_ms > 0; wait_ms -= 20) {
       if (is_cancelled()) return tensorflow::errors::Cancelled("reading was cancelled");
       env_->SleepForMicroseconds(1000 * std::min<int64_t>(wait_ms, 20));

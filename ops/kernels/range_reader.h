@@ -12,8 +12,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "tensorflow/core/platform/env.h"
 #include "absl/status/status.h"
+#include "tensorflow/core/platform/env.h"
 
 namespace pcr {
 
@@ -32,7 +32,7 @@ class RangeReader {
   // Bytes [offset, offset + size) of the file into `out`. DATA_LOSS if the file
   // ends before. `is_cancelled` ends the waiting between attempts.
   absl::Status Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
-                          const std::function<bool()>& is_cancelled);
+                    const std::function<bool()>& is_cancelled);
 
   absl::Status FileSize(const std::string& path, uint64_t* size_bytes);
 

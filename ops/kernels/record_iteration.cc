@@ -191,9 +191,9 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   };
   const auto require = [&](const char* what, int64_t expected, int64_t got) {
     if (status.ok() && expected != got) {
-      status = InvalidArgument("checkpoint of a PcrDataset: ", what, "; expected ", expected,
-                               ", got ", got,
-                               "; restore it into the data set that it was made from");
+      status =
+          InvalidArgument("checkpoint of a PcrDataset: ", what, "; expected ", expected, ", got ",
+                          got, "; restore it into the data set that it was made from");
     }
   };
   require("version of its state", kStateVersion, read(kVersion));
@@ -229,9 +229,8 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     request.first_example = static_cast<uint64_t>(read(Pending(i, kFirstExample)));
     const int64_t scan_groups = read(Pending(i, kScanGroups));
     TF_RETURN_IF_ERROR(status);
-    request.scan_groups = scan_groups < 0 || scan_groups > layout::kMaxGroups
-                              ? 0
-                              : static_cast<int>(scan_groups);
+    request.scan_groups =
+        scan_groups < 0 || scan_groups > layout::kMaxGroups ? 0 : static_cast<int>(scan_groups);
     TF_RETURN_IF_ERROR(CheckRestored(request));
     pending.push_back(request);
   }
@@ -240,8 +239,9 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     next_position_ = num_delivered_ + pending.size();
     if (next_position_ > order_.size() ||
         (!pending.empty() && pending.front().record != order_[num_delivered_])) {
-      return InvalidArgument("checkpoint of a PcrDataset: the record begun is not the one that its "
-                             "epoch's order has there");
+      return InvalidArgument(
+          "checkpoint of a PcrDataset: the record begun is not the one that its "
+          "epoch's order has there");
     }
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(

@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "ops/format/record_order.h"
 #include "ops/kernels/record_stream.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/framework/dataset.h"
-#include "absl/status/status.h"
 #include "tensorflow/core/platform/tstring.h"
 
 namespace pcr {
@@ -38,11 +38,9 @@ class RecordIteration {
   // Makes Next fail, also one that is blocked now. From any thread.
   void Cancel();
 
-  absl::Status Save(const std::string& prefix,
-                          tensorflow::data::IteratorStateWriter* writer);
+  absl::Status Save(const std::string& prefix, tensorflow::data::IteratorStateWriter* writer);
   // On a fresh iteration. INVALID_ARGUMENT for a state that does not fit the data set.
-  absl::Status Restore(const std::string& prefix,
-                             tensorflow::data::IteratorStateReader* reader);
+  absl::Status Restore(const std::string& prefix, tensorflow::data::IteratorStateReader* reader);
 
  private:
   void SetOrder();
@@ -57,8 +55,8 @@ class RecordIteration {
   const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
 
   EpochCounter::Epoch epoch_{0, 0};
-  std::vector<uint64_t> order_;   // without splits
-  uint64_t next_position_ = 0;    // in order_, of the next request; used by the stream's threads only
+  std::vector<uint64_t> order_;  // without splits
+  uint64_t next_position_ = 0;  // in order_, of the next request; used by the stream's threads only
   std::deque<RecordRequest> restored_;  // requests to make before all others; likewise
 
   uint64_t num_delivered_ = 0;  // records wholly delivered, or in error

@@ -21,8 +21,8 @@ RecordSplitProvider::RecordSplitProvider(std::shared_ptr<const SharedDataset> sh
 void RecordSplitProvider::StartEpochLocked(int64_t epoch) {
   epoch_ = epoch;
   position_ = 0;
-  order_ = RecordOrder(shared_->index.columns().example_counts, options_,
-                       static_cast<uint64_t>(epoch));
+  order_ =
+      RecordOrder(shared_->index.columns().example_counts, options_, static_cast<uint64_t>(epoch));
 }
 
 absl::Status RecordSplitProvider::GetNext(tensorflow::Tensor* split, bool* end_of_splits) {
@@ -41,14 +41,14 @@ absl::Status RecordSplitProvider::Reset() {
 }
 
 absl::Status RecordSplitProvider::Save(std::function<std::string(std::string)> full_name,
-                                             tensorflow::data::IteratorStateWriter* writer) {
+                                       tensorflow::data::IteratorStateWriter* writer) {
   std::lock_guard<std::mutex> lock(mutex_);
   TF_RETURN_IF_ERROR(writer->WriteScalar(full_name(kEpoch), epoch_));
   return writer->WriteScalar(full_name(kPosition), static_cast<int64_t>(position_));
 }
 
 absl::Status RecordSplitProvider::Restore(std::function<std::string(std::string)> full_name,
-                                                tensorflow::data::IteratorStateReader* reader) {
+                                          tensorflow::data::IteratorStateReader* reader) {
   int64_t epoch = 0;
   int64_t position = 0;
   TF_RETURN_IF_ERROR(reader->ReadScalar(full_name(kEpoch), &epoch));
@@ -59,8 +59,8 @@ absl::Status RecordSplitProvider::Restore(std::function<std::string(std::string)
   }
   StartEpochLocked(epoch);
   if (position < 0 || static_cast<size_t>(position) > order_.size()) {
-    return tensorflow::errors::InvalidArgument("restored position among the records; expected 0 to ",
-                                               order_.size(), ", got ", position);
+    return tensorflow::errors::InvalidArgument(
+        "restored position among the records; expected 0 to ", order_.size(), ", got ", position);
   }
   position_ = static_cast<size_t>(position);
   return absl::Status();

@@ -27,9 +27,9 @@ class RecordSplitProvider : public tensorflow::data::SplitProvider {
   absl::Status GetNext(tensorflow::Tensor* split, bool* end_of_splits) override;
   absl::Status Reset() override;
   absl::Status Save(std::function<std::string(std::string)> full_name,
-                          tensorflow::data::IteratorStateWriter* writer) override;
+                    tensorflow::data::IteratorStateWriter* writer) override;
   absl::Status Restore(std::function<std::string(std::string)> full_name,
-                             tensorflow::data::IteratorStateReader* reader) override;
+                       tensorflow::data::IteratorStateReader* reader) override;
   int64_t Cardinality() const override;
 
  private:

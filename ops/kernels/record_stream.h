@@ -11,10 +11,10 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "ops/base/buffer_pool.h"
 #include "ops/base/ordered_prefetcher.h"
 #include "ops/kernels/shared_dataset.h"
-#include "absl/status/status.h"
 #include "tensorflow/core/platform/tstring.h"
 
 namespace pcr {
@@ -42,8 +42,7 @@ class RecordStream {
   // `next` gives the requests in order, none at the end.
   using NextRequest = std::function<absl::Status(std::optional<RecordRequest>*)>;
 
-  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
-               NextRequest next);
+  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options, NextRequest next);
   ~RecordStream();
 
   // The next record, none at the end. A record that could not be read comes
@@ -53,8 +52,7 @@ class RecordStream {
   void Cancel();
 
   // The requests taken and not yet handed over; see OrderedPrefetcher.
-  void WithPendingRequests(
-      const std::function<void(const std::vector<RecordRequest>&)>& visit);
+  void WithPendingRequests(const std::function<void(const std::vector<RecordRequest>&)>& visit);
 
  private:
   struct Loaded {

@@ -21,8 +21,8 @@ Registry& GlobalRegistry() {
 }  // namespace
 
 absl::Status SharedDataset::Open(tensorflow::Env* env, const std::string& id,
-                                       const std::vector<std::string>& paths, uint64_t seed,
-                                       std::shared_ptr<SharedDataset>* shared) {
+                                 const std::vector<std::string>& paths, uint64_t seed,
+                                 std::shared_ptr<SharedDataset>* shared) {
   // The id alone is unique in the process that made it only, and a tf.data
   // service worker runs the graphs of many.
   std::vector<std::string> key = paths;

@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "ops/format/dataset_index.h"
 #include "ops/kernels/range_reader.h"
 #include "tensorflow/core/platform/env.h"
-#include "absl/status/status.h"
 
 namespace pcr {
 
@@ -55,8 +55,8 @@ struct SharedDataset {
 
   // The one opened under the same id and paths that is still in use, or a new one.
   static absl::Status Open(tensorflow::Env* env, const std::string& id,
-                                 const std::vector<std::string>& paths, uint64_t seed,
-                                 std::shared_ptr<SharedDataset>* shared);
+                           const std::vector<std::string>& paths, uint64_t seed,
+                           std::shared_ptr<SharedDataset>* shared);
 };
 
 }  // namespace pcr

@@ -28,19 +28,21 @@ PathLike = str | os.PathLike[str]
 class PcrDataset(tf.data.Dataset):
     """Serialized `tf.train.Example`s of a PCR data set, images at the fidelity asked for.
 
-    A drop-in for `tf.data.TFRecordDataset`: each element is a scalar `tf.string`, the example that went
-    into the conversion with its image features holding JPEGs of the first `scan_groups` scan groups
-    (all of them: the same DCT coefficients as the source image). An existing `parse_fn` works
-    unchanged. For each record one range is read, which holds not a byte more than that fidelity needs.
+    A drop-in for `tf.data.TFRecordDataset`: each element is a scalar `tf.string`, the example that
+    went into the conversion with its image features holding JPEGs of the first `scan_groups` scan
+    groups (all of them: the same DCT coefficients as the source image). An existing `parse_fn`
+    works unchanged. For each record one range is read, which holds not a byte more than that
+    fidelity needs.
 
     The unit of reading, shuffling and sharding is the record: follow with `.shuffle(n)` for a finer
     mix. The data set's cardinality is exact. Iterators can be checkpointed exactly to the example,
-    including the epoch's order; a restored iterator takes the seed from the checkpoint. Where more than
-    one epoch comes from one iterator, put `.repeat()` first, before `.shuffle()` and `.batch()`: tf.data does
-    not save the state of a source that a buffer between it and `.repeat()` has drained.
+    including the epoch's order; a restored iterator takes the seed from the checkpoint. Where more
+    than one epoch comes from one iterator, put `.repeat()` first, before `.shuffle()` and
+    `.batch()`: tf.data does not save the state of a source that a buffer between it and `.repeat()`
+    has drained.
 
-    A record that is damaged or cannot be read raises `tf.errors.DataLossError` (or what the file system
-    says) naming file, record, scan group and byte; the iterator then stands after it, so
+    A record that is damaged or cannot be read raises `tf.errors.DataLossError` (or what the file
+    system says) naming file, record, scan group and byte; the iterator then stands after it, so
     `.ignore_errors()` loses that record and no other.
 
     Example:
@@ -51,7 +53,8 @@ class PcrDataset(tf.data.Dataset):
       ...     features = {"image/encoded": tf.io.FixedLenFeature((), tf.string),
       ...                 "image/class/label": tf.io.FixedLenFeature((), tf.int64)}
       ...     example = tf.io.parse_single_example(serialized, features)
-      ...     return tf.io.decode_jpeg(example["image/encoded"], channels=3), example["image/class/label"]
+      ...     image = tf.io.decode_jpeg(example["image/encoded"], channels=3)
+      ...     return image, example["image/class/label"]
       >>> image, label = next(iter(dataset.map(parse_fn)))
       >>> image.shape, int(label)
       (TensorShape([48, 64, 3]), 1)
@@ -75,33 +78,35 @@ class PcrDataset(tf.data.Dataset):
     ) -> None:
         """Opens a data set.
 
-        A folder with a side index costs one read for all its shards; other paths, a read of the tail of each
-        file.
+        A folder with a side index costs one read for all its shards; other paths, a read of the
+        tail of each file.
 
         Args:
           filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
             vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all.
-          shuffle: go through the records in a new random order in each epoch (each iteration over this
-            data set, and each repetition of `.repeat()`, is an epoch).
-          seed: of those orders, a 64-bit integer. The same seed gives the same orders, in any process
-            and at any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random. Readers
-            that share a data set by `num_shards` must be given one seed.
-          num_shards: number of readers that share the records. Each epoch's order is dealt out to them, so
-            together they read each record once, and each has the same number of examples in every epoch.
+          shuffle: go through the records in a new random order in each epoch (each iteration over
+            this data set, and each repetition of `.repeat()`, is an epoch).
+          seed: of those orders, a 64-bit integer. The same seed gives the same orders, in any
+            process and at any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else
+            random. Readers that share a data set by `num_shards` must be given one seed.
+          num_shards: number of readers that share the records. Each epoch's order is dealt out to
+            them, so together they read each record once, and each has the same number of examples
+            in every epoch.
           shard_index: which of them this one is, 0 to num_shards - 1.
-          reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to 1024
-            (default 16).
-          bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read alone.
-            Memory may reach about twice this while examples are put together.
+          reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
+            1024 (default 16).
+          bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
+            alone. Memory may reach about twice this while examples are put together.
           name: a name for the tf.data operation.
 
         Raises:
           ValueError: for a fidelity below 1 and other arguments outside of their ranges.
           TypeError: for arguments of other types.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
-          tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups, a major
-            version of the format that this release does not read, or files that do not belong together.
+          tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
+            a major version of the format that this release does not read, or files that do not
+            belong together.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()

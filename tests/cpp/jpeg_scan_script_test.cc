@@ -201,9 +201,9 @@ TEST(ScanScript, ComponentsAddToAScanOnlyBehindComponent2) {
 TEST(ScanScript, TheScriptsOfConfigsAreReadAsTheTestsHaveThem) {
   const std::filesystem::path folder = "configs/scan_scripts";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "run from the root of the repository";
-  EXPECT_EQ(Text(Script(testing::ReadFile(folder / "standard.scans")).scans()),
+  EXPECT_EQ(Text(Script(testing::ReadFile(folder / "standard.txt")).scans()),
             Text(Script(kStandardScans).scans()));
-  EXPECT_EQ(Text(Script(testing::ReadFile(folder / "no_refinement.scans")).scans()),
+  EXPECT_EQ(Text(Script(testing::ReadFile(folder / "no_refinement.txt")).scans()),
             Text(Script(kNoRefinementScans).scans()));
 }
 
