@@ -15,6 +15,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -104,8 +105,27 @@ class BuildExt(build_ext):
         return {os.path.join(self.build_lib, relative): relative}
 
 
+class BuildPy(build_py):
+    """Takes the scan scripts along: configs/ stands beside the package, an installed one has it inside."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for source, target in self._scan_scripts().items():
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), *self._scan_scripts().values()]
+
+    def _scan_scripts(self) -> dict[str, str]:
+        folder = Path("configs", "scan_scripts")
+        target = Path(self.build_lib, "pcr_tf", folder)
+        return {str(path): str(target / path.name) for path in sorted(folder.glob("*.txt"))}
+
+
 setup(
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
     # The sources are in ops/sources.bzl.
     ext_modules=[Extension(NATIVE_MODULE, sources=[]), Extension(OP_LIBRARY, sources=[])],
 )

@@ -6,12 +6,14 @@
 // libjpeg's own standard progression and optimised Huffman tables, in PROCESSES processes at once.
 // The result is dropped. Prints the number of images re-coded and the seconds that took.
 
-#include <jpeglib.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+// jpeglib.h needs size_t and FILE.
+#include <jpeglib.h>
 
 #include <chrono>
 #include <fstream>

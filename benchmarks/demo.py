@@ -52,7 +52,7 @@ _TRAIN_SCAN_GROUPS = flags.DEFINE_list(
 )
 _EPOCHS = flags.DEFINE_integer("epochs", 6, "Passes over the data in each training.", lower_bound=1)
 _SIMILARITY_IMAGES = flags.DEFINE_integer(
-    "similarity_images", 32, "Images to compute MS-SSIM on.", lower_bound=1
+    "similarity_images", 24, "Images to compute MS-SSIM on.", lower_bound=1
 )
 _TIMED_IMAGES = flags.DEFINE_integer(
     "timed_images", 1024, "Images to read and decode, at most, for images/s.", lower_bound=1

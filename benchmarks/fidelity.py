@@ -18,7 +18,7 @@ from pcr_tf.format.dataset_index import open_dataset
 
 # MS-SSIM's five scales, halving each time, must all hold its window of 11 pixels.
 _SMALLEST_SIDE = 11 << 4
-_LARGEST_SIDE = 384
+_LARGEST_SIDE = 224
 _BATCH = 64
 
 

@@ -6,7 +6,8 @@ Both sides hold the same examples in the same number of files, and are drained a
 two of them prefetched, each batch dropped. Batching moves the strings and does not copy them. What
 the drain costs is measured too, with empty strings in place of examples.
 
-TFRecordDataset is measured with several settings, and the best of them is the baseline.
+TFRecordDataset is measured with several settings, and the best of them is the baseline; PcrDataset
+with its default number of reads in flight and with few, which suits files that are in memory.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ _COPIES = flags.DEFINE_integer("copies", 8, "Times each photograph is stored.", 
 _SHARDS = flags.DEFINE_integer("shards", 8, "Files on each side.", lower_bound=1)
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
     "images_per_record", 64, "As for pcr-convert.", lower_bound=1
+)
+_READS_IN_FLIGHT = flags.DEFINE_list(
+    "reads_in_flight",
+    ["2"],
+    "Numbers of reads in flight to measure PcrDataset with, beside its default.",
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each case.", lower_bound=1)
 
@@ -79,9 +85,13 @@ def main(argv: list[str]) -> None:
         tfrecord_cases, sum(path.stat().st_size for path in records) / examples
     )
     for scan_groups in map(int, _SCAN_GROUPS.value):
-        name = f"PCR, {scan_groups} scan groups"
-        makers[name] = functools.partial(PcrDataset, str(folder), scan_groups)
-        bytes_per_image[name] = _bytes_per_image(folder, scan_groups)
+        for reads in (None, *map(int, _READS_IN_FLIGHT.value)):
+            name = f"PCR, {scan_groups} scan groups"
+            name += "" if reads is None else f", {reads} reads in flight"
+            makers[name] = functools.partial(
+                PcrDataset, str(folder), scan_groups, reads_in_flight=reads
+            )
+            bytes_per_image[name] = _bytes_per_image(folder, scan_groups)
     floor = "the drain alone, no data"
     makers[floor] = lambda: tf.data.Dataset.from_tensors("").repeat(examples)
 

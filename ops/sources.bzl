@@ -11,6 +11,7 @@ LAYERS = {
             "base/buffer_pool.h",
             "base/byte_reader.h",
             "base/byte_writer.h",
+            "base/catch_exceptions.h",
             "base/crc32c.h",
             "base/ordered_prefetcher.h",
             "base/status.h",

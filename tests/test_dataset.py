@@ -136,7 +136,7 @@ def test_ram_file_system_is_read_like_a_local_one(folder: Path) -> None:
     assert labels(PcrDataset("ram://photos.pcr", scan_groups=2)) == list(range(NUM_EXAMPLES))
 
 
-def test_cardinality_is_exact(folder: Path) -> None:
+def test_cardinality_of_a_data_set_is_exact(folder: Path) -> None:
     dataset = PcrDataset(folder, scan_groups=2)
     assert dataset.cardinality() == NUM_EXAMPLES
     assert dataset.batch(4).repeat(3).cardinality() == 21

@@ -210,3 +210,11 @@ def test_the_name_of_every_test_is_a_sentence() -> None:
         if len(node.name.removeprefix("test_").split("_")) < 4
     ]
     assert not labels
+
+
+def test_scan_scripts_travel_inside_the_package(tmp_path: Path) -> None:
+    build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    packaged = tmp_path / "pcr_tf" / "configs" / "scan_scripts"
+    scripts = sorted(path.name for path in (ROOT / "configs" / "scan_scripts").glob("*.txt"))
+    assert sorted(path.name for path in packaged.iterdir()) == scripts

@@ -12,15 +12,19 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "ops/base/catch_exceptions.h"
 #include "ops/base/status.h"
 
 namespace pcr {
 
-// Thread-safe. The functions given are called on the prefetcher's own threads.
+// Thread-safe. The functions given are called on the prefetcher's own threads;
+// what they throw becomes their status.
 template <typename Request, typename Loaded>
 class OrderedPrefetcher {
  public:
@@ -40,11 +44,20 @@ class OrderedPrefetcher {
     Loaded loaded;
   };
 
+  // Does with fewer threads where the system grants no more; without any, Next
+  // fails with RESOURCE_EXHAUSTED.
   OrderedPrefetcher(const Options& options, Functions functions)
       : options_(options), functions_(std::move(functions)) {
     threads_.reserve(options_.num_threads);
-    for (int i = 0; i < options_.num_threads; ++i) {
-      threads_.emplace_back([this] { Work(); });
+    try {
+      for (int i = 0; i < options_.num_threads; ++i) {
+        threads_.emplace_back([this] { Work(); });
+      }
+    } catch (const std::system_error& error) {
+      if (!threads_.empty()) return;
+      ended_ = true;
+      end_status_ =
+          Status(Code::kResourceExhausted, "no thread to read with: " + std::string(error.what()));
     }
   }
 
@@ -114,17 +127,21 @@ class OrderedPrefetcher {
     if (cancelled_ || ended_) return nullptr;
     issuing_ = true;
     lock->unlock();
-    auto slot = std::make_unique<Slot>();
-    std::optional<Request> request;
-    Status status = functions_.next(&request);
-    if (request.has_value()) {
-      slot->bytes = functions_.size_bytes(*request);
-      slot->item.request = std::move(*request);
-    }
+    std::unique_ptr<Slot> slot;
+    Status status = CatchExceptions([&] {
+      std::optional<Request> request;
+      PCR_RETURN_IF_ERROR(functions_.next(&request));
+      if (!request.has_value()) return Status();
+      auto taken = std::make_unique<Slot>();
+      taken->bytes = functions_.size_bytes(*request);
+      taken->item.request = std::move(*request);
+      slot = std::move(taken);
+      return Status();
+    });
     lock->lock();
     issuing_ = false;
     changed_.notify_all();
-    if (!request.has_value()) {
+    if (slot == nullptr) {
       ended_ = true;
       end_status_ = std::move(status);
       return nullptr;
@@ -155,7 +172,8 @@ class OrderedPrefetcher {
     Slot* slot = nullptr;
     while ((slot = Issue(&lock)) != nullptr && MayLoad(slot, &lock)) {
       lock.unlock();
-      Status status = functions_.load(slot->item.request, &slot->item.loaded);
+      Status status =
+          CatchExceptions([&] { return functions_.load(slot->item.request, &slot->item.loaded); });
       lock.lock();
       slot->item.status = std::move(status);
       slot->done = true;

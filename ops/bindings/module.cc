@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -101,14 +103,17 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   return summary;
 }
 
-// ShardWriter with the transcode before it.
+// ShardWriter with the transcode before it. Thread-safe: the GIL is released
+// while the writer works, so another thread may call in.
 class PyShardWriter {
  public:
   PyShardWriter(const ScanScript& script, std::vector<std::string> image_features,
-                std::string created_by)
+                const std::string& created_by)
       : script_(script), writer_(MakeHeader(script, std::move(image_features), created_by)) {}
 
-  py::bytes Begin() { return writer_.Begin(); }
+  py::bytes Begin() {
+    return Locked([](ShardWriter* writer) { return ValueOrThrow(writer->Begin()); });
+  }
 
   std::vector<CodedImageSummary> AddExample(const py::bytes& example, bool prove) {
     const std::string_view bytes = View(example);
@@ -123,25 +128,35 @@ class PyShardWriter {
       summaries.push_back(Summarize(source, transcoded));
       images.push_back(std::move(transcoded.image));
     }
+    std::lock_guard<std::mutex> lock(mutex_);
     ThrowIfError(
         writer_.Add(std::move(split.stored), std::move(split.image_counts), std::move(images)));
     return summaries;
   }
 
   py::bytes EndRecord() {
-    std::string frames;
-    {
-      py::gil_scoped_release release;
-      frames = ValueOrThrow(writer_.EndRecord());
-    }
-    return frames;
+    return Locked([](ShardWriter* writer) { return ValueOrThrow(writer->EndRecord()); });
   }
 
-  py::bytes Finish() { return ValueOrThrow(writer_.Finish()); }
+  py::bytes Finish() {
+    return Locked([](ShardWriter* writer) { return ValueOrThrow(writer->Finish()); });
+  }
 
-  const ShardWriter& writer() const { return writer_; }
+  // One of the writer's counts.
+  template <typename Count>
+  uint64_t Get(Count count) {
+    return Locked([count](ShardWriter* writer) { return (writer->*count)(); });
+  }
 
  private:
+  // Never waits for the lock with the GIL held, which its owner may be about to want.
+  template <typename Call>
+  std::invoke_result_t<Call, ShardWriter*> Locked(Call call) {
+    py::gil_scoped_release release;
+    std::lock_guard<std::mutex> lock(mutex_);
+    return call(&writer_);
+  }
+
   static Header MakeHeader(const ScanScript& script, std::vector<std::string> image_features,
                            const std::string& created_by) {
     auto sorted = image_features;
@@ -159,6 +174,7 @@ class PyShardWriter {
   }
 
   const ScanScript script_;
+  std::mutex mutex_;  // guards writer_, but for its header, which does not change
   ShardWriter writer_;
 };
 
@@ -176,7 +192,9 @@ std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const std::string& name,
 }
 
 DatasetIndex DatasetIndexFromBytes(const std::string& name, const py::bytes& data) {
-  auto index = DatasetIndex::Parse(View(data));
+  const std::string_view bytes = View(data);
+  py::gil_scoped_release release;
+  auto index = DatasetIndex::Parse(bytes);
   ThrowIfError(index.status().WithContext(name));
   return std::move(index).value();
 }
@@ -236,6 +254,7 @@ uint64_t PrefixBytes(const DatasetIndex& index, int scan_groups) {
 RecordPrefix ParsePrefix(const DatasetIndex& index, uint64_t record, int scan_groups,
                          std::string_view bytes) {
   CheckRecord(index, record);
+  py::gil_scoped_release release;
   return ValueOrThrow(RecordPrefix::Parse(index, record, scan_groups, bytes));
 }
 
@@ -351,13 +370,14 @@ void DefineWriter(py::module_* module) {
       .def("finish", &PyShardWriter::Finish)
       .def_property_readonly(
           "pending_examples",
-          [](const PyShardWriter& self) { return self.writer().pending_examples(); })
+          [](PyShardWriter& self) { return self.Get(&ShardWriter::pending_examples); })
       .def_property_readonly(
-          "pending_bytes", [](const PyShardWriter& self) { return self.writer().pending_bytes(); })
-      .def_property_readonly("num_records",
-                             [](const PyShardWriter& self) { return self.writer().num_records(); })
+          "pending_bytes",
+          [](PyShardWriter& self) { return self.Get(&ShardWriter::pending_bytes); })
       .def_property_readonly(
-          "num_examples", [](const PyShardWriter& self) { return self.writer().num_examples(); });
+          "num_records", [](PyShardWriter& self) { return self.Get(&ShardWriter::num_records); })
+      .def_property_readonly(
+          "num_examples", [](PyShardWriter& self) { return self.Get(&ShardWriter::num_examples); });
 }
 
 void DefineIndex(py::module_* module) {

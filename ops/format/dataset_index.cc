@@ -74,8 +74,8 @@ Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
       return DataLoss(Expected("name of a shard", "relative, without ..", shard.name));
     }
     if (shard.num_records > index.num_records() - first_record) {
-      return DataLoss(
-          Expected("records of the shards", index.num_records(), "more at " + shard.name));
+      return DataLoss(Expected("records of the shards", index.num_records(),
+                               "more at " + Printable(shard.name)));
     }
     first_record += shard.num_records;
     PCR_RETURN_IF_ERROR(

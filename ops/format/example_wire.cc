@@ -97,7 +97,8 @@ Status DecodeInts(const FeatureView& feature, std::vector<int64_t>* values) {
       if (field.wire_type == kVarint) {
         values->push_back(static_cast<int64_t>(field.varint));
       } else if (field.wire_type == kLengthDelimited) {
-        values->reserve(values->size() + field.payload.size() / 2);
+        // Once only: to reserve for each of many small lists would copy all before it each time.
+        if (values->empty()) values->reserve(field.payload.size() / 2);
         ByteReader reader(field.payload);
         uint64_t value = 0;
         while (!reader.empty()) {

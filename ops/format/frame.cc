@@ -26,8 +26,9 @@ Result<FrameView> ParseFrame(std::string_view bytes, uint64_t offset) {
     return DataLoss(Expected("a frame does not end early", kFrameOverheadBytes, bytes.size()))
         .WithContext(place(0));
   }
-  const uint64_t length = LoadLittle64(bytes.data());
-  const uint32_t length_checksum = LoadLittle32(bytes.data() + 8);
+  const char* const header = bytes.data();
+  const uint64_t length = LoadLittle64(header);
+  const uint32_t length_checksum = LoadLittle32(header + 8);
   if (const uint32_t computed = MaskedCrc32c(bytes.substr(0, 8)); computed != length_checksum) {
     return DataLoss(Expected("checksum of a frame's length", length_checksum, computed))
         .WithContext(place(0));

@@ -23,7 +23,8 @@ uint32_t ShardWriter::Count(uint32_t frame_checksum) {
   return frame_checksum;
 }
 
-std::string ShardWriter::Begin() {
+Result<std::string> ShardWriter::Begin() {
+  if (state_ != State::kNew) return InvalidArgument("Begin for the second time");
   ExampleBuilder builder;
   header_.AddTo(layout::kHeaderFrame, &builder);
   std::string out;

@@ -21,7 +21,7 @@ class ShardWriter {
  public:
   explicit ShardWriter(Header header);
 
-  std::string Begin();
+  Result<std::string> Begin();
   // Adds an example to the record being made. `images` are those TakeImages
   // gave, coded, in its order; `image_counts` has one entry for each feature.
   Status Add(std::string stored_example, std::vector<uint64_t> image_counts,

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "ops/format/layout.h"
 #include "ops/format/shard_index.h"
 #include "tensorflow/core/platform/errors.h"
@@ -27,6 +28,11 @@ absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tai
 }
 
 absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetIndex* index) {
+  if (std::string(tensorflow::io::Basename(path)) == layout::kSideIndexName) {
+    return InvalidArgument(path,
+                           ": path of a PCR file; expected the folder of a data set, alone, or "
+                           "its shards, got a side index");
+  }
   uint64_t file_bytes = 0;
   TF_RETURN_IF_ERROR(reader->FileSize(path, &file_bytes));
   std::string tail;
@@ -104,6 +110,10 @@ absl::Status ToTensorFlow(const Status& status) {
 absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,
                          RangeReader* reader, DatasetIndex* index) {
   if (paths.empty()) return InvalidArgument("no file or folder of a PCR data set was given");
+  if (std::count(paths.begin(), paths.end(), "") > 0) {
+    return InvalidArgument(
+        "path of a PCR data set; expected the name of a folder or file, got \"\"");
+  }
   std::vector<std::string> files = paths;
   if (paths.size() == 1) {
     std::string path = paths.front();
@@ -111,8 +121,11 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
     const std::string side_index =
         tensorflow::io::JoinPath(path, std::string(layout::kSideIndexName));
     uint64_t size_bytes = 0;
-    if (reader->FileSize(side_index, &size_bytes).ok()) {
-      return OpenSideIndex(path, side_index, size_bytes, reader, index);
+    const absl::Status found = reader->FileSize(side_index, &size_bytes);
+    if (found.ok()) return OpenSideIndex(path, side_index, size_bytes, reader, index);
+    // A store that does not answer has not said that there is no side index.
+    if (absl::IsUnavailable(found) || absl::IsDeadlineExceeded(found) || absl::IsAborted(found)) {
+      return found;
     }
     if (env->IsDirectory(path).ok()) {
       files.clear();
@@ -120,7 +133,12 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
     }
   }
   for (const std::string& file : files) {
-    TF_RETURN_IF_ERROR(OpenShard(file, reader, index));
+    absl::Status status = OpenShard(file, reader, index);
+    if (absl::IsFailedPrecondition(status)) {  // a folder among files
+      return absl::Status(status.code(),
+                          absl::StrCat(status.message(), "; give one folder alone, or files"));
+    }
+    TF_RETURN_IF_ERROR(status);
   }
   return absl::Status();
 }

@@ -73,7 +73,7 @@ absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uin
   File file;
   TF_RETURN_IF_ERROR(Open(path, &file));
   absl::string_view result;
-  const absl::Status status = file->Read(offset, size, &result, out);
+  absl::Status status = file->Read(offset, size, &result, out);
   bytes_read->IncrementBy(static_cast<int64_t>(result.size()));
   if (status.ok() && result.size() == size) {
     // Some file systems (mapped memory) answer with bytes of their own.
@@ -94,7 +94,7 @@ absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_
                                const std::function<bool()>& is_cancelled) {
   int64_t backoff_ms = kFirstBackoffMs;
   for (int attempt = 1;; ++attempt) {
-    const absl::Status status = ReadOnce(path, offset, size, out);
+    absl::Status status = ReadOnce(path, offset, size, out);
     if (status.ok() || !MayPass(status)) return status;
     if (attempt == kMaxAttempts) {
       return absl::Status(status.code(), Range(path, offset, size) + ": failed " +

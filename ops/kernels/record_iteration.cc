@@ -1,5 +1,6 @@
 #include "ops/kernels/record_iteration.h"
 
+#include <limits>
 #include <utility>
 
 #include "tensorflow/core/framework/tensor.h"
@@ -45,14 +46,15 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       splits_(std::move(splits)) {
   if (splits_ == nullptr) {
     epoch_ = shared_->epochs.Next();
-    SetOrder();
+    order_ = OrderOf(epoch_);
   }
 }
 
-void RecordIteration::SetOrder() {
-  order_options_.seed = epoch_.seed;
-  order_ = RecordOrder(shared_->index.columns().example_counts, order_options_,
-                       static_cast<uint64_t>(epoch_.number));
+std::vector<uint64_t> RecordIteration::OrderOf(const EpochCounter::Epoch& epoch) const {
+  RecordOrderOptions options = order_options_;
+  options.seed = epoch.seed;
+  return RecordOrder(shared_->index.columns().example_counts, options,
+                     static_cast<uint64_t>(epoch.number));
 }
 
 void RecordIteration::StartStream() {
@@ -86,10 +88,14 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     bool end_of_splits = false;
     TF_RETURN_IF_ERROR(splits_->GetNext(&split, &end_of_splits));
     if (end_of_splits) return absl::Status();
+    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 0) {
+      return InvalidArgument("split of a PcrDataset; expected a scalar int64, got ",
+                             split.DebugString());
+    }
     record = static_cast<uint64_t>(split.scalar<int64_t>()());
     if (record >= shared_->index.num_records()) {
-      return InvalidArgument("record that a split names; expected 0 to ",
-                             shared_->index.num_records(), ", got ", record);
+      return InvalidArgument("record that a split names; expected one of ",
+                             shared_->index.num_records(), " records, got ", record);
     }
   }
   *request = RecordRequest{record, scan_groups_, 0};
@@ -209,15 +215,15 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   const int64_t num_pending = read(kNumPending);
   TF_RETURN_IF_ERROR(status);
 
-  if (splits_ == nullptr) {
-    epoch_ = epoch;
-    SetOrder();
-    shared_->epochs.ContinueAfter(epoch);
-  }
+  // All is checked before any of it is taken: a state that is refused must not
+  // change the epochs of other iterators.
+  std::vector<uint64_t> order;
+  if (splits_ == nullptr) order = OrderOf(epoch);
   const auto num_records = static_cast<int64_t>(shared_->index.num_records());
-  const auto limit = splits_ == nullptr ? static_cast<int64_t>(order_.size()) : num_records;
-  if (epoch.number < 0 || num_delivered < 0 || num_delivered > limit || num_pending < 0 ||
-      num_pending > num_records || (splits_ == nullptr && num_pending > 1)) {
+  const auto limit = splits_ == nullptr ? static_cast<int64_t>(order.size()) : num_records;
+  if (epoch.number < 0 || epoch.number == std::numeric_limits<int64_t>::max() ||
+      num_delivered < 0 || num_delivered > limit || num_pending < 0 || num_pending > num_records ||
+      (splits_ == nullptr && num_pending > 1)) {
     return InvalidArgument("checkpoint of a PcrDataset: epoch ", epoch.number, ", ", num_delivered,
                            " records delivered and ", num_pending, " begun; expected at most ",
                            limit);
@@ -234,20 +240,24 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     TF_RETURN_IF_ERROR(CheckRestored(request));
     pending.push_back(request);
   }
-  num_delivered_ = static_cast<uint64_t>(num_delivered);
   if (splits_ == nullptr) {
-    next_position_ = num_delivered_ + pending.size();
-    if (next_position_ > order_.size() ||
-        (!pending.empty() && pending.front().record != order_[num_delivered_])) {
+    const uint64_t next_position = static_cast<uint64_t>(num_delivered) + pending.size();
+    if (next_position > order.size() ||
+        (!pending.empty() && pending.front().record != order[num_delivered])) {
       return InvalidArgument(
           "checkpoint of a PcrDataset: the record begun is not the one that its "
           "epoch's order has there");
     }
+    next_position_ = next_position;
+    epoch_ = epoch;
+    order_ = std::move(order);
+    shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(
         [&prefix](const std::string& key) { return tensorflow::strings::StrCat(prefix, ":", key); },
         reader));
   }
+  num_delivered_ = static_cast<uint64_t>(num_delivered);
   restored_ = std::move(pending);
   return absl::Status();
 }

@@ -43,7 +43,7 @@ class RecordIteration {
   absl::Status Restore(const std::string& prefix, tensorflow::data::IteratorStateReader* reader);
 
  private:
-  void SetOrder();
+  std::vector<uint64_t> OrderOf(const EpochCounter::Epoch& epoch) const;
   void StartStream();
   absl::Status NextRequest(std::optional<RecordRequest>* request);
   absl::Status CheckRestored(const RecordRequest& request) const;

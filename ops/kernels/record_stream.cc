@@ -1,14 +1,22 @@
 #include "ops/kernels/record_stream.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include "ops/base/catch_exceptions.h"
 #include "ops/format/record_prefix.h"
 #include "ops/kernels/dataset_opener.h"
 #include "tensorflow/core/platform/errors.h"
 
 namespace pcr {
+namespace {
+
+// Larger prefixes are held against the size of the file before memory is taken for them.
+constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
+
+}  // namespace
 
 RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
                            NextRequest next)
@@ -29,7 +37,11 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
     return shared_->index.Prefix(request.record, request.scan_groups).size;
   };
   functions.load = [this](const RecordRequest& request, Loaded* loaded) {
-    loaded->status = Load(request, loaded);
+    const Status thrown = CatchExceptions([&] {
+      loaded->status = Load(request, loaded);
+      return Status();
+    });
+    if (!thrown.ok()) loaded->status = ToTensorFlow(thrown.WithContext(Place(request)));
     if (!loaded->status.ok()) loaded->examples.clear();
     return Status();
   };
@@ -43,10 +55,32 @@ void RecordStream::Cancel() {
   prefetcher_->Cancel();
 }
 
+std::string RecordStream::Place(const RecordRequest& request) const {
+  const PrefixRange range = shared_->index.Prefix(request.record, request.scan_groups);
+  const ShardEntry& shard = shared_->index.shards()[range.shard];
+  return shard.name + ": record " + std::to_string(request.record - shard.first_record) +
+         ", scan groups 1 to " + std::to_string(request.scan_groups) + ", " +
+         std::to_string(range.size) + " bytes at byte " + std::to_string(range.offset);
+}
+
 absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
   const DatasetIndex& index = shared_->index;
   const PrefixRange range = index.Prefix(request.record, request.scan_groups);
   const ShardEntry& shard = index.shards()[range.shard];
+  if (range.size > kMaxUncheckedBytes) {
+    // An index may claim what no memory can hold: the file knows better.
+    uint64_t file_bytes = 0;
+    TF_RETURN_IF_ERROR(shared_->reader.FileSize(shard.name, &file_bytes));
+    if (range.offset > file_bytes || range.size > file_bytes - range.offset) {
+      return ToTensorFlow(
+          DataLoss(Expected("the prefix lies inside the file (bytes)",
+                            "an end at or before " + std::to_string(file_bytes),
+                            range.offset + range.size) +
+                   "; the shard is cut short or is not the one the index describes: copy or "
+                   "convert it again, then make the side index again with pcr-index")
+              .WithContext(Place(request)));
+    }
+  }
   BufferPool::Loan buffer = buffers_.Take(range.size);
   TF_RETURN_IF_ERROR(shared_->reader.Read(shard.name, range.offset, range.size, buffer.data(),
                                           [this] { return cancelled_.load(); }));
@@ -60,6 +94,8 @@ absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
     example.resize_uninitialized(prefix.value().ExampleBytes(n));
     prefix.value().WriteExample(n, example.mdata());
   }
+  // Else a consumer that is quicker than Cancel might take what was left out for an example.
+  if (cancelled_) return tensorflow::errors::Cancelled("reading was cancelled");
   return absl::Status();
 }
 
@@ -68,7 +104,7 @@ absl::Status RecordStream::Next(std::optional<LoadedRecord>* record) {
   std::optional<Prefetcher::Item> item;
   const Status status = prefetcher_->Next(&item);
   if (status.code() == Code::kCancelled) return ToTensorFlow(status);
-  if (!status.ok()) return next_status_;
+  if (!status.ok()) return next_status_.ok() ? ToTensorFlow(status) : next_status_;
   if (item.has_value()) {
     record->emplace(LoadedRecord{item->request, std::move(item->loaded.status),
                                  std::move(item->loaded.examples)});

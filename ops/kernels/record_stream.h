@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -62,6 +63,8 @@ class RecordStream {
   using Prefetcher = OrderedPrefetcher<RecordRequest, Loaded>;
 
   absl::Status Load(const RecordRequest& request, Loaded* loaded);
+  // What a request reads, for messages.
+  std::string Place(const RecordRequest& request) const;
 
   const std::shared_ptr<SharedDataset> shared_;
   const NextRequest next_;

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
 
 namespace pcr {
@@ -12,6 +13,12 @@ struct Registry {
   std::mutex mutex;
   std::map<std::vector<std::string>, std::weak_ptr<SharedDataset>> datasets;
 };
+
+// The data set of that key that is still in use, or none. Requires the mutex.
+std::shared_ptr<SharedDataset> Find(const Registry& registry, const std::vector<std::string>& key) {
+  const auto found = registry.datasets.find(key);
+  return found == registry.datasets.end() ? nullptr : found->second.lock();
+}
 
 Registry& GlobalRegistry() {
   static auto* const registry = new Registry;  // never destroyed: kernels may outlive main
@@ -30,14 +37,21 @@ absl::Status SharedDataset::Open(tensorflow::Env* env, const std::string& id,
   Registry& registry = GlobalRegistry();
   {
     std::lock_guard<std::mutex> lock(registry.mutex);
-    const auto found = registry.datasets.find(key);
-    if (found != registry.datasets.end() && (*shared = found->second.lock()) != nullptr) {
-      return absl::Status();
-    }
+    *shared = Find(registry, key);
+    if (*shared != nullptr) return absl::Status();
   }
   auto opened = std::make_shared<SharedDataset>(env, seed);
-  TF_RETURN_IF_ERROR(OpenDataset(env, paths, &opened->reader, &opened->index));
+  absl::Status status;
+  const Status thrown = CatchExceptions([&] {
+    status = OpenDataset(env, paths, &opened->reader, &opened->index);
+    return Status();
+  });
+  if (!thrown.ok()) return ToTensorFlow(thrown.WithContext("opening " + paths.front()));
+  TF_RETURN_IF_ERROR(status);
   std::lock_guard<std::mutex> lock(registry.mutex);
+  // Another thread may have opened it meanwhile; there must be one count of epochs.
+  *shared = Find(registry, key);
+  if (*shared != nullptr) return absl::Status();
   for (auto it = registry.datasets.begin(); it != registry.datasets.end();) {
     it = it->second.expired() ? registry.datasets.erase(it) : std::next(it);
   }

@@ -8,11 +8,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pcr_tf.data._op_library import load_op_library
 
-_ALL_SCAN_GROUPS = 2**63 - 1  # the op's value for "as many as the data set has"
+_MAX_INT64 = 2**63 - 1
+_ALL_SCAN_GROUPS = _MAX_INT64  # the op's value for "as many as the data set has"
 
 DEFAULT_READS_IN_FLIGHT = 16
 DEFAULT_BYTES_IN_FLIGHT = 256 << 20
@@ -102,7 +104,7 @@ class PcrDataset(tf.data.Dataset):
 
         Raises:
           ValueError: for a fidelity below 1 and other arguments outside of their ranges.
-          TypeError: for arguments of other types.
+          TypeError: for arguments, or tensors, of other types.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
             a major version of the format that this release does not read, or files that do not
@@ -110,6 +112,8 @@ class PcrDataset(tf.data.Dataset):
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()
+        if not isinstance(shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle; expected True or False, got {shuffle!r}")
         shuffle = bool(shuffle)
         num_shards = _in_range("num_shards", num_shards, 1)
         shard_index = _in_range("shard_index", shard_index, 0, num_shards - 1)
@@ -145,13 +149,24 @@ def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor
     """A vector of strings: what TFRecordDataset takes, and os.PathLike."""
     if isinstance(filenames, (str, bytes, os.PathLike)):
         filenames = [filenames]
-    if not tf.is_tensor(filenames):
+    if isinstance(filenames, Sequence) and not filenames:
+        raise ValueError("filenames; expected at least one path, got none")
+    try:
         if isinstance(filenames, tf.data.Dataset):
-            raise TypeError("filenames; expected paths or a tensor of them, got a tf.data.Dataset")
-        filenames = [os.fspath(path) for path in filenames]
-        if not filenames:
-            raise ValueError("filenames; expected at least one path, got none")
-    paths = tf.convert_to_tensor(filenames, tf.string)
+            raise TypeError
+        if not tf.is_tensor(filenames) and not isinstance(filenames, np.ndarray):
+            # As bytes: a name that is not UTF-8 has no other form that TensorFlow takes.
+            filenames = [
+                os.fsencode(path) if isinstance(path, (str, os.PathLike)) else path
+                for path in filenames
+            ]
+        paths = tf.convert_to_tensor(filenames)
+        if paths.dtype != tf.string:
+            raise TypeError
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"filenames; expected paths or a tensor of them, got {filenames!r}"
+        ) from None
     return tf.reshape(paths, [-1])
 
 
@@ -159,7 +174,10 @@ def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
     if scan_groups is None:
         return _ALL_SCAN_GROUPS
     if tf.is_tensor(scan_groups):
-        return tf.cast(scan_groups, tf.int64)
+        tensor = tf.convert_to_tensor(scan_groups)
+        if not tensor.dtype.is_integer:
+            raise TypeError(f"scan_groups; expected an integer, got {scan_groups!r}")
+        return tf.cast(tensor, tf.int64)
     return _in_range("scan_groups", scan_groups, 1)
 
 
@@ -169,11 +187,16 @@ def _as_seed(seed: int | None) -> int:
         if graph_seed is None:
             return random.SystemRandom().getrandbits(63)
         seed = hash((graph_seed, op_seed))
-    return (_as_int("seed", seed) + 2**63) % 2**64 - 2**63
+    number = _as_int("seed", seed)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"seed; expected a 64-bit integer, got {number}")
+    return (number + 2**63) % 2**64 - 2**63
 
 
 def _in_range(name: str, value: Any, low: int, high: int | None = None) -> int:
     number = _as_int(name, value)
+    if high is None and number > _MAX_INT64:
+        raise ValueError(f"{name}; expected at least {low}, at most {_MAX_INT64}, got {number}")
     if number < low or (high is not None and number > high):
         limits = f"at least {low}" if high is None else f"{low} to {high}"
         raise ValueError(f"{name}; expected {limits}, got {number}")
@@ -182,7 +205,7 @@ def _in_range(name: str, value: Any, low: int, high: int | None = None) -> int:
 
 def _as_int(name: str, value: Any) -> int:
     try:
-        if isinstance(value, bool):
+        if isinstance(value, (bool, np.bool_)):
             raise TypeError
         return int(value.__index__())
     except (TypeError, AttributeError):

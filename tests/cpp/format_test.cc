@@ -1,0 +1,71 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "ops/base/byte_writer.h"
+#include "ops/format/example_wire.h"
+#include "ops/format/shard_writer.h"
+
+namespace pcr {
+namespace {
+
+std::string Field(std::string_view payload) {
+  std::string out(1, kTagField1);
+  AppendLengthDelimited(payload, &out);
+  return out;
+}
+
+// An Example with the feature "a", whose Int64List is `list`.
+std::string ExampleOfInts(std::string_view list) {
+  std::string feature(1, static_cast<char>(3 << 3 | 2));
+  AppendLengthDelimited(list, &feature);
+  std::string entry = Field("a");
+  entry.push_back(kTagField2);
+  AppendLengthDelimited(feature, &entry);
+  return Field(Field(entry));
+}
+
+TEST(ExampleWireTest, ManyPackedListsOfOneFeatureAreReadInLinearTime) {
+  constexpr int kLists = 400000;
+  std::string list;
+  for (int i = 0; i < kLists; ++i) list += Field("\x01\x02");
+  const std::string example = ExampleOfInts(list);
+  const auto view = ExampleView::Parse(example);
+  ASSERT_TRUE(view.ok());
+  const auto begin = std::chrono::steady_clock::now();
+  const auto values = view.value().Ints("a");
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  ASSERT_TRUE(values.ok());
+  EXPECT_EQ(values.value().size(), 2u * kLists);
+  EXPECT_EQ(values.value().back(), 2);
+  // Copying all values for each list would take minutes.
+  EXPECT_LT(seconds.count(), 10);
+}
+
+Header SmallHeader() {
+  Header header;
+  header.scans_per_group = {1};
+  header.scan_script = "0: 0-0, 0, 0;";
+  header.image_features = {"image"};
+  return header;
+}
+
+TEST(ShardWriterTest, CallsOutOfOrderAreRefusedAndChangeNothing) {
+  ShardWriter writer(SmallHeader());
+  EXPECT_EQ(writer.Finish().status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(writer.Add("", {0}, {}).code(), Code::kInvalidArgument);
+  EXPECT_TRUE(writer.Begin().ok());
+  EXPECT_EQ(writer.Begin().status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(writer.EndRecord().status().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(writer.Add("", {0}, {}).ok());
+  EXPECT_EQ(writer.Finish().status().code(), Code::kInvalidArgument);
+  EXPECT_TRUE(writer.EndRecord().ok());
+  EXPECT_TRUE(writer.Finish().ok());
+  EXPECT_EQ(writer.Begin().status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(writer.num_records(), 1u);
+}
+
+}  // namespace
+}  // namespace pcr

@@ -1,0 +1,225 @@
+#include "ops/base/ordered_prefetcher.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pcr {
+namespace {
+
+using Prefetcher = OrderedPrefetcher<int, int>;
+
+// A gate that loads wait at.
+class Gate {
+ public:
+  void Open() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void Wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+// Requests 0 to `count` - 1, each of one byte and loaded as its square.
+Prefetcher::Functions Squares(int count) {
+  Prefetcher::Functions functions;
+  auto position = std::make_shared<int>(0);
+  functions.next = [position, count](std::optional<int>* request) {
+    if (*position < count) *request = (*position)++;
+    return Status();
+  };
+  functions.size_bytes = [](const int&) { return uint64_t{1}; };
+  functions.load = [](const int& request, int* loaded) {
+    *loaded = request * request;
+    return Status();
+  };
+  return functions;
+}
+
+std::vector<int> TakeAll(Prefetcher* prefetcher) {
+  std::vector<int> requests;
+  std::optional<Prefetcher::Item> item;
+  while (prefetcher->Next(&item).ok() && item.has_value()) requests.push_back(item->request);
+  return requests;
+}
+
+std::vector<int> UpTo(int count) {
+  std::vector<int> values(count);
+  for (int i = 0; i < count; ++i) values[i] = i;
+  return values;
+}
+
+TEST(OrderedPrefetcherTest, HandsResultsOverInOrderWhateverTheLoadsTake) {
+  auto functions = Squares(300);
+  functions.load = [](const int& request, int* loaded) {
+    if (request % 7 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    *loaded = request * request;
+    return Status();
+  };
+  Prefetcher prefetcher({8, 5}, functions);
+  std::optional<Prefetcher::Item> item;
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(prefetcher.Next(&item).ok());
+    ASSERT_TRUE(item.has_value());
+    EXPECT_EQ(item->request, i);
+    EXPECT_EQ(item->loaded, i * i);
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(prefetcher.Next(&item).ok());
+    EXPECT_FALSE(item.has_value());
+  }
+}
+
+TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarger) {
+  std::atomic<uint64_t> in_flight{0};
+  std::atomic<uint64_t> most{0};
+  auto functions = Squares(60);
+  functions.size_bytes = [](const int& request) { return request == 30 ? uint64_t{99} : 4; };
+  functions.load = [&](const int& request, int* /*loaded*/) {
+    const uint64_t now = in_flight += request == 30 ? 99 : 4;
+    EXPECT_TRUE(now <= 10 || now == 99) << now;
+    for (uint64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    in_flight -= request == 30 ? 99 : 4;
+    return Status();
+  };
+  Prefetcher prefetcher({6, 10}, functions);
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(60));
+  EXPECT_EQ(most, 99u);
+}
+
+TEST(OrderedPrefetcherTest, SizesThatWouldOverflowAreLoadedOneAtATime) {
+  auto functions = Squares(5);
+  functions.size_bytes = [](const int&) { return ~uint64_t{0}; };
+  Prefetcher prefetcher({4, ~uint64_t{0}}, functions);
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(5));
+}
+
+TEST(OrderedPrefetcherTest, AnErrorOfNextComesAfterTheResultsBeforeIt) {
+  auto functions = Squares(3);
+  functions.next = [next = functions.next](std::optional<int>* request) {
+    const Status status = next(request);
+    return request->has_value() ? status : DataLoss("no more splits");
+  };
+  Prefetcher prefetcher({4, 100}, functions);
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(3));
+  std::optional<Prefetcher::Item> item;
+  EXPECT_EQ(prefetcher.Next(&item).message(), "no more splits");
+  EXPECT_EQ(prefetcher.Next(&item).code(), Code::kDataLoss);
+}
+
+TEST(OrderedPrefetcherTest, ALoadThatThrowsFailsItsRequestAlone) {
+  auto functions = Squares(5);
+  functions.load = [](const int& request, int* /*loaded*/) {
+    if (request == 1) throw std::bad_alloc();
+    if (request == 3) throw std::runtime_error("the shelf fell down");
+    return Status();
+  };
+  Prefetcher prefetcher({3, 100}, functions);
+  std::optional<Prefetcher::Item> item;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(prefetcher.Next(&item).ok());
+    ASSERT_TRUE(item.has_value());
+    EXPECT_EQ(item->status.code(), i == 1   ? Code::kResourceExhausted
+                                   : i == 3 ? Code::kInternal
+                                            : Code::kOk);
+  }
+}
+
+TEST(OrderedPrefetcherTest, ANextThatThrowsEndsTheRequestsWithAnError) {
+  auto functions = Squares(2);
+  functions.next = [next = functions.next](std::optional<int>* request) {
+    const Status status = next(request);
+    if (!request->has_value()) throw std::bad_alloc();
+    return status;
+  };
+  Prefetcher prefetcher({2, 100}, functions);
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(2));
+  std::optional<Prefetcher::Item> item;
+  EXPECT_EQ(prefetcher.Next(&item).code(), Code::kResourceExhausted);
+}
+
+TEST(OrderedPrefetcherTest, CancelFreesAConsumerThatWaits) {
+  Gate gate;
+  auto functions = Squares(10);
+  functions.load = [&gate](const int&, int*) {
+    gate.Wait();
+    return Status();
+  };
+  Prefetcher prefetcher({3, 100}, functions);
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    prefetcher.Cancel();
+  });
+  std::optional<Prefetcher::Item> item;
+  EXPECT_EQ(prefetcher.Next(&item).code(), Code::kCancelled);
+  EXPECT_EQ(prefetcher.Next(&item).code(), Code::kCancelled);
+  canceller.join();
+  gate.Open();
+}
+
+TEST(OrderedPrefetcherTest, ItCanBeDestroyedAtAnyMoment) {
+  for (int round = 0; round < 200; ++round) {
+    Prefetcher prefetcher({1 + round % 9, 1 + static_cast<uint64_t>(round % 4)}, Squares(50));
+    std::optional<Prefetcher::Item> item;
+    for (int i = 0; i < round % 13; ++i) ASSERT_TRUE(prefetcher.Next(&item).ok());
+  }
+}
+
+TEST(OrderedPrefetcherTest, PendingRequestsAreThoseIssuedAndNotHandedOver) {
+  std::atomic<int> issued{0};
+  auto functions = Squares(400);
+  functions.next = [&issued, next = functions.next](std::optional<int>* request) {
+    const Status status = next(request);
+    if (request->has_value()) ++issued;
+    return status;
+  };
+  Prefetcher prefetcher({7, 20}, functions);
+  std::optional<Prefetcher::Item> item;
+  for (int taken = 0; taken <= 400; ++taken) {
+    prefetcher.WithPendingRequests([&](const std::vector<int>& pending) {
+      ASSERT_EQ(static_cast<int>(pending.size()), issued - taken);
+      for (size_t i = 0; i < pending.size(); ++i) {
+        ASSERT_EQ(pending[i], taken + static_cast<int>(i));
+      }
+    });
+    ASSERT_TRUE(prefetcher.Next(&item).ok());
+  }
+}
+
+TEST(OrderedPrefetcherTest, PendingRequestsMayBeAskedForWhileItIsCancelled) {
+  for (int round = 0; round < 50; ++round) {
+    Prefetcher prefetcher({4, 20}, Squares(1000));
+    std::thread canceller([&] { prefetcher.Cancel(); });
+    size_t most = 0;
+    for (int i = 0; i < 20; ++i) {
+      prefetcher.WithPendingRequests(
+          [&](const std::vector<int>& pending) { most = std::max(most, pending.size()); });
+    }
+    EXPECT_LE(most, 4u);
+    canceller.join();
+  }
+}
+
+}  // namespace
+}  // namespace pcr

@@ -1,0 +1,154 @@
+"""The statistics of the benchmarks, their reading of traces, and each program on a small set."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import bytes_read, drawn_photographs, measure
+
+_ROOT = pathlib.Path(__file__).parent.parent
+
+
+def test_cases_run_in_turn_and_warm_up_values_are_dropped() -> None:
+    calls: list[str] = []
+
+    def case(name: str) -> float:
+        calls.append(name)
+        return float(len(calls))
+
+    cases = {name: (lambda name=name: case(name)) for name in "abc"}
+    values = measure.interleave(cases, rounds=2, warmup_rounds=1)
+    assert calls == ["c", "b", "a", "a", "b", "c", "c", "b", "a"]
+    assert values == {"a": [4.0, 9.0], "b": [5.0, 8.0], "c": [6.0, 7.0]}
+
+
+@pytest.mark.parametrize(("rounds", "warmup_rounds"), [(0, 1), (1, -1)])
+def test_a_number_of_rounds_out_of_range_is_refused(rounds: int, warmup_rounds: int) -> None:
+    with pytest.raises(ValueError, match="rounds must be at least 1"):
+        measure.interleave({}, rounds=rounds, warmup_rounds=warmup_rounds)
+
+
+def test_a_ratio_is_of_medians_with_the_extremes_of_single_rounds() -> None:
+    ratio = measure.ratio([10.0, 12.0, 30.0], [5.0, 10.0, 6.0])
+    assert ratio == measure.Ratio(of_medians=2.0, smallest=1.2, largest=5.0)
+
+
+def test_a_ratio_of_different_numbers_of_rounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="argument 2"):
+        measure.ratio([1.0], [1.0, 2.0])
+
+
+def test_results_are_written_with_the_facts_of_the_machine(tmp_path: pathlib.Path) -> None:
+    result = {"size": measure.summarise([1.0, 2.0])}
+    path = measure.write_json(tmp_path / "new", "size", result)
+    content = json.loads(path.read_text())
+    assert content["size"]["median"] == 1.5
+    assert content["machine"]["cores"] >= 1
+    assert content["machine"]["cpu"]
+
+
+_TRACE = """\
+7 pread64(3</d/a.pcr>, "..."..., 99, 0) = 99
+7 newfstatat(AT_FDCWD, "/pcr-pass-1", 0x7ff, 0) = -1 ENOENT (No such file or directory)
+7 pread64(3</d/a.pcr>, "\\1, 2)\\n"..., 500, 1000) = 500
+8 pread64(3</d/b.pcr>,  <unfinished ...>
+7 read(4</lib/x.py>, "import", 4096) = 6
+8 <... pread64 resumed>"abc"..., 40, 7) = 40
+7 newfstatat(AT_FDCWD, "/pcr-pass-0", 0x7ff, 0) = -1 ENOENT (No such file or directory)
+7 read(5</d/c.tfrecord>, "..."..., 262144) = 9000
+7 read(5</d/c.tfrecord>, "", 262144) = 0
+"""
+
+
+def test_reads_are_taken_from_a_trace_by_pass_file_offset_and_size() -> None:
+    passes = bytes_read.parse_trace(_TRACE.splitlines(), (".pcr", ".tfrecord"))
+    assert passes["1"].calls == [("/d/a.pcr", 1000, 500), ("/d/b.pcr", 7, 40)]
+    assert passes["1"].num_bytes == 540
+    assert passes["0"].calls == [("/d/c.tfrecord", -1, 262144)]
+
+
+def test_a_vectored_read_of_a_shard_is_not_overlooked() -> None:
+    line = "7 preadv(3</d/a.pcr>, [...], 2, 0) = 99"
+    with pytest.raises(ValueError, match="read and pread64 only"):
+        bytes_read.parse_trace([line], (".pcr",))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder of 16 drawn images in class folders."""
+    folder = tmp_path_factory.mktemp("benchmarks") / "images"
+    drawn_photographs.draw_set(folder, drawn_photographs.Settings(images_per_class=1))
+    return folder
+
+
+def _run(program: str, output_dir: pathlib.Path, *flags: str) -> dict[str, object]:
+    command = [sys.executable, "-m", f"benchmarks.{program}", f"--output_dir={output_dir}", *flags]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, object] = json.loads((output_dir / f"{program}.json").read_text())
+    return result
+
+
+def test_the_size_benchmark_measures_every_scan_script(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    result = _run("size", tmp_path, f"--images={images}")
+    sizes = result["bytes"]
+    assert isinstance(sizes, dict)
+    source = sum(path.stat().st_size for path in images.rglob("*.jpg"))
+    assert sizes["source JPEG files"] == source
+    assert sizes["TFRecords"] > source
+    assert 0.5 * source < sizes["PCR, standard"] < 1.1 * source
+
+
+def test_the_reading_benchmark_compares_with_tfrecord(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=2", "--shards=2", "--images_per_record=4", "--rounds=1", "--scan_groups=2"]
+    result = _run("read_throughput", tmp_path, f"--images={images}", *flags)
+    assert result["examples"] == 32
+    ratios = result["ratio_to_baseline"]
+    assert isinstance(ratios, dict)
+    assert ratios["PCR, 2 scan groups"]["of_medians"] > 0
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
+def test_every_fidelity_requests_exactly_the_planned_ranges(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--shards=2", "--images_per_record=4"]
+    result = _run("bytes_read", tmp_path, f"--images={images}", *flags)
+    by_scan_groups = result["by_scan_groups"]
+    assert isinstance(by_scan_groups, dict)
+    assert list(by_scan_groups) == [str(g) for g in range(1, 11)]
+    assert all(one["exactly_the_plan"] for one in by_scan_groups.values())
+    assert all(one["reads"] == one["records"] == 4 for one in by_scan_groups.values())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
+def test_the_conversion_benchmark_compares_with_the_bare_transcode(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    result = _run("conversion", tmp_path, f"--images={images}", "--copies=1", "--rounds=1")
+    assert result["images"] == 16
+    rates = result["images_per_s"]
+    assert isinstance(rates, dict)
+    assert len(rates) == 3
+
+
+def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.Path) -> None:
+    flags = ["--shards=10", "--images=1000", "--images_per_record=30", "--rounds=1"]
+    result = _run("opening", tmp_path, *flags)
+    by_images_per_record = result["by_images_per_record"]
+    assert isinstance(by_images_per_record, dict)
+    assert by_images_per_record["30"]["records"] == 40

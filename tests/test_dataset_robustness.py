@@ -1,0 +1,186 @@
+"""What must not bring a process down or be taken for something else: claims, arguments, threads."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pcr_tf import _native
+from pcr_tf.data import PcrDataset
+from tests.small_dataset import make_dataset, make_examples
+from tests.test_dataset import label_of, labels
+
+NUM_EXAMPLES = 12
+SCRIPT = "0,1,2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "photos.pcr"
+    make_dataset(path, NUM_EXAMPLES, examples_per_record=3, num_shards=2)
+    return path
+
+
+def claim_frame_size(folder: Path, size_bytes: int) -> Path:
+    """Makes the side index claim that size for group 1 of the first shard's last record."""
+    path = folder / "dataset.pcr-index"
+    example = tf.train.Example.FromString(path.read_bytes()[12:-4])
+
+    def ints(key: str) -> Any:
+        return example.features.feature[key].int64_list.value
+
+    record = ints("pcr/shard_records")[0] - 1
+    ints("pcr/shard_sizes")[0] = 2 * size_bytes
+    ints("pcr/frame_sizes")[record * (ints("pcr/num_groups")[0] + 1) + 1] = size_bytes
+    data = example.SerializeToString()
+    length = struct.pack("<Q", len(data))
+    checksums = [struct.pack("<I", _native.masked_crc32c(part)) for part in (length, data)]
+    path.write_bytes(length + checksums[0] + data + checksums[1])
+    return sorted(folder.glob("*.pcr"))[0]
+
+
+@pytest.mark.parametrize("claimed_bytes", [2**31, 2**40, 2**50, 2**61])
+def test_a_side_index_that_claims_a_prefix_beyond_the_file_costs_that_record_alone(
+    folder: Path, claimed_bytes: int
+) -> None:
+    file = claim_frame_size(folder, claimed_bytes)
+    dataset = PcrDataset(folder, scan_groups=1)
+    iterator = iter(dataset)
+    before = [label_of(next(iterator)) for _ in range(3)]
+    with pytest.raises(tf.errors.DataLossError) as error:
+        next(iterator)
+    for part in (str(file), "record 1", "pcr-index"):
+        assert part in str(error.value)
+    assert before + labels(iterator) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
+    assert labels(dataset.ignore_errors()) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
+
+
+def test_a_checkpoint_that_is_refused_leaves_the_epochs_alone(folder: Path, tmp_path: Path) -> None:
+    # As many records, of fewer examples: only the position within the record does not fit.
+    other = tmp_path / "other.pcr"
+    make_dataset(other, 20, examples_per_record=5, num_shards=2)
+    saved = PcrDataset(other, 1, shuffle=True, seed=9)
+    for _ in range(5):
+        iterator = iter(saved)
+    for _ in range(4):
+        next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected an example of"):
+        tf.train.Checkpoint(iterator=iter(dataset)).restore(path)
+    # The iterator took an epoch, and so did the one that TensorFlow made to restore into.
+    fresh = PcrDataset(folder, 1, shuffle=True, seed=5)
+    epochs = [labels(fresh) for _ in range(5)]
+    assert [labels(dataset) for _ in range(3)] == epochs[2:]
+
+
+# Arguments.
+
+
+@pytest.mark.parametrize("argument", ["scan_groups", "num_shards", "bytes_in_flight"])
+def test_a_number_that_does_not_fit_64_bits_is_named(folder: Path, argument: str) -> None:
+    arguments: dict[str, Any] = {argument: 2**63}
+    with pytest.raises(ValueError, match=f"{argument}; expected at least 1, at most"):
+        PcrDataset(folder, **arguments)
+
+
+def test_a_seed_of_more_than_64_bits_is_refused(folder: Path) -> None:
+    assert sorted(labels(PcrDataset(folder, shuffle=True, seed=2**64 - 1))) == list(range(12))
+    with pytest.raises(ValueError, match="seed; expected a 64-bit integer, got"):
+        PcrDataset(folder, shuffle=True, seed=2**64)
+
+
+@pytest.mark.parametrize("scan_groups", [tf.constant(2.7), tf.constant(True), tf.constant("2")])
+def test_a_fidelity_in_a_tensor_that_is_not_of_integers_is_refused(
+    folder: Path, scan_groups: tf.Tensor
+) -> None:
+    with pytest.raises(TypeError, match="scan_groups; expected an integer, got"):
+        PcrDataset(folder, scan_groups=scan_groups)
+
+
+@pytest.mark.parametrize("shuffle", ["no", 2, None, np.array([1, 2])])
+def test_a_shuffle_that_is_not_a_truth_value_is_refused(folder: Path, shuffle: Any) -> None:
+    with pytest.raises(TypeError, match="shuffle; expected True or False"):
+        PcrDataset(folder, shuffle=shuffle)
+
+
+def test_files_may_be_given_in_every_form_that_tfrecorddataset_takes(folder: Path) -> None:
+    files = [str(path) for path in sorted(folder.glob("*.pcr"))]
+    forms: list[Any] = [
+        tuple(files),
+        iter(files),
+        [os.fsencode(file) for file in files],
+        [tf.constant(file) for file in files],
+        np.array(files),
+        np.array(files, dtype=object),
+        tf.constant(files),
+    ]
+    for form in forms:
+        assert labels(PcrDataset(form)) == list(range(NUM_EXAMPLES)), form
+    assert labels(PcrDataset(np.array(str(folder)))) == list(range(NUM_EXAMPLES))
+
+
+@pytest.mark.parametrize("filenames", [None, 3, [3], [None], tf.constant([1])])
+def test_filenames_that_are_no_paths_are_named(filenames: Any) -> None:
+    with pytest.raises(TypeError, match="filenames; expected paths or a tensor of them, got"):
+        PcrDataset(filenames)
+
+
+def test_a_path_that_is_not_utf8_is_read(folder: Path) -> None:
+    renamed = folder.with_name(os.fsdecode(b"caf\xe9.pcr"))
+    folder.rename(renamed)
+    assert labels(PcrDataset(renamed)) == list(range(NUM_EXAMPLES))
+
+
+def test_an_empty_path_is_refused_even_in_the_folder_of_a_data_set(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    assert labels(PcrDataset(".")) == list(range(NUM_EXAMPLES))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="expected the name of a folder"):
+        PcrDataset("")
+
+
+def test_a_side_index_or_two_folders_in_place_of_files_say_what_to_give(folder: Path) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the folder of a data set"):
+        PcrDataset(folder / "dataset.pcr-index")
+    with pytest.raises(tf.errors.FailedPreconditionError, match="give one folder alone, or files"):
+        PcrDataset([folder, folder])
+
+
+# The native writer, which lets other threads run while it works.
+
+
+def test_threads_that_share_a_native_writer_lose_no_example() -> None:
+    writer = _native.ShardWriter(_native.ScanScript(SCRIPT), ["image/encoded"], "test")
+    writer.header()
+    examples = make_examples(8)
+
+    def add() -> None:
+        for example in examples * 5:
+            writer.add_example(example, prove=False)
+            assert writer.pending_examples > 0
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert writer.pending_examples == 160
+    writer.end_record()
+    assert writer.num_examples == 160
+
+
+def test_a_second_header_of_a_native_writer_is_refused() -> None:
+    writer = _native.ShardWriter(_native.ScanScript(SCRIPT), ["image/encoded"], "test")
+    writer.header()
+    with pytest.raises(ValueError, match="second time"):
+        writer.header()
