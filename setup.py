@@ -106,7 +106,7 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """Takes the scan scripts along: configs/ stands beside the package, an installed one has it inside."""
+    """Takes the scan scripts along: an installed package has them inside, a checkout beside it."""
 
     def run(self) -> None:
         super().run()

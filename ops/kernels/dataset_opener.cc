@@ -28,7 +28,7 @@ absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tai
 }
 
 absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetIndex* index) {
-  if (std::string(tensorflow::io::Basename(path)) == layout::kSideIndexName) {
+  if (tensorflow::io::Basename(path) == layout::kSideIndexName) {
     return InvalidArgument(path,
                            ": path of a PCR file; expected the folder of a data set, alone, or "
                            "its shards, got a side index");
@@ -121,7 +121,7 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
     const std::string side_index =
         tensorflow::io::JoinPath(path, std::string(layout::kSideIndexName));
     uint64_t size_bytes = 0;
-    const absl::Status found = reader->FileSize(side_index, &size_bytes);
+    absl::Status found = reader->FileSize(side_index, &size_bytes);
     if (found.ok()) return OpenSideIndex(path, side_index, size_bytes, reader, index);
     // A store that does not answer has not said that there is no side index.
     if (absl::IsUnavailable(found) || absl::IsDeadlineExceeded(found) || absl::IsAborted(found)) {
