@@ -169,7 +169,7 @@ def draw(scene: Scene, weave_degrees: float, rng: np.random.Generator) -> npt.ND
 
     Example:
       >>> draw(SCENES['shore'], WEAVES['rising'], np.random.default_rng(0)).shape
-      (375, 500, 3)
+      (360, 480, 3)
     """
     width, height = _SIZES[rng.integers(len(_SIZES))]
     shape = (height, width)

@@ -39,6 +39,7 @@ using ::tensorflow::data::SerializationContext;
 using ::tensorflow::data::SplitProvider;
 
 constexpr int64_t kMaxReadsInFlight = 1024;
+constexpr int64_t kAutoReadsInFlight = -1;
 // Stands for the number of groups that the data set has.
 constexpr int64_t kAllScanGroups = std::numeric_limits<int64_t>::max();
 
@@ -101,7 +102,12 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     return {inputs_.shuffle, seed, static_cast<uint64_t>(inputs_.num_shards),
             static_cast<uint64_t>(inputs_.shard_index)};
   }
-  ReadOptions read_options() const { return {inputs_.reads_in_flight, inputs_.bytes_in_flight}; }
+  ReadOptions read_options() const {
+    const int64_t reads = inputs_.reads_in_flight == kAutoReadsInFlight
+                              ? DefaultReadsInFlight({inputs_.paths.begin(), inputs_.paths.end()})
+                              : inputs_.reads_in_flight;
+    return {reads, inputs_.bytes_in_flight};
+  }
   int scan_groups() const {
     return inputs_.scan_groups == kAllScanGroups ? shared_->index.header().num_groups()
                                                  : static_cast<int>(inputs_.scan_groups);
@@ -237,7 +243,8 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   require(inputs.num_shards >= 1, kNumShards, "at least 1", inputs.num_shards);
   require(inputs.shard_index >= 0 && inputs.shard_index < inputs.num_shards, kShardIndex,
           "0 to num_shards - 1", inputs.shard_index);
-  require(inputs.reads_in_flight >= 1 && inputs.reads_in_flight <= kMaxReadsInFlight,
+  require(inputs.reads_in_flight == kAutoReadsInFlight ||
+              (inputs.reads_in_flight >= 1 && inputs.reads_in_flight <= kMaxReadsInFlight),
           kReadsInFlight, "1 to 1024", inputs.reads_in_flight);
   require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;

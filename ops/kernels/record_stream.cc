@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "ops/base/catch_exceptions.h"
@@ -17,6 +18,16 @@ namespace {
 constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
 
 }  // namespace
+
+int64_t DefaultReadsInFlight(const std::vector<std::string>& paths) {
+  constexpr int64_t kRemote = 16;
+  for (const std::string& path : paths) {
+    const bool local = path.find("://") == std::string::npos || path.rfind("file://", 0) == 0 ||
+                       path.rfind("ram://", 0) == 0;
+    if (!local) return kRemote;
+  }
+  return std::clamp<int64_t>(std::thread::hardware_concurrency(), 2, 8);
+}
 
 RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
                            NextRequest next)

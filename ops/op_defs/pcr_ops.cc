@@ -39,7 +39,7 @@ shuffle: Whether to go through the records in a new order in each epoch.
 seed: Of the epochs' orders.
 num_shards: Number of readers that share the records.
 shard_index: Which of them this one is.
-reads_in_flight: Bound on range reads under way and records not yet delivered.
+reads_in_flight: Bound on range reads under way and records not yet delivered; -1: by the paths.
 bytes_in_flight: Bound on their bytes; a larger record is read alone.
 shared_id: Names the data set object whose copies share an index and a count of epochs.
 )doc");

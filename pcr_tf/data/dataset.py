@@ -16,7 +16,8 @@ from pcr_tf.data._op_library import load_op_library
 _MAX_INT64 = 2**63 - 1
 _ALL_SCAN_GROUPS = _MAX_INT64  # the op's value for "as many as the data set has"
 
-DEFAULT_READS_IN_FLIGHT = 16
+_AUTO_READS_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
+
 DEFAULT_BYTES_IN_FLIGHT = 256 << 20
 
 # Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
@@ -97,7 +98,8 @@ class PcrDataset(tf.data.Dataset):
             in every epoch.
           shard_index: which of them this one is, 0 to num_shards - 1.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
-            1024 (default 16).
+            1024. None: 16 for object stores; for local paths one for each core, 2 to 8. A network
+            disk that is mounted like a local one wants more.
           bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
             alone. Memory may reach about twice this while examples are put together.
           name: a name for the tf.data operation.
@@ -118,7 +120,9 @@ class PcrDataset(tf.data.Dataset):
         num_shards = _in_range("num_shards", num_shards, 1)
         shard_index = _in_range("shard_index", shard_index, 0, num_shards - 1)
         if reads_in_flight is None:
-            reads_in_flight = DEFAULT_READS_IN_FLIGHT
+            reads_in_flight = _AUTO_READS_IN_FLIGHT
+        else:
+            reads_in_flight = _in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
         self._filenames = _as_paths(filenames)
@@ -129,7 +133,7 @@ class PcrDataset(tf.data.Dataset):
             seed=_as_seed(seed) if shuffle else 0,
             num_shards=num_shards,
             shard_index=shard_index,
-            reads_in_flight=_in_range("reads_in_flight", reads_in_flight, 1, 1024),
+            reads_in_flight=reads_in_flight,
             bytes_in_flight=_in_range("bytes_in_flight", bytes_in_flight, 1),
             shared_id=str(next(_dataset_ordinals)),
             name=name,
