@@ -221,7 +221,8 @@ def test_a_full_disk_ends_the_job_and_more_room_lets_it_go_on(
     done = run("convert", *_flags(source, output))
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("pcr-convert:")]
-    assert f"{output}/" in line and "shard-" in line
+    assert f"{output}/" in line
+    assert "shard-" in line
     assert line.endswith("No space left on device")
     assert not list(output.glob(".*.tmp"))
     for shard in _shards(output):
