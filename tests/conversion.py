@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -87,6 +88,10 @@ def command(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"pcr_tf.cli.{name}", *map(str, arguments)]
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(name: str, *arguments: object) -> subprocess.Popen[str]:
     """Starts ``pcr-<name>`` in a session of its own, with pipes for its output."""
     return subprocess.Popen(
@@ -97,6 +102,8 @@ def start(name: str, *arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # A shell that runs the tests in the background has them, and theirs, ignore Ctrl-C.
+        preexec_fn=_heed_ctrl_c,
     )
 
 
