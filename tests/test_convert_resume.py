@@ -19,6 +19,7 @@ import pytest
 from pcr_tf.convert import ConvertError
 from pcr_tf.format.verify import verify_dataset
 from tests.conversion import digests, make_class_folders, run, start
+from tests.small_disk import mounted_disk
 from tests.test_convert import convert
 
 # Deaths per kill test: raise it for a longer hunt.
@@ -205,13 +206,8 @@ def test_two_jobs_cannot_write_to_one_output(source: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root and CAP_SYS_ADMIN")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "small", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_ends_the_job_and_more_room_lets_it_go_on(

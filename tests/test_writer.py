@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pcr_tf._native import check_jpeg, same_coefficients
 from pcr_tf.format import PcrReader, PcrWriter, filesystem, write_side_index
 from pcr_tf.format.example import Values, bytes_features, encode_example, int_feature
 from tests.conversion import digests, jpeg, png
+from tests.small_disk import mounted_disk
 
 
 def _example(seed: int) -> bytes:
@@ -171,13 +171,8 @@ def test_a_remote_file_is_written_and_read_through_tensorflow_s_file_systems() -
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root and CAP_SYS_ADMIN")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted_disk(tmp_path / "small", "64k") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_none(small_disk: Path) -> None:

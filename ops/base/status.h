@@ -20,8 +20,6 @@ enum class Code {
   kOk,
   kCancelled,
   kInvalidArgument,
-  kNotFound,
-  kOutOfRange,
   kUnavailable,
   kDataLoss,
   kResourceExhausted,

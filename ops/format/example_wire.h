@@ -73,8 +73,7 @@ class ExampleBuilder {
   std::string features_;
 };
 
-// Sizes and writing of an Example that holds bytes features only, into a
-// buffer the caller owns: the hot path of reassembly. Tag bytes are single.
+// Tags of the messages above, for those who write them into a buffer of their own.
 inline constexpr char kTagField1 = 0x0a;  // field 1, length-delimited
 inline constexpr char kTagField2 = 0x12;  // field 2, length-delimited
 

@@ -231,19 +231,22 @@ void RecordPrefix::ForEachImageFeature(uint64_t n, Visitor visit) const {
   }
 }
 
+uint64_t RecordPrefix::ImageFeaturesBytes(uint64_t n) const {
+  uint64_t size = 0;
+  ForEachImageFeature(n,
+                      [&](const ImageFeature& feature) { size += FieldSize(feature.entry_size); });
+  return size;
+}
+
 uint64_t RecordPrefix::ExampleBytes(uint64_t n) const {
-  uint64_t features_size = 0;
-  ForEachImageFeature(
-      n, [&](const ImageFeature& feature) { features_size += FieldSize(feature.entry_size); });
+  const uint64_t features_size = ImageFeaturesBytes(n);
   const uint64_t images = features_size == 0 ? 0 : FieldSize(features_size);
   return metadata_.examples[n].size() + images;
 }
 
 void RecordPrefix::WriteExample(uint64_t n, char* out) const {
   out = WriteBytes(metadata_.examples[n], out);
-  uint64_t features_size = 0;
-  ForEachImageFeature(
-      n, [&](const ImageFeature& feature) { features_size += FieldSize(feature.entry_size); });
+  const uint64_t features_size = ImageFeaturesBytes(n);
   if (features_size == 0) return;
   out = WriteTag(kTagField1, features_size, out);
   ForEachImageFeature(n, [&](const ImageFeature& feature) {

@@ -58,6 +58,8 @@ class RecordPrefix {
   };
   template <typename Visitor>
   void ForEachImageFeature(uint64_t n, Visitor visit) const;
+  // Size of the Features message that holds the images of example n; 0 without images.
+  uint64_t ImageFeaturesBytes(uint64_t n) const;
 
   int num_groups_ = 0;
   std::vector<std::string_view> image_features_;  // views into the index's header

@@ -89,10 +89,6 @@ absl::Status ToTensorFlow(const Status& status) {
         return absl::StatusCode::kCancelled;
       case Code::kInvalidArgument:
         return absl::StatusCode::kInvalidArgument;
-      case Code::kNotFound:
-        return absl::StatusCode::kNotFound;
-      case Code::kOutOfRange:
-        return absl::StatusCode::kOutOfRange;
       case Code::kUnavailable:
         return absl::StatusCode::kUnavailable;
       case Code::kDataLoss:

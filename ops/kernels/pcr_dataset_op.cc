@@ -61,7 +61,10 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
       : DatasetBase(DatasetContext(ctx)), inputs_(std::move(inputs)), shared_(std::move(shared)) {
     const auto& counts = shared_->index.columns().example_counts;
-    for (const uint64_t record : RecordOrder(counts, order_options(0), 0)) {
+    // Shuffling does not change how many examples a shard has.
+    RecordOrderOptions options = order_options(0);
+    options.shuffle = false;
+    for (const uint64_t record : RecordOrder(counts, options, 0)) {
       cardinality_ += static_cast<int64_t>(counts[record]);
     }
   }

@@ -1,5 +1,6 @@
 #include "ops/kernels/record_iteration.h"
 
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -28,6 +29,11 @@ constexpr char kNumPending[] = "num_pending";
 constexpr char kRecord[] = "record";
 constexpr char kFirstExample[] = "first_example";
 constexpr char kScanGroups[] = "scan_groups";
+
+// How a split provider's keys become keys of this iterator's state.
+std::function<std::string(std::string)> FullName(const std::string& prefix) {
+  return [prefix](const std::string& key) { return prefix + ":" + key; };
+}
 
 std::string Pending(uint64_t i, const char* name) {
   return "pending[" + std::to_string(i) + "]." + name;
@@ -157,9 +163,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
       TF_RETURN_IF_ERROR(write(Pending(i, kScanGroups), request.scan_groups));
     }
     if (splits_ == nullptr) return absl::Status();
-    return splits_->Save(
-        [&prefix](const std::string& key) { return tensorflow::strings::StrCat(prefix, ":", key); },
-        writer);
+    return splits_->Save(FullName(prefix), writer);
   };
   if (splits_ == nullptr || stream_ == nullptr) {
     if (stream_ == nullptr) unfinished.assign(restored_.begin(), restored_.end());
@@ -253,9 +257,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     order_ = std::move(order);
     shared_->epochs.ContinueAfter(epoch);
   } else {
-    TF_RETURN_IF_ERROR(splits_->Restore(
-        [&prefix](const std::string& key) { return tensorflow::strings::StrCat(prefix, ":", key); },
-        reader));
+    TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
   }
   num_delivered_ = static_cast<uint64_t>(num_delivered);
   restored_ = std::move(pending);

@@ -100,8 +100,7 @@ class Conversion:
         """Converts every shard that is not finished.
 
         Worker processes start with the spawn method: a program that calls this keeps its own entry
-            point under
-        ``if __name__ == "__main__"``.
+        point under ``if __name__ == "__main__"``.
 
         Args:
             quiet: whether to show no progress. log: where to show it; standard error by default.

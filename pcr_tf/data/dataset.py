@@ -125,9 +125,8 @@ class PcrDataset(tf.data.Dataset):
             reads_in_flight = _in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
-        self._filenames = _as_paths(filenames)
         variant_tensor = ops.pcr_dataset(
-            paths=self._filenames,
+            paths=_as_paths(filenames),
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
             seed=_as_seed(seed) if shuffle else 0,

@@ -92,9 +92,8 @@ def read_range(path: str, offset: int, size_bytes: int) -> bytes:
         with open_file(path) as file:
             file.seek(offset)
             return bytes(file.read(size_bytes))
-    with open(
-        path, "rb", buffering=0
-    ) as raw:  # Unbuffered: no byte outside the range is requested.
+    # Unbuffered: no byte outside the range is requested.
+    with open(path, "rb", buffering=0) as raw:
         raw.seek(offset)
         parts = []
         while size_bytes > 0 and (part := raw.read(size_bytes)):

@@ -30,15 +30,13 @@ OnProgress = Callable[[int], None]
 def verify_dataset(
     files_or_dir: PathLike, *, num_threads: int = 1, on_progress: OnProgress = lambda records: None
 ) -> Iterator[str]:
-    """Checks a data set or file and yields every fault, as one line that names file, record and
-    rule.
+    """Checks a data set or file; yields each fault as a line that names file, record and rule.
 
     Checked are: each frame's checksums; the footer's contents checksum; that no bytes lie between
-        or after
-    frames; that metadata, scan groups and index agree; that every progressive image decodes at
-    every fidelity, at full fidelity without a warning; that the side index agrees with the shards.
-    Opaque images are kept as they
-    came, decodable or not: only their checksums are checked.
+    or after frames; that metadata, scan groups and index agree; that every progressive image
+    decodes at every fidelity, at full fidelity without a warning; that the side index agrees with
+    the shards. Opaque images are kept as they came, decodable or not: only their checksums are
+    checked.
 
     Args:
         files_or_dir: as for `open_dataset`.
