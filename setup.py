@@ -63,12 +63,12 @@ class BuildExt(build_ext):
         module_link = native.link_step(
             native.BUILD_DIR / module.variant / "_native.so",
             [step.output for step in core_steps + module_steps],
-            ["-shared", "-ljpeg"],
+            ["-shared", *native.CORE_LIBRARIES],
         )
         ops_link = native.link_step(
             native.BUILD_DIR / ops.variant / "_pcr_ops.so",
             [step.output for step in core_steps + ops_steps],
-            ["-shared", "-Wl,--no-undefined", *tensorflow.link_flags, "-ljpeg"],
+            ["-shared", "-Wl,--no-undefined", *tensorflow.link_flags, *native.CORE_LIBRARIES],
         )
         native.run_steps([module_link, ops_link], jobs)
         info = {

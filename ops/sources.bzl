@@ -23,6 +23,7 @@ LAYERS = {
     },
     "format": {
         "hdrs": [
+            "format/ancillary.h",
             "format/coded_image.h",
             "format/dataset_index.h",
             "format/example_images.h",
@@ -39,6 +40,7 @@ LAYERS = {
             "format/shard_writer.h",
         ],
         "srcs": [
+            "format/ancillary.cc",
             "format/dataset_index.cc",
             "format/example_images.cc",
             "format/example_wire.cc",

@@ -85,7 +85,10 @@ class CodedImageSummary:
         """Sum of `group_bytes`."""
     @property
     def group_bytes(self) -> list[int]:
-        """Size of its slice in each group: G values; ancillary and trailing bytes in the last."""
+        """Size of its slice in each group: G values."""
+    @property
+    def ancillary_bytes(self) -> int:
+        """Size of its ancillary and trailing bytes, which the record deflates with all others."""
 
 def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImage:
     """Codes a JPEG in the progression of `script`, with the same DCT coefficients.

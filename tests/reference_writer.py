@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pcr_tf.format import reference
 from pcr_tf.format.reference import Coding, Kind, encode_field, encode_varint
@@ -51,9 +52,6 @@ class Image:
     def opaque(cls, data: bytes, groups: int) -> Image:
         return cls((data,) + (b"",) * (groups - 1), Coding.OPAQUE, ancillary_offset=0)
 
-    def slices(self) -> list[bytes]:
-        return [*self.scans[:-1], self.scans[-1] + self.ancillary + self.trailing]
-
     def at(self, scan_groups: int) -> bytes:
         """The image's bytes at a fidelity."""
         stored = b"".join(self.scans[:scan_groups])
@@ -81,6 +79,7 @@ class Layout:
     image_features: tuple[str, ...] = ("image",)
     scan_script: str = ""
     created_by: str = "reference writer"
+    deflate: Callable[[bytes], bytes] = zlib.compress
     version: tuple[int, int] = (1, 0)
     flags: int = 0
 
@@ -191,20 +190,20 @@ def record_frames(examples: Sequence[Example], layout: Layout, ordinal: int) -> 
     """The metadata frame and the scan-group frames of a record."""
     lists = [example.images.get(key, ()) for example in examples for key in layout.image_features]
     images = [image for images in lists for image in images]
-    groups = [
-        frame(
-            serialize(
-                [
-                    bytes_feature("pcr/frame", [b"scan_group"]),
-                    int_feature("pcr/record", [ordinal]),
-                    int_feature("pcr/group", [g]),
-                    bytes_feature("pcr/data", [b"".join(i.slices()[g - 1] for i in images)]),
-                ]
-            )
-        )
-        for g in range(1, layout.groups + 1)
-    ]
-    sizes = [len(image.slices()[g]) for g in range(layout.groups) for image in images]
+    ancillary = b"".join(image.ancillary + image.trailing for image in images)
+    stream = layout.deflate(ancillary) if ancillary else b""
+    groups = []
+    for g in range(1, layout.groups + 1):
+        features = [
+            bytes_feature("pcr/frame", [b"scan_group"]),
+            int_feature("pcr/record", [ordinal]),
+            int_feature("pcr/group", [g]),
+            bytes_feature("pcr/data", [b"".join(image.scans[g - 1] for image in images)]),
+        ]
+        if g == layout.groups:
+            features.append(bytes_feature("pcr/ancillary", [stream]))
+        groups.append(frame(serialize(features)))
+    sizes = [len(image.scans[g]) for g in range(layout.groups) for image in images]
     metadata = serialize(
         [
             bytes_feature("pcr/frame", [b"metadata"]),

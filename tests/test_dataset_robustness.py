@@ -46,7 +46,7 @@ def claim_frame_size(folder: Path, size_bytes: int) -> Path:
     return sorted(folder.glob("*.pcr"))[0]
 
 
-@pytest.mark.parametrize("claimed_bytes", [2**31, 2**40, 2**50, 2**61])
+@pytest.mark.parametrize("claimed_bytes", [2**30, 2**31, 2**31 + 15])
 def test_a_side_index_that_claims_a_prefix_beyond_the_file_costs_that_record_alone(
     folder: Path, claimed_bytes: int
 ) -> None:
@@ -60,6 +60,17 @@ def test_a_side_index_that_claims_a_prefix_beyond_the_file_costs_that_record_alo
         assert part in str(error.value)
     assert before + labels(iterator) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
     assert labels(dataset.ignore_errors()) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
+
+
+@pytest.mark.parametrize("claimed_bytes", [2**31 + 16, 10 * 2**30, 2**50, 2**61])
+def test_a_side_index_that_claims_a_frame_that_cannot_be_is_refused_at_once(
+    folder: Path, claimed_bytes: int
+) -> None:
+    file = claim_frame_size(folder, claimed_bytes)
+    with pytest.raises(tf.errors.DataLossError) as error:
+        PcrDataset(folder, scan_groups=1)
+    for part in (file.name, "record 1, scan group 1", f"got {claimed_bytes}"):
+        assert part in str(error.value)
 
 
 def test_a_checkpoint_that_is_refused_leaves_the_epochs_alone(folder: Path, tmp_path: Path) -> None:

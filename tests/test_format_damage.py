@@ -8,6 +8,8 @@ so damage outside of both does not concern it, and damage inside is always found
 from __future__ import annotations
 
 import itertools
+import resource
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -229,6 +231,7 @@ INDEXES: dict[str, tuple[str, Change]] = {
     "a negative offset": ("pcr/record_offsets", lambda v: [-1, v[1]]),
     "a frame size of 0": ("pcr/frame_sizes", lambda v: [0, *v[1:]]),
     "a frame size of 15": ("pcr/frame_sizes", lambda v: [15, *v[1:]]),
+    "a frame size of 2^31+16": ("pcr/frame_sizes", lambda v: [*v[:-1], 2**31 + 16]),
     "a frame size of 2^63-1": ("pcr/frame_sizes", lambda v: [*v[:-1], 2**63 - 1]),
     "frame sizes that overflow": ("pcr/frame_sizes", lambda v: [2**63 - 1] * len(v)),
     "a frame size less": ("pcr/frame_sizes", lambda v: v[:-1]),
@@ -282,8 +285,11 @@ METADATA: dict[str, dict[str, Values | None]] = {
     "an opaque image with a second slice": {"pcr/slice_sizes": [4, 3, 2, 1, 8, 0]},
     "an opaque image with ancillary bytes": {"pcr/ancillary_sizes": [0, 1]},
     "an opaque image with trailing bytes": {"pcr/trailing_sizes": [4, 1]},
-    "ancillary bytes past the slice": {"pcr/ancillary_sizes": [5, 0]},
-    "trailing bytes past the slice": {"pcr/trailing_sizes": [9, 0]},
+    "ancillary bytes that no frame holds": {"pcr/ancillary_sizes": [2**31, 0]},
+    "ancillary and trailing bytes that no frame holds": {
+        "pcr/ancillary_sizes": [2**30, 0],
+        "pcr/trailing_sizes": [2**30, 0],
+    },
     "ancillary and trailing bytes that overflow": {
         "pcr/ancillary_sizes": [2**63 - 1, 0],
         "pcr/trailing_sizes": [2**63 - 1, 0],
@@ -344,6 +350,53 @@ def test_a_group_frame_that_contradicts_the_metadata_is_found(what: str) -> None
     text = damage_found(editor.data, 2)
     for place in places_of(0, 2):
         assert place in text
+
+
+STREAM = zlib.compress(b"tail")
+ANCILLARY: dict[str, list[bytes] | None] = {
+    "no stream": None,
+    "no value": [],
+    "two values": [STREAM, STREAM],
+    "an empty stream": [b""],
+    "a stream cut short": [STREAM[:-1]],
+    "a stream cut to its head": [STREAM[:2]],
+    "bytes behind the stream": [STREAM + b"x"],
+    "no zlib stream": [b"tail"],
+    "a wrong checksum": [STREAM[:-1] + bytes([STREAM[-1] ^ 1])],
+    "a stream of fewer bytes": [zlib.compress(b"tai")],
+    "a stream of more bytes": [zlib.compress(b"tails")],
+    "a stream of many more bytes": [zlib.compress(bytes(1 << 20))],
+}
+
+
+@pytest.mark.parametrize("what", ANCILLARY)
+def test_a_damaged_ancillary_stream_is_found_at_full_fidelity_only(what: str) -> None:
+    editor = ShardEditor(SOUND)
+    editor.rewrite("scan_group", {"pcr/ancillary": ANCILLARY[what]}, record=0, group=3).reindex()
+    for g in range(1, GROUPS):
+        assert native_examples(editor.data, g, NAME) == expected(g)
+    text = damage_found(editor.data, GROUPS)
+    for place in places_of(0, 3):
+        assert place in text
+
+
+def test_an_ancillary_stream_that_claims_more_than_it_can_hold_costs_no_memory() -> None:
+    editor = ShardEditor(SOUND)
+    editor.rewrite("metadata", {"pcr/trailing_sizes": [2**31 - 1, 0]}, record=0).reindex()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "got 2147483647" in damage_found(editor.data, GROUPS)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20
+
+
+def test_an_ancillary_stream_where_there_is_nothing_to_hold_is_found() -> None:
+    sound = writer.build_shard(
+        [[Example(LABEL, {"image": [Image.opaque(b"PNG", 2)]})]], Layout.of(2)
+    )
+    editor = ShardEditor(sound)
+    assert editor.frame("scan_group", 0, 2).features["pcr/ancillary"] == [b""]
+    editor.rewrite("scan_group", {"pcr/ancillary": [zlib.compress(b"")]}, record=0, group=2)
+    for place in places_of(0, 2)[:-1]:
+        assert place in damage_found(editor.reindex().data, 2)
 
 
 def test_group_frames_in_another_order_are_found() -> None:

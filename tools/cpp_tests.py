@@ -63,7 +63,7 @@ def build(names: Sequence[str], sanitize: bool, jobs: int) -> list[Path]:
         native.link_step(
             native.ROOT / "build" / "cpp" / variant / step.inputs[0].stem,
             [step.output, *(core_step.output for core_step in core)],
-            [*sanitizers, "-lgtest_main", "-lgtest", "-ljpeg"],
+            [*sanitizers, "-lgtest_main", "-lgtest", *native.CORE_LIBRARIES],
         )
         for step in tests
     ]

@@ -38,20 +38,24 @@ COMPILE_FLAGS = (
 # NDEBUG because TensorFlow's binaries are built with it and its headers depend on it.
 RELEASE_FLAGS = ("-O3", "-DNDEBUG")
 
+# The libraries that the core layers link.
+CORE_LIBRARIES = ("-ljpeg", "-lz")
+
 _JPEG_PROBE = """
 #include <cstddef>
 #include <cstdio>
 #include <jpeglib.h>
+#include <zlib.h>
 #ifndef LIBJPEG_TURBO_VERSION
 #error not libjpeg-turbo
 #endif
 """
 
 _JPEG_REMEDY = """\
-The headers of libjpeg-turbo were not found. Install them and try again:
-    Debian, Ubuntu    apt-get install libjpeg-dev
-    Fedora, RHEL      dnf install libjpeg-turbo-devel
-    macOS             brew install jpeg-turbo
+The headers of libjpeg-turbo or of zlib were not found. Install them and try again:
+    Debian, Ubuntu    apt-get install libjpeg-dev zlib1g-dev
+    Fedora, RHEL      dnf install libjpeg-turbo-devel zlib-devel
+    macOS             brew install jpeg-turbo zlib
 or, where they are in a place of their own, name it: CPPFLAGS=-I<dir> LDFLAGS=-L<dir>
 """
 

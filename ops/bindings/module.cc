@@ -83,6 +83,7 @@ struct CodedImageSummary {
   std::string detail;
   uint64_t source_bytes = 0;
   uint64_t stored_bytes = 0;
+  uint64_t ancillary_bytes = 0;
   std::vector<uint64_t> group_bytes;
 };
 
@@ -98,8 +99,8 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   summary.source_bytes = source.size();
   const CodedImage& image = transcoded.image;
   summary.group_bytes = image.group_sizes;
-  summary.group_bytes.back() += image.ancillary.size() + image.trailing.size();
-  summary.stored_bytes = image.scans.size() + image.ancillary.size() + image.trailing.size();
+  summary.stored_bytes = image.scans.size();
+  summary.ancillary_bytes = image.ancillary.size() + image.trailing.size();
   return summary;
 }
 
@@ -359,6 +360,7 @@ void DefineWriter(py::module_* module) {
       .def_readonly("detail", &CodedImageSummary::detail)
       .def_readonly("source_bytes", &CodedImageSummary::source_bytes)
       .def_readonly("stored_bytes", &CodedImageSummary::stored_bytes)
+      .def_readonly("ancillary_bytes", &CodedImageSummary::ancillary_bytes)
       .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
 
   py::class_<PyShardWriter>(*module, "ShardWriter")

@@ -1,11 +1,17 @@
 #include "ops/format/index_columns.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
 #include "ops/format/layout.h"
 
 namespace pcr {
+namespace {
+
+constexpr uint64_t kMaxFrameBytes = layout::kMaxFrameDataBytes + layout::kFrameOverheadBytes;
+
+}  // namespace
 
 uint64_t IndexColumns::PrefixBytes(uint64_t record, int scan_groups) const {
   const uint64_t* sizes = frame_sizes_of(record);
@@ -70,10 +76,11 @@ Status IndexColumns::CheckLayout(uint64_t first, uint64_t last, uint64_t limit) 
     end = offset;
     const uint64_t* sizes = frame_sizes_of(record);
     for (int i = 0; i <= num_groups; ++i) {
-      if (sizes[i] < layout::kFrameOverheadBytes || sizes[i] > limit - end) {
-        return DataLoss(Expected("a frame lies before the index (bytes)",
+      const uint64_t most = std::min(limit - end, kMaxFrameBytes);
+      if (sizes[i] < layout::kFrameOverheadBytes || sizes[i] > most) {
+        return DataLoss(Expected("size of a frame, which lies before the index",
                                  std::to_string(layout::kFrameOverheadBytes) + " to " +
-                                     std::to_string(limit - end),
+                                     std::to_string(most),
                                  sizes[i]))
             .WithContext(place() + ", scan group " + std::to_string(i));
       }

@@ -18,6 +18,8 @@ inline constexpr int kMaxGroups = 100;
 inline constexpr size_t kFrameHeaderBytes = 8 + 4;
 inline constexpr size_t kFrameTrailerBytes = 4;
 inline constexpr size_t kFrameOverheadBytes = kFrameHeaderBytes + kFrameTrailerBytes;
+// protobuf's limit for a message.
+inline constexpr uint64_t kMaxFrameDataBytes = (uint64_t{1} << 31) - 1;
 
 // Kinds of frames: the values of kFrame.
 inline constexpr std::string_view kFrame = "pcr/frame";
@@ -49,6 +51,7 @@ inline constexpr std::string_view kTrailingSizes = "pcr/trailing_sizes";
 inline constexpr std::string_view kGroupChecksums = "pcr/group_checksums";
 inline constexpr std::string_view kGroup = "pcr/group";
 inline constexpr std::string_view kData = "pcr/data";
+inline constexpr std::string_view kAncillary = "pcr/ancillary";
 
 // Section 7: index.
 inline constexpr std::string_view kRecordOffsets = "pcr/record_offsets";

@@ -29,15 +29,9 @@ Status CheckImage(const RecordMetadata& metadata, int num_groups, uint64_t image
     }
     return Status();
   }
-  const uint64_t last = slice(num_groups);
-  if (ancillary > last || trailing > last - ancillary) {
-    return DataLoss(Expected("ancillary and trailing bytes fit the last slice", last,
-                             std::to_string(ancillary) + " + " + std::to_string(trailing)));
-  }
-  const uint64_t first_scans = num_groups == 1 ? last - ancillary - trailing : slice(1);
-  if (offset < 2 || offset > first_scans) {
-    return DataLoss(Expected("ancillary offset lies in the scan bytes of group 1",
-                             "2 to " + std::to_string(first_scans), offset));
+  if (offset < 2 || offset > slice(1)) {
+    return DataLoss(Expected("ancillary offset lies in the slice of group 1",
+                             "2 to " + std::to_string(slice(1)), offset));
   }
   return Status();
 }
@@ -122,6 +116,16 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
     return DataLoss(Expected("images counted over the examples", num_images, counted));
   }
   for (int64_t image = 0; image < num_images; ++image) {
+    for (const auto* sizes : {&metadata.ancillary_sizes, &metadata.trailing_sizes}) {
+      const uint64_t left = layout::kMaxFrameDataBytes - metadata.ancillary_stream_bytes;
+      if ((*sizes)[image] > left) {
+        return DataLoss(
+            Expected("ancillary and trailing bytes of a record",
+                     "at most " + std::to_string(left) + " more at image " + std::to_string(image),
+                     (*sizes)[image]));
+      }
+      metadata.ancillary_stream_bytes += (*sizes)[image];
+    }
     PCR_RETURN_IF_ERROR(
         CheckImage(metadata, num_groups, image).WithContext("image " + std::to_string(image)));
   }

@@ -24,6 +24,8 @@ struct RecordMetadata {
   std::vector<uint64_t> ancillary_sizes;    // [M]
   std::vector<uint64_t> trailing_sizes;     // [M]
   std::vector<uint64_t> group_checksums;    // [G]
+  // Of all images, when inflated; follows from the sizes.
+  uint64_t ancillary_stream_bytes = 0;
 
   uint64_t num_examples() const { return examples.size(); }
   uint64_t num_images() const { return codings.size(); }
@@ -32,7 +34,7 @@ struct RecordMetadata {
   std::string Serialize() const;
 
   // Checks everything that can be checked within the frame: counts agree, and
-  // the parts of each image fit its slices (section 10).
+  // the parts of each image fit together (section 10).
   static Result<RecordMetadata> Parse(std::string_view data, int num_groups,
                                       int num_image_features);
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ops/base/byte_writer.h"
+#include "ops/format/ancillary.h"
 #include "ops/format/example_wire.h"
 #include "ops/format/frame.h"
 #include "ops/format/header.h"
@@ -38,14 +39,12 @@ Result<FrameView> ParseSizedFrame(std::string_view bytes, uint64_t frame_size, u
   return frame;
 }
 
-Status ParseGroup(std::string_view data, uint64_t ordinal, int group, uint64_t data_size,
+Status ParseGroup(const ExampleView& frame, uint64_t ordinal, int group, uint64_t data_size,
                   std::string_view* group_data) {
-  auto view = ExampleView::Parse(data);
-  if (!view.ok()) return view.status();
-  PCR_RETURN_IF_ERROR(CheckKind(layout::kScanGroupFrame, view.value()));
-  auto found_record = view.value().OneSize(layout::kRecord);
+  PCR_RETURN_IF_ERROR(CheckKind(layout::kScanGroupFrame, frame));
+  auto found_record = frame.OneSize(layout::kRecord);
   if (!found_record.ok()) return found_record.status();
-  auto found_group = view.value().OneSize(layout::kGroup);
+  auto found_group = frame.OneSize(layout::kGroup);
   if (!found_group.ok()) return found_group.status();
   if (found_record.value() != ordinal) {
     return DataLoss(Expected("ordinal of the record", ordinal, found_record.value()));
@@ -53,7 +52,7 @@ Status ParseGroup(std::string_view data, uint64_t ordinal, int group, uint64_t d
   if (found_group.value() != static_cast<uint64_t>(group)) {
     return DataLoss(Expected("number of the scan group", group, found_group.value()));
   }
-  auto bytes = view.value().OneBytes(layout::kData);
+  auto bytes = frame.OneBytes(layout::kData);
   if (!bytes.ok()) return bytes.status();
   if (bytes.value().size() != data_size) {
     return DataLoss(
@@ -148,13 +147,33 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
       prefix.slice_offsets_.push_back(data_size);
       data_size += meta.slice_sizes[(group - 1) * num_images + m];
     }
+    auto view = ExampleView::Parse(group_frame.value().data);
+    if (!view.ok()) return view.status().WithContext(group_byte);
     std::string_view data;
-    PCR_RETURN_IF_ERROR(ParseGroup(group_frame.value().data, ordinal, group, data_size, &data)
-                            .WithContext(group_byte));
+    PCR_RETURN_IF_ERROR(
+        ParseGroup(view.value(), ordinal, group, data_size, &data).WithContext(group_byte));
     prefix.groups_.push_back(data);
+    if (group == prefix.num_groups_) {
+      PCR_RETURN_IF_ERROR(prefix.TakeAncillary(view.value()).WithContext(group_byte));
+    }
     position += frame_sizes[group];
   }
   return prefix;
+}
+
+Status RecordPrefix::TakeAncillary(const ExampleView& last_group) {
+  auto stream = last_group.OneBytes(layout::kAncillary);
+  if (!stream.ok()) return stream.status();
+  auto bytes = InflateAncillary(stream.value(), metadata_.ancillary_stream_bytes);
+  if (!bytes.ok()) return bytes.status();
+  ancillary_ = std::move(bytes).value();
+  ancillary_begins_.reserve(metadata_.num_images());
+  uint64_t begin = 0;
+  for (uint64_t m = 0; m < metadata_.num_images(); ++m) {
+    ancillary_begins_.push_back(begin);
+    begin += metadata_.ancillary_sizes[m] + metadata_.trailing_sizes[m];
+  }
+  return Status();
 }
 
 std::string_view RecordPrefix::Slice(int group, uint64_t m) const {
@@ -168,33 +187,28 @@ uint64_t RecordPrefix::ImageBytes(uint64_t m) const {
   for (size_t group = 0; group < groups_.size(); ++group) {
     size += metadata_.slice_sizes[group * num_images + m];
   }
-  return metadata_.codings[m] == Coding::kOpaque ? size : size + layout::kEndOfImage.size();
-}
-
-std::string_view RecordPrefix::Scans(int group, uint64_t m) const {
-  std::string_view scans = Slice(group, m);
-  if (group == num_groups_) {
-    scans.remove_suffix(metadata_.ancillary_sizes[m] + metadata_.trailing_sizes[m]);
-  }
-  return scans;
+  if (metadata_.codings[m] == Coding::kOpaque) return size;
+  if (at_full_fidelity()) size += metadata_.ancillary_sizes[m] + metadata_.trailing_sizes[m];
+  return size + layout::kEndOfImage.size();
 }
 
 char* RecordPrefix::WriteImage(uint64_t m, char* out) const {
   if (metadata_.codings[m] == Coding::kOpaque) return WriteBytes(Slice(1, m), out);
-  const int last = static_cast<int>(groups_.size());
   std::string_view ancillary;
   std::string_view trailing;
-  if (last == num_groups_) {
-    const std::string_view rest = Slice(last, m).substr(Scans(last, m).size());
+  if (at_full_fidelity()) {
+    const std::string_view rest = std::string_view(ancillary_).substr(ancillary_begins_[m]);
     ancillary = rest.substr(0, metadata_.ancillary_sizes[m]);
-    trailing = rest.substr(ancillary.size());
+    trailing = rest.substr(ancillary.size(), metadata_.trailing_sizes[m]);
   }
-  const std::string_view first = Scans(1, m);
+  const std::string_view first = Slice(1, m);
   const uint64_t insert_at = metadata_.ancillary_offsets[m];
   out = WriteBytes(first.substr(0, insert_at), out);
   out = WriteBytes(ancillary, out);
   out = WriteBytes(first.substr(insert_at), out);
-  for (int group = 2; group <= last; ++group) out = WriteBytes(Scans(group, m), out);
+  for (size_t group = 2; group <= groups_.size(); ++group) {
+    out = WriteBytes(Slice(static_cast<int>(group), m), out);
+  }
   out = WriteBytes(layout::kEndOfImage, out);
   return WriteBytes(trailing, out);
 }

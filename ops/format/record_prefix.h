@@ -5,16 +5,19 @@
 #define PCR_OPS_FORMAT_RECORD_PREFIX_H_
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "ops/base/status.h"
 #include "ops/format/dataset_index.h"
+#include "ops/format/example_wire.h"
 #include "ops/format/record_metadata.h"
 
 namespace pcr {
 
-// Views into the prefix's bytes, which must outlive it. Safe to use from
+// Views into the prefix's bytes, which must outlive it, and the ancillary
+// stream's bytes, which it holds. Safe to use from
 // several threads at once.
 class RecordPrefix {
  public:
@@ -43,9 +46,10 @@ class RecordPrefix {
   Owner OwnerOf(uint64_t m) const;
 
  private:
+  // Inflates the stream of the last group's frame.
+  Status TakeAncillary(const ExampleView& last_group);
   std::string_view Slice(int group, uint64_t m) const;
-  // The slice without the ancillary and trailing bytes at its end.
-  std::string_view Scans(int group, uint64_t m) const;
+  bool at_full_fidelity() const { return static_cast<int>(groups_.size()) == num_groups_; }
   // An image feature of an example that has images, with the sizes of the
   // messages around them.
   struct ImageFeature {
@@ -67,6 +71,10 @@ class RecordPrefix {
   std::vector<uint64_t> first_image_;     // [N + 1]
   std::vector<std::string_view> groups_;  // [g]: pcr/data of each group read
   std::vector<uint64_t> slice_offsets_;   // [g x M], into the group's data
+  // At full fidelity: ancillary, then trailing bytes of each image, and where those of image m
+  // begin.
+  std::string ancillary_;
+  std::vector<uint64_t> ancillary_begins_;  // [M]
 };
 
 }  // namespace pcr

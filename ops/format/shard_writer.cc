@@ -5,12 +5,24 @@
 
 #include "ops/base/byte_writer.h"
 #include "ops/base/crc32c.h"
+#include "ops/format/ancillary.h"
 #include "ops/format/footer.h"
 #include "ops/format/frame.h"
 #include "ops/format/layout.h"
 #include "ops/format/record_metadata.h"
 
 namespace pcr {
+namespace {
+
+Status CheckFrameData(std::string_view data) {
+  if (data.size() <= layout::kMaxFrameDataBytes) return Status();
+  return InvalidArgument(Expected("data of a frame (bytes)",
+                                  "at most " + std::to_string(layout::kMaxFrameDataBytes),
+                                  data.size()) +
+                         "; put fewer images into a record");
+}
+
+}  // namespace
 
 ShardWriter::ShardWriter(Header header) : header_(std::move(header)) {
   columns_.num_groups = header_.num_groups();
@@ -58,18 +70,13 @@ Status ShardWriter::Add(std::string stored_example, std::vector<uint64_t> image_
 
 std::string ShardWriter::GroupData(int group) const {
   uint64_t size = 0;
-  const bool last = group == header_.num_groups();
-  for (const CodedImage& image : images_) {
-    size += image.group_sizes[group - 1];
-    if (last) size += image.ancillary.size() + image.trailing.size();
-  }
+  for (const CodedImage& image : images_) size += image.group_sizes[group - 1];
   std::string data;
   data.reserve(size);
   for (const CodedImage& image : images_) {
     const auto begin = image.group_sizes.begin();
     const uint64_t offset = std::accumulate(begin, begin + (group - 1), uint64_t{0});
     data.append(image.scans, offset, image.group_sizes[group - 1]);
-    if (last) data.append(image.ancillary).append(image.trailing);
   }
   return data;
 }
@@ -78,38 +85,51 @@ Result<std::string> ShardWriter::EndRecord() {
   if (state_ != State::kOpen) return InvalidArgument("EndRecord outside of Begin and Finish");
   if (stored_examples_.empty()) return InvalidArgument("a record holds at least one example");
   const uint64_t ordinal = columns_.num_records();
+  const auto place = [ordinal](std::string_view part) {
+    return "record " + std::to_string(ordinal) + ", " + std::string(part);
+  };
   RecordMetadata metadata;
   metadata.record = ordinal;
   metadata.examples.assign(stored_examples_.begin(), stored_examples_.end());
   metadata.image_counts = image_counts_;
+  std::string ancillary;
   for (const CodedImage& image : images_) {
     metadata.codings.push_back(image.coding);
     metadata.ancillary_offsets.push_back(image.ancillary_offset);
     metadata.ancillary_sizes.push_back(image.ancillary.size());
     metadata.trailing_sizes.push_back(image.trailing.size());
+    ancillary.append(image.ancillary).append(image.trailing);
   }
+  auto ancillary_stream = DeflateAncillary(ancillary);
+  if (!ancillary_stream.ok()) return ancillary_stream.status().WithContext(place("ancillary"));
   // The groups' frames come after the metadata, whose frame holds their checksums.
   std::string groups;
   std::vector<uint64_t> group_frame_sizes;
   groups.reserve(pending_bytes_ + 128 * header_.scans_per_group.size());
   for (int group = 1; group <= header_.num_groups(); ++group) {
     for (const CodedImage& image : images_) {
-      uint64_t size = image.group_sizes[group - 1];
-      if (group == header_.num_groups()) size += image.ancillary.size() + image.trailing.size();
-      metadata.slice_sizes.push_back(size);
+      metadata.slice_sizes.push_back(image.group_sizes[group - 1]);
     }
     ExampleBuilder builder;
     builder.AddBytes(layout::kFrame, {layout::kScanGroupFrame});
     builder.AddInts(layout::kRecord, {ordinal});
     builder.AddInts(layout::kGroup, {static_cast<uint64_t>(group)});
     builder.AddBytes(layout::kData, {GroupData(group)});
+    if (group == header_.num_groups()) {
+      builder.AddBytes(layout::kAncillary, {ancillary_stream.value()});
+    }
+    const std::string data = builder.Finish();
+    PCR_RETURN_IF_ERROR(
+        CheckFrameData(data).WithContext(place("scan group " + std::to_string(group))));
     const size_t before = groups.size();
-    metadata.group_checksums.push_back(AppendFrame(builder.Finish(), &groups));
+    metadata.group_checksums.push_back(AppendFrame(data, &groups));
     group_frame_sizes.push_back(groups.size() - before);
   }
+  const std::string metadata_data = metadata.Serialize();
+  PCR_RETURN_IF_ERROR(CheckFrameData(metadata_data).WithContext(place("metadata")));
   std::string out;
   columns_.record_offsets.push_back(offset_);
-  columns_.metadata_checksums.push_back(Count(AppendFrame(metadata.Serialize(), &out)));
+  columns_.metadata_checksums.push_back(Count(AppendFrame(metadata_data, &out)));
   columns_.frame_sizes.push_back(out.size());
   columns_.frame_sizes.insert(columns_.frame_sizes.end(), group_frame_sizes.begin(),
                               group_frame_sizes.end());

@@ -55,7 +55,7 @@ def write_manifest(
         },
         "bytes": {
             "source_images": sum(result.source_bytes for result in results),
-            "stored_images": sum(result.stored_bytes for result in results),
+            "slices": sum(result.stored_bytes for result in results),
         },
         "class_names": listing.class_names,
         **shard_table(index),

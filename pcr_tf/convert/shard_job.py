@@ -27,7 +27,7 @@ class ShardResult:
     `dataclasses.asdict`.
 
     Attributes:
-        source_bytes, stored_bytes: bytes of the images as they came and as they are stored.
+        source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
             anew, and left out.
     """

@@ -22,6 +22,7 @@ import itertools
 import pathlib
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn, TypeVar
 
@@ -82,6 +83,8 @@ LENGTH_BYTES = 8
 CHECKSUM_BYTES = 4
 # What a frame adds to its data.
 FRAME_OVERHEAD_BYTES = LENGTH_BYTES + CHECKSUM_BYTES + CHECKSUM_BYTES
+# protobuf's limit for a message.
+MAX_FRAME_DATA_BYTES = 2**31 - 1
 
 
 def _crc32c_table() -> list[int]:
@@ -519,18 +522,10 @@ class ImageEntry:
             rest = sum(self.slice_sizes[1:]) + self.ancillary_size + self.trailing_size
             place.require_equal(f"{where} is opaque and has bytes outside slice 1", 0, rest)
             return
-        tail = self.ancillary_size + self.trailing_size
-        if tail > self.slice_sizes[-1]:
+        if not 2 <= self.ancillary_offset <= self.slice_sizes[0]:
             place.fail(
-                f"{where} has more ancillary and trailing bytes than its last slice holds",
-                f"at most {self.slice_sizes[-1]}",
-                tail,
-            )
-        first_scan_bytes = self.slice_sizes[0] - (tail if len(self.slice_sizes) == 1 else 0)
-        if not 2 <= self.ancillary_offset <= first_scan_bytes:
-            place.fail(
-                f"{where} has an ancillary offset outside the scan bytes of group 1",
-                f"2 to {first_scan_bytes}",
+                f"{where} has an ancillary offset outside its slice of group 1",
+                f"2 to {self.slice_sizes[0]}",
                 self.ancillary_offset,
             )
 
@@ -543,6 +538,12 @@ class Metadata:
 
     def slice_sizes(self, group: int) -> list[int]:
         return [image.slice_sizes[group - 1] for image in self.images]
+
+    def ancillary_sizes(self) -> list[int]:
+        """Of the ancillary and trailing bytes of each image, in the order of the stream."""
+        return [
+            size for image in self.images for size in (image.ancillary_size, image.trailing_size)
+        ]
 
 
 def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> Metadata:
@@ -589,6 +590,13 @@ def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> 
         )
         image.check(place, m)
         images.append(image)
+    ancillary_bytes = sum(ancillary_sizes) + sum(trailing_sizes)
+    if ancillary_bytes > MAX_FRAME_DATA_BYTES:
+        place.fail(
+            "the ancillary and trailing bytes of the record are too many",
+            f"at most {MAX_FRAME_DATA_BYTES}",
+            ancillary_bytes,
+        )
     group_checksums = features.checksums("pcr/group_checksums", header.num_groups)
     return Metadata(tuple(examples), tuple(images), tuple(group_checksums))
 
@@ -602,8 +610,39 @@ def _parse_group(features: _Features, sizes: list[int], ordinal: int, group: int
     place.require_equal(
         "pcr/data and pcr/slice_sizes differ in size", f"{sum(sizes)} bytes", f"{len(data)} bytes"
     )
+    return _split(data, sizes)
+
+
+def _split(data: bytes, sizes: list[int]) -> list[bytes]:
     ends = list(itertools.accumulate(sizes))
     return [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+
+
+# Deflate's densest code is 258 bytes in two bits.
+MAX_EXPANSION = 1032
+
+
+def _parse_ancillary(features: _Features, sizes: list[int]) -> tuple[bytes, list[bytes]]:
+    """The ancillary stream of the last scan-group frame, and the parts it holds."""
+    place = features.place
+    stream = features.one_bytes("pcr/ancillary")
+    size = sum(sizes)
+    if size == 0:
+        place.require_equal("pcr/ancillary is of a record that has none", 0, len(stream))
+        return stream, _split(b"", sizes)
+    most = MAX_EXPANSION * len(stream)
+    if size > most:
+        place.fail("pcr/ancillary is too short for what it holds", f"at most {most} bytes", size)
+    inflater = zlib.decompressobj()
+    try:
+        # One byte more than it may hold shows one that holds more.
+        data = inflater.decompress(stream, size + 1)
+    except zlib.error as error:
+        place.fail("pcr/ancillary is not a zlib stream", "a whole one", str(error))
+    place.require_equal("pcr/ancillary and the sizes of its parts differ", size, len(data))
+    if not inflater.eof or inflater.unused_data:
+        place.fail("pcr/ancillary is not one whole zlib stream", f"{len(stream)} bytes", "others")
+    return stream, _split(data, sizes)
 
 
 # --- 7. Index frame ----------------------------------------------------------
@@ -666,10 +705,11 @@ def _check_records(records: Sequence[RecordEntry], begin: int, end: int, place: 
     for record in records:
         here = dataclasses.replace(place, record=record.ordinal)
         for size in record.frame_sizes:
-            if size < FRAME_OVERHEAD_BYTES:
+            most = MAX_FRAME_DATA_BYTES + FRAME_OVERHEAD_BYTES
+            if not FRAME_OVERHEAD_BYTES <= size <= most:
                 here.fail(
                     "pcr/frame_sizes holds a size that no frame has",
-                    f"at least {FRAME_OVERHEAD_BYTES}",
+                    f"{FRAME_OVERHEAD_BYTES} to {most}",
                     size,
                 )
         if record.num_examples < 1:
@@ -832,11 +872,15 @@ class Record:
 
     Attributes:
       slices: [group][image], of the scan groups that were read.
+      ancillary_stream: `pcr/ancillary` of the last group; empty below full fidelity.
+      ancillary: [image], ancillary and trailing bytes; none below full fidelity.
     """
 
     header: Header
     metadata: Metadata
     slices: tuple[tuple[bytes, ...], ...]
+    ancillary_stream: bytes
+    ancillary: tuple[tuple[bytes, bytes], ...]
 
 
 def parse_prefix(
@@ -857,6 +901,8 @@ def parse_prefix(
     _require_scan_groups(header, scan_groups, name)
     metadata: Metadata | None = None
     slices = []
+    stream = b""
+    ancillary: list[bytes] = []
     start = 0
     for group in range(scan_groups + 1):
         place = Place(name, entry.ordinal, group or None, entry.offset + start)
@@ -882,11 +928,14 @@ def parse_prefix(
             sizes = metadata.slice_sizes(group)
             features = _Features(frame, place)
             slices.append(tuple(_parse_group(features, sizes, entry.ordinal, group)))
+            if group == header.num_groups:
+                stream, ancillary = _parse_ancillary(features, metadata.ancillary_sizes())
         start += size
     assert metadata is not None
     if start != len(prefix):
         Place(name, entry.ordinal).fail("a prefix has the wrong size", start, len(prefix))
-    return Record(header, metadata, tuple(slices))
+    parts = tuple(zip(ancillary[::2], ancillary[1::2], strict=True))
+    return Record(header, metadata, tuple(slices), stream, parts)
 
 
 # --- 10. Reassembly ----------------------------------------------------------
@@ -899,14 +948,10 @@ def reassemble_image(record: Record, m: int, scan_groups: int) -> bytes:
     image = record.metadata.images[m]
     if image.coding == Coding.OPAQUE:
         return record.slices[0][m]
-    stored = b"".join(record.slices[group][m] for group in range(scan_groups))
+    scans = b"".join(record.slices[group][m] for group in range(scan_groups))
     if scan_groups < record.header.num_groups:
-        return stored + EOI
-    ancillary_begin = len(stored) - image.trailing_size - image.ancillary_size
-    trailing_begin = len(stored) - image.trailing_size
-    scans = stored[:ancillary_begin]
-    ancillary = stored[ancillary_begin:trailing_begin]
-    trailing = stored[trailing_begin:]
+        return scans + EOI
+    ancillary, trailing = record.ancillary[m]
     o = image.ancillary_offset
     return scans[:o] + ancillary + scans[o:] + EOI + trailing
 

@@ -41,8 +41,10 @@ class WriterStatistics:
     """What a `PcrWriter` has written so far.
 
     Attributes:
-        source_bytes: bytes of the images as they came; stored_bytes: as they are stored.
-        group_bytes: stored bytes of the images in each scan group, 1 first.
+        source_bytes: bytes of the images as they came.
+        stored_bytes: bytes of their slices; group_bytes: of those in each scan group, 1 first.
+        ancillary_bytes: bytes of segments that do not change pixels and of what followed the
+            images; a record deflates them together, so they take less room than that.
         file_bytes: bytes handed to the file system, framing and metadata included.
     """
 
@@ -51,6 +53,7 @@ class WriterStatistics:
     images: int = 0
     source_bytes: int = 0
     stored_bytes: int = 0
+    ancillary_bytes: int = 0
     group_bytes: list[int] = dataclasses.field(default_factory=list)
     file_bytes: int = 0
     opaque: list[OpaqueImage] = dataclasses.field(default_factory=list)
@@ -136,6 +139,7 @@ class PcrWriter:
             statistics.images += 1
             statistics.source_bytes += summary.source_bytes
             statistics.stored_bytes += summary.stored_bytes
+            statistics.ancillary_bytes += summary.ancillary_bytes
             for group, group_bytes in enumerate(summary.group_bytes):
                 statistics.group_bytes[group] += group_bytes
             if summary.coding == "opaque":

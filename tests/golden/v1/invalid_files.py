@@ -78,6 +78,10 @@ def _other_group(editor: ShardEditor) -> ShardEditor:
     return editor.reindex(group_checksums=False)
 
 
+def _without_ancillary(editor: ShardEditor) -> ShardEditor:
+    return editor.rewrite("scan_group", {"pcr/ancillary": None}, record=0, group=3).reindex()
+
+
 def _no_example(editor: ShardEditor) -> ShardEditor:
     return editor.replace_frame_data(editor.find("metadata", 1), b"\x0a\x7fshort").reindex()
 
@@ -310,10 +314,26 @@ INVALID = [
     ),
     Invalid(
         "trailing_size_too_large.pcr",
-        "more trailing bytes than the last slice holds",
+        "more trailing bytes than a frame may hold",
         DATA_LOSS,
         METADATA_0,
         _metadata(trailing_sizes=[MAX_INT, 0]),
+    ),
+    Invalid(
+        "ancillary_bomb.pcr",
+        "more trailing bytes than the ancillary stream can hold",
+        DATA_LOSS,
+        ("record 0", "scan group 3", "byte "),
+        _metadata(trailing_sizes=[2**31 - 1, 0]),
+        from_scan_groups=3,
+    ),
+    Invalid(
+        "ancillary_stream_missing.pcr",
+        "a last group without an ancillary stream",
+        DATA_LOSS,
+        ("record 0", "scan group 3", "byte "),
+        _without_ancillary,
+        from_scan_groups=3,
     ),
 ]
 
