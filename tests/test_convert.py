@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSummary, progress
 from pcr_tf.convert.progress import ProgressDisplay
+from pcr_tf.convert.workers import convert_shards
 from pcr_tf.format import PcrReader, filesystem
+from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
 from tests.conversion import ROOT, digests, jpeg, make_class_folders, run, write_tfrecord
 
@@ -255,6 +258,25 @@ def test_every_plan_holds_every_item_once_in_whole_records(seed: int, tmp_path: 
     assert sorted(i for s in shards for i in s.items) == sorted(plan.items)
     assert all(shard.items for shard in shards)
     assert all(len(shard.items) % options.images_per_record == 0 for shard in shards[:-1])
+
+
+def test_the_largest_shards_come_first_so_that_workers_end_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_class_folders(tmp_path / "in")  # 21 images: records of 4, 4, 4, 4, 4, 1
+    taken: list[int] = []
+
+    def spy(*arguments: Any) -> Iterator[Any]:
+        taken.extend(arguments[1])
+        return convert_shards(*arguments)
+
+    monkeypatch.setattr("pcr_tf.convert.job.convert_shards", spy)
+    convert(tmp_path / "in", tmp_path / "out", num_shards=4)
+    index = open_dataset(tmp_path / "out").index
+    records = [index.shard(number)[4] for number in range(4)]
+    sizes = [records[number] for number in taken]
+    assert sorted(taken) == [0, 1, 2, 3]
+    assert sizes == sorted(sizes, reverse=True) != records
 
 
 def test_shards_are_named_by_number_and_count(tmp_path: Path) -> None:

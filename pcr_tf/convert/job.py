@@ -145,6 +145,8 @@ class Conversion:
         names = list(results)
         waiting = [number for number, name in enumerate(names) if results[name] is None]
         items = sum(len(self.plan.shard(number).items) for number in waiting)
+        # The largest first: no worker is left alone with a large shard at the end.
+        waiting.sort(key=lambda number: -self.plan.shard(number).source_bytes)
         images = 0
         with ProgressDisplay(items, log, quiet=quiet) as display:
             if waiting:

@@ -20,6 +20,11 @@ class ShardPlan:
     name: str
     items: list[SourceItem]
 
+    @property
+    def source_bytes(self) -> int:
+        """Size of its items."""
+        return sum(item.size_bytes for item in self.items)
+
 
 class Plan:
     """The order of all items, cut into records and shards.
