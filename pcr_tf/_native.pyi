@@ -134,7 +134,11 @@ class ShardWriter:
         """
 
     def header(self) -> bytes:
-        """The header frame."""
+        """The header frame: the first call.
+
+        Raises:
+          ValueError: the second time.
+        """
     def add_example(self, example: bytes, prove: bool = True) -> list[CodedImageSummary]:
         """Adds an example to the record being made and transcodes its images.
 

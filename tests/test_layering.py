@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +30,7 @@ CPP_MAY_INCLUDE = {
 CPP_LIBRARIES = {
     r"tensorflow/|tsl/|xla/|absl/|third_party/eigen": {"kernels", "op_defs"},
     r"pybind11/|Python\.h": {"bindings"},
+    r"zlib\.h": {"format"},
     r"jpeglib\.h|jerror\.h|jconfig\.h|jmorecfg\.h": {"jpeg"},
 }
 
@@ -179,3 +182,17 @@ def test_the_package_imports_none_of_its_parts_but_the_version() -> None:
     tree = ast.parse((ROOT / "pcr_tf" / "__init__.py").read_text())
     imported = [module for node in _runs_at_import(tree) for module in _imported_modules(node)]
     assert [module for module in imported if module.startswith("pcr_tf")] == ["pcr_tf.version"]
+
+
+def test_the_reference_reader_works_where_nothing_was_built() -> None:
+    golden = ROOT / "tests" / "golden" / "v1" / "valid" / "one_image.pcr"
+    program = (
+        "import pathlib, sys\n"
+        "sys.modules['pcr_tf._native'] = None\n"
+        "from pcr_tf.format import reference\n"
+        "data = pathlib.Path(sys.argv[1]).read_bytes()\n"
+        "print(len(reference.read_shard(data, 'one_image.pcr').examples(1)))\n"
+    )
+    command = [sys.executable, "-c", program, str(golden)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
