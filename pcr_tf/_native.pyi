@@ -328,8 +328,10 @@ def record_order(
     epoch: int = 0,
     num_shards: int = 1,
     shard_index: int = 0,
-) -> list[int]:
-    """The records that one of `num_shards` readers reads in an epoch, in order.
+    resume_num_shards: int = 0,
+    resume_examples: int = 0,
+) -> list[tuple[int, int]]:
+    """What one of `num_shards` readers reads in an epoch, in order.
 
     Args:
       example_counts: number of examples of each record.
@@ -338,9 +340,12 @@ def record_order(
       epoch: from 0.
       num_shards: number of readers, at least 1.
       shard_index: which of them, 0 to num_shards - 1.
+      resume_num_shards: number of readers that had begun the epoch; 0: none.
+      resume_examples: how many examples each of these had read; the readers now share the rest.
 
     Returns:
-      Record ordinals. Those of all readers are disjoint and together all records.
+      (record ordinal, its first example to read). Those of all readers are disjoint and together
+      all that is left of the epoch.
     """
 
 def masked_crc32c(data: bytes) -> int:

@@ -449,13 +449,20 @@ void DefineIndex(py::module_* module) {
   module->def(
       "record_order",
       [](const std::vector<uint64_t>& example_counts, bool shuffle, uint64_t seed, uint64_t epoch,
-         uint64_t num_shards, uint64_t shard_index) {
-        const RecordOrderOptions options{shuffle, seed, num_shards, shard_index};
+         uint64_t num_shards, uint64_t shard_index, uint64_t resume_num_shards,
+         uint64_t resume_examples) {
+        const RecordOrderOptions options{shuffle,           seed,           num_shards, shard_index,
+                                         resume_num_shards, resume_examples};
         ThrowIfError(options.Validate());
-        return RecordOrder(example_counts, options, epoch);
+        std::vector<std::pair<uint64_t, uint64_t>> parts;
+        for (const RecordPart& part : RecordOrder(example_counts, options, epoch)) {
+          parts.emplace_back(part.record, part.first_example);
+        }
+        return parts;
       },
       py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
-      py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0);
+      py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0,
+      py::arg("resume_num_shards") = 0, py::arg("resume_examples") = 0);
   module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
 }
 

@@ -1,7 +1,7 @@
 #include "ops/format/record_order.h"
 
+#include <algorithm>
 #include <map>
-#include <numeric>
 #include <string>
 #include <utility>
 
@@ -35,6 +35,45 @@ class SplitMix64 {
   uint64_t state_;
 };
 
+// The permutation of `num_records` records that belongs to (seed, epoch).
+std::vector<RecordPart> AllRecords(size_t num_records, const RecordOrderOptions& options,
+                                   uint64_t epoch) {
+  std::vector<RecordPart> order(num_records);
+  for (size_t record = 0; record < num_records; ++record) order[record] = {record, 0};
+  if (!options.shuffle) return order;
+  SplitMix64 seeder(options.seed);
+  SplitMix64 random(seeder.Next() ^ (epoch * 0xd1342543de82ef95ULL));
+  for (uint64_t left = order.size(); left > 1; --left) {
+    std::swap(order[left - 1], order[random.Below(left)]);
+  }
+  return order;
+}
+
+// Calls visit(part, examples, shard) for each part, in order, with the shard it is dealt to.
+template <typename Visitor>
+void Deal(const std::vector<RecordPart>& parts, const std::vector<uint64_t>& example_counts,
+          uint64_t num_shards, Visitor visit) {
+  const auto examples_of = [&](const RecordPart& part) {
+    return example_counts[part.record] - part.first_example;
+  };
+  // For each number of examples, whose turn it is. The classes' first turns
+  // follow on from one another, so that small classes do not all go to shard 0.
+  std::map<uint64_t, uint64_t> next_shard;
+  for (const RecordPart& part : parts) ++next_shard[examples_of(part)];
+  uint64_t first = 0;
+  for (auto& [examples, turn] : next_shard) {
+    const uint64_t members = turn;
+    turn = first;
+    first = (first + members) % num_shards;
+  }
+  for (const RecordPart& part : parts) {
+    const uint64_t examples = examples_of(part);
+    uint64_t& turn = next_shard[examples];
+    visit(part, examples, turn);
+    turn = turn + 1 == num_shards ? 0 : turn + 1;
+  }
+}
+
 }  // namespace
 
 Status RecordOrderOptions::Validate() const {
@@ -46,37 +85,37 @@ Status RecordOrderOptions::Validate() const {
   return Status();
 }
 
-std::vector<uint64_t> RecordOrder(const std::vector<uint64_t>& example_counts,
-                                  const RecordOrderOptions& options, uint64_t epoch) {
-  std::vector<uint64_t> order(example_counts.size());
-  std::iota(order.begin(), order.end(), uint64_t{0});
-  if (options.shuffle) {
-    SplitMix64 seeder(options.seed);
-    SplitMix64 random(seeder.Next() ^ (epoch * 0xd1342543de82ef95ULL));
-    for (uint64_t left = order.size(); left > 1; --left) {
-      std::swap(order[left - 1], order[random.Below(left)]);
-    }
+std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
+                                    const RecordOrderOptions& options, uint64_t epoch) {
+  std::vector<RecordPart> parts = AllRecords(example_counts.size(), options, epoch);
+  if (options.resume_num_shards > 0) {
+    std::vector<uint64_t> to_skip(options.resume_num_shards, options.resume_examples);
+    std::vector<RecordPart> left;
+    Deal(parts, example_counts, options.resume_num_shards,
+         [&](const RecordPart& part, uint64_t examples, uint64_t shard) {
+           const uint64_t skipped = std::min(to_skip[shard], examples);
+           to_skip[shard] -= skipped;
+           if (skipped < examples) left.push_back({part.record, skipped});
+         });
+    parts = std::move(left);
   }
-  if (options.num_shards == 1) return order;
-
-  // For each number of examples, whose turn it is. The classes' first turns
-  // follow on from one another, so that small classes do not all go to shard 0.
-  std::map<uint64_t, uint64_t> next_shard;
-  for (const uint64_t count : example_counts) ++next_shard[count];
-  uint64_t first = 0;
-  for (auto& [count, turn] : next_shard) {
-    const uint64_t records = turn;
-    turn = first;
-    first = (first + records) % options.num_shards;
-  }
-  std::vector<uint64_t> own;
-  own.reserve(order.size() / options.num_shards + 1);
-  for (const uint64_t record : order) {
-    uint64_t& turn = next_shard[example_counts[record]];
-    if (turn == options.shard_index) own.push_back(record);
-    turn = turn + 1 == options.num_shards ? 0 : turn + 1;
-  }
+  if (options.num_shards == 1) return parts;
+  std::vector<RecordPart> own;
+  own.reserve(parts.size() / options.num_shards + 1);
+  Deal(parts, example_counts, options.num_shards,
+       [&](const RecordPart& part, uint64_t /*examples*/, uint64_t shard) {
+         if (shard == options.shard_index) own.push_back(part);
+       });
   return own;
+}
+
+uint64_t LargestShare(const std::vector<uint64_t>& example_counts, uint64_t num_shards) {
+  std::vector<uint64_t> shares(num_shards);
+  Deal(AllRecords(example_counts.size(), {}, 0), example_counts, num_shards,
+       [&](const RecordPart& /*part*/, uint64_t examples, uint64_t shard) {
+         shares[shard] += examples;
+       });
+  return *std::max_element(shares.begin(), shares.end());
 }
 
 }  // namespace pcr

@@ -15,21 +15,36 @@ struct RecordOrderOptions {
   uint64_t seed = 0;
   uint64_t num_shards = 1;
   uint64_t shard_index = 0;
+  // What is left of an epoch that `resume_num_shards` readers began, each of
+  // which had come `resume_examples` examples far; 0 readers: the whole epoch.
+  uint64_t resume_num_shards = 0;
+  uint64_t resume_examples = 0;
 
   // INVALID_ARGUMENT unless 0 <= shard_index < num_shards.
   Status Validate() const;
 };
 
-// The records (global ordinals) that this shard reads in `epoch`, in order.
+// The examples of a record (a global ordinal) from `first_example` on.
+struct RecordPart {
+  uint64_t record;
+  uint64_t first_example;
+};
+
+// What this shard reads in `epoch`, in order.
 //
 // With shuffle, one permutation of all records is drawn from (seed, epoch), the
 // same in every shard, and dealt out to the shards; so the shards are disjoint,
 // together complete, and different in every epoch. Records are dealt out
 // separately for each number of examples, so a shard has the same number of
-// examples in every epoch. The order is part of the checkpoint format: a change
-// of it must change the version that checkpoints carry.
-std::vector<uint64_t> RecordOrder(const std::vector<uint64_t>& example_counts,
-                                  const RecordOrderOptions& options, uint64_t epoch);
+// examples in every epoch. What is left of an epoch that was begun is dealt out
+// in the same way, so it may be read by another number of shards than began it;
+// parts of records count with the examples they have left. The order is part of the checkpoint
+// format: a change of it must change the version that checkpoints carry.
+std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
+                                    const RecordOrderOptions& options, uint64_t epoch);
+
+// The most examples that one of `num_shards` shards reads in an epoch.
+uint64_t LargestShare(const std::vector<uint64_t>& example_counts, uint64_t num_shards);
 
 }  // namespace pcr
 

@@ -40,6 +40,9 @@ using ::tensorflow::data::SplitProvider;
 
 constexpr int64_t kMaxReadsInFlight = 1024;
 constexpr int64_t kAutoReadsInFlight = -1;
+constexpr int64_t kMaxEpoch = int64_t{1} << 62;
+// Far more than there are; each costs some bytes.
+constexpr int64_t kMaxResumeShards = 1 << 20;
 // Stands for the number of groups that the data set has.
 constexpr int64_t kAllScanGroups = std::numeric_limits<int64_t>::max();
 
@@ -56,16 +59,21 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     int64_t reads_in_flight = 1;
     int64_t bytes_in_flight = 1;
     tstring shared_id;
+    int64_t first_epoch = 0;
+    int64_t resume_num_shards = 0;
+    int64_t resume_examples = 0;
   };
 
   Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
       : DatasetBase(DatasetContext(ctx)), inputs_(std::move(inputs)), shared_(std::move(shared)) {
     const auto& counts = shared_->index.columns().example_counts;
-    // Shuffling does not change how many examples a shard has.
-    RecordOrderOptions options = order_options(0);
-    options.shuffle = false;
-    for (const uint64_t record : RecordOrder(counts, options, 0)) {
-      cardinality_ += static_cast<int64_t>(counts[record]);
+    // Shuffling does not change how many examples a shard has, unless it shares
+    // the rest of one epoch.
+    RecordOrderOptions options = order_options(static_cast<uint64_t>(inputs_.seed));
+    options.shuffle = options.shuffle && options.resume_num_shards > 0;
+    for (const RecordPart& part :
+         RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
+      cardinality_ += static_cast<int64_t>(counts[part.record] - part.first_example);
     }
   }
 
@@ -94,16 +102,25 @@ class PcrDatasetOp::Dataset : public DatasetBase {
 
   absl::Status MakeSplitProviders(
       std::vector<std::unique_ptr<SplitProvider>>* split_providers) const override {
+    if (inputs_.resume_num_shards > 0) {
+      return tensorflow::errors::Unimplemented(
+          "the rest of an epoch cannot be dealt out by the tf.data service, which deals out whole "
+          "records: give its readers num_shards and shard_index, and ShardingPolicy.OFF");
+    }
     split_providers->push_back(std::make_unique<RecordSplitProvider>(
-        shared_, order_options(static_cast<uint64_t>(inputs_.seed))));
+        shared_, order_options(static_cast<uint64_t>(inputs_.seed)), inputs_.first_epoch));
     return absl::Status();
   }
 
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
 
   RecordOrderOptions order_options(uint64_t seed) const {
-    return {inputs_.shuffle, seed, static_cast<uint64_t>(inputs_.num_shards),
-            static_cast<uint64_t>(inputs_.shard_index)};
+    return {inputs_.shuffle,
+            seed,
+            static_cast<uint64_t>(inputs_.num_shards),
+            static_cast<uint64_t>(inputs_.shard_index),
+            static_cast<uint64_t>(inputs_.resume_num_shards),
+            static_cast<uint64_t>(inputs_.resume_examples)};
   }
   ReadOptions read_options() const {
     const int64_t reads = inputs_.reads_in_flight == kAutoReadsInFlight
@@ -134,6 +151,9 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     TF_RETURN_IF_ERROR(add(inputs_.reads_in_flight));
     TF_RETURN_IF_ERROR(add(inputs_.bytes_in_flight));
     TF_RETURN_IF_ERROR(add(inputs_.shared_id));
+    TF_RETURN_IF_ERROR(add(inputs_.first_epoch));
+    TF_RETURN_IF_ERROR(add(inputs_.resume_num_shards));
+    TF_RETURN_IF_ERROR(add(inputs_.resume_examples));
     return b->AddDataset(this, nodes, output);
   }
 
@@ -239,6 +259,9 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kReadsInFlight, &inputs.reads_in_flight));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kBytesInFlight, &inputs.bytes_in_flight));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSharedId, &inputs.shared_id));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFirstEpoch, &inputs.first_epoch));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeNumShards, &inputs.resume_num_shards));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeExamples, &inputs.resume_examples));
   const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
     OP_REQUIRES(ctx, ok,
                 tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
@@ -249,16 +272,30 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   require(inputs.reads_in_flight == kAutoReadsInFlight ||
               (inputs.reads_in_flight >= 1 && inputs.reads_in_flight <= kMaxReadsInFlight),
           kReadsInFlight, "1 to 1024", inputs.reads_in_flight);
+  require(inputs.first_epoch >= 0 && inputs.first_epoch < kMaxEpoch, kFirstEpoch, "0 to 2^62 - 1",
+          inputs.first_epoch);
+  require(inputs.resume_num_shards >= 0 && inputs.resume_num_shards <= kMaxResumeShards,
+          kResumeNumShards, "0 to 2^20", inputs.resume_num_shards);
+  require(inputs.resume_examples >= 0, kResumeExamples, "at least 0", inputs.resume_examples);
   require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;
 
   std::shared_ptr<SharedDataset> shared;
-  OP_REQUIRES_OK(ctx, SharedDataset::Open(ctx->env(), inputs.shared_id,
-                                          {inputs.paths.begin(), inputs.paths.end()},
-                                          static_cast<uint64_t>(inputs.seed), &shared));
+  OP_REQUIRES_OK(ctx, SharedDataset::Open(
+                          ctx->env(), inputs.shared_id, {inputs.paths.begin(), inputs.paths.end()},
+                          static_cast<uint64_t>(inputs.seed), inputs.first_epoch, &shared));
   if (inputs.scan_groups != kAllScanGroups) {
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));
+  }
+  if (inputs.resume_num_shards > 0) {
+    const uint64_t most = LargestShare(shared->index.columns().example_counts,
+                                       static_cast<uint64_t>(inputs.resume_num_shards));
+    OP_REQUIRES(ctx, static_cast<uint64_t>(inputs.resume_examples) <= most,
+                tensorflow::errors::InvalidArgument(
+                    inputs.paths.front(), ": examples that each of ", inputs.resume_num_shards,
+                    " readers had read of an epoch; expected at most ", most, ", got ",
+                    inputs.resume_examples));
   }
   *output = new Dataset(ctx, std::move(inputs), std::move(shared));
 }

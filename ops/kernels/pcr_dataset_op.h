@@ -19,6 +19,9 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
   static constexpr const char* const kReadsInFlight = "reads_in_flight";
   static constexpr const char* const kBytesInFlight = "bytes_in_flight";
   static constexpr const char* const kSharedId = "shared_id";
+  static constexpr const char* const kFirstEpoch = "first_epoch";
+  static constexpr const char* const kResumeNumShards = "resume_num_shards";
+  static constexpr const char* const kResumeExamples = "resume_examples";
 
   using DatasetOpKernel::DatasetOpKernel;
 

@@ -23,6 +23,8 @@ constexpr char kEpoch[] = "epoch";
 constexpr char kNumRecords[] = "num_records";
 constexpr char kNumShards[] = "num_shards";
 constexpr char kShardIndex[] = "shard_index";
+constexpr char kResumeNumShards[] = "resume_num_shards";
+constexpr char kResumeExamples[] = "resume_examples";
 constexpr char kNumDelivered[] = "num_delivered";
 constexpr char kUsesSplits[] = "uses_splits";
 constexpr char kNumPending[] = "num_pending";
@@ -51,12 +53,13 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       scan_groups_(scan_groups),
       splits_(std::move(splits)) {
   if (splits_ == nullptr) {
-    epoch_ = shared_->epochs.Next();
+    epoch_ =
+        order_options_.resume_num_shards > 0 ? shared_->epochs.First() : shared_->epochs.Next();
     order_ = OrderOf(epoch_);
   }
 }
 
-std::vector<uint64_t> RecordIteration::OrderOf(const EpochCounter::Epoch& epoch) const {
+std::vector<RecordPart> RecordIteration::OrderOf(const EpochCounter::Epoch& epoch) const {
   RecordOrderOptions options = order_options_;
   options.seed = epoch.seed;
   return RecordOrder(shared_->index.columns().example_counts, options,
@@ -85,10 +88,10 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     restored_.pop_front();
     return absl::Status();
   }
-  uint64_t record = 0;
+  RecordPart part{0, 0};
   if (splits_ == nullptr) {
     if (next_position_ == order_.size()) return absl::Status();
-    record = order_[next_position_++];
+    part = order_[next_position_++];
   } else {
     tensorflow::Tensor split;
     bool end_of_splits = false;
@@ -98,13 +101,13 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
       return InvalidArgument("split of a PcrDataset; expected a scalar int64, got ",
                              split.DebugString());
     }
-    record = static_cast<uint64_t>(split.scalar<int64_t>()());
-    if (record >= shared_->index.num_records()) {
+    part.record = static_cast<uint64_t>(split.scalar<int64_t>()());
+    if (part.record >= shared_->index.num_records()) {
       return InvalidArgument("record that a split names; expected one of ",
-                             shared_->index.num_records(), " records, got ", record);
+                             shared_->index.num_records(), " records, got ", part.record);
     }
   }
-  *request = RecordRequest{record, scan_groups_, 0};
+  *request = RecordRequest{part.record, scan_groups_, part.first_example};
   return absl::Status();
 }
 
@@ -143,6 +146,9 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
+  TF_RETURN_IF_ERROR(
+      write(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards)));
+  TF_RETURN_IF_ERROR(write(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples)));
   TF_RETURN_IF_ERROR(write(kNumDelivered, static_cast<int64_t>(num_delivered_)));
   TF_RETURN_IF_ERROR(write(kUsesSplits, splits_ != nullptr ? 1 : 0));
 
@@ -211,6 +217,10 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           read(kNumRecords));
   require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
   require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
+  require(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards),
+          read(kResumeNumShards));
+  require(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples),
+          read(kResumeExamples));
   require("use of splits", splits_ != nullptr ? 1 : 0, read(kUsesSplits));
   EpochCounter::Epoch epoch{};
   epoch.seed = static_cast<uint64_t>(read(kSeed));
@@ -221,7 +231,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
 
   // All is checked before any of it is taken: a state that is refused must not
   // change the epochs of other iterators.
-  std::vector<uint64_t> order;
+  std::vector<RecordPart> order;
   if (splits_ == nullptr) order = OrderOf(epoch);
   const auto num_records = static_cast<int64_t>(shared_->index.num_records());
   const auto limit = splits_ == nullptr ? static_cast<int64_t>(order.size()) : num_records;
@@ -247,7 +257,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   if (splits_ == nullptr) {
     const uint64_t next_position = static_cast<uint64_t>(num_delivered) + pending.size();
     if (next_position > order.size() ||
-        (!pending.empty() && pending.front().record != order[num_delivered])) {
+        (!pending.empty() && pending.front().record != order[num_delivered].record)) {
       return InvalidArgument(
           "checkpoint of a PcrDataset: the record begun is not the one that its "
           "epoch's order has there");
@@ -255,7 +265,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     next_position_ = next_position;
     epoch_ = epoch;
     order_ = std::move(order);
-    shared_->epochs.ContinueAfter(epoch);
+    if (order_options_.resume_num_shards == 0) shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
   }

@@ -25,9 +25,10 @@ namespace pcr {
 // Not thread-safe, but for Cancel.
 class RecordIteration {
  public:
-  // Without `splits` it takes the next epoch of `shared` and goes through its
-  // records in the order of `order` (whose seed is not used: the epoch has its
-  // own); with them, through the records they name.
+  // Without `splits` it takes the next epoch of `shared` (the first, where
+  // `order` resumes an epoch) and goes through its records in the order of
+  // `order` (whose seed is not used: the epoch has its own); with them, through
+  // the records they name.
   RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
                   const ReadOptions& read, int scan_groups,
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);
@@ -43,7 +44,7 @@ class RecordIteration {
   absl::Status Restore(const std::string& prefix, tensorflow::data::IteratorStateReader* reader);
 
  private:
-  std::vector<uint64_t> OrderOf(const EpochCounter::Epoch& epoch) const;
+  std::vector<RecordPart> OrderOf(const EpochCounter::Epoch& epoch) const;
   void StartStream();
   absl::Status NextRequest(std::optional<RecordRequest>* request);
   absl::Status CheckRestored(const RecordRequest& request) const;
@@ -55,7 +56,7 @@ class RecordIteration {
   const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
 
   EpochCounter::Epoch epoch_{0, 0};
-  std::vector<uint64_t> order_;  // without splits
+  std::vector<RecordPart> order_;  // without splits
   uint64_t next_position_ = 0;  // in order_, of the next request; used by the stream's threads only
   std::deque<RecordRequest> restored_;  // requests to make before all others; likewise
 

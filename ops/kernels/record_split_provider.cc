@@ -13,9 +13,9 @@ constexpr char kPosition[] = "record_split_position";
 }  // namespace
 
 RecordSplitProvider::RecordSplitProvider(std::shared_ptr<const SharedDataset> shared,
-                                         const RecordOrderOptions& options)
+                                         const RecordOrderOptions& options, int64_t first_epoch)
     : shared_(std::move(shared)), options_(options) {
-  StartEpochLocked(0);
+  StartEpochLocked(first_epoch);
 }
 
 void RecordSplitProvider::StartEpochLocked(int64_t epoch) {
@@ -30,7 +30,7 @@ absl::Status RecordSplitProvider::GetNext(tensorflow::Tensor* split, bool* end_o
   *end_of_splits = position_ == order_.size();
   if (*end_of_splits) return absl::Status();
   *split = tensorflow::Tensor(tensorflow::DT_INT64, tensorflow::TensorShape({}));
-  split->scalar<int64_t>()() = static_cast<int64_t>(order_[position_++]);
+  split->scalar<int64_t>()() = static_cast<int64_t>(order_[position_++].record);
   return absl::Status();
 }
 

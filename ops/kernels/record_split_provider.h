@@ -21,8 +21,9 @@ namespace pcr {
 // Each Reset begins the next epoch, in its own order.
 class RecordSplitProvider : public tensorflow::data::SplitProvider {
  public:
+  // Not for an epoch that others began: a split is a whole record.
   RecordSplitProvider(std::shared_ptr<const SharedDataset> shared,
-                      const RecordOrderOptions& options);
+                      const RecordOrderOptions& options, int64_t first_epoch);
 
   absl::Status GetNext(tensorflow::Tensor* split, bool* end_of_splits) override;
   absl::Status Reset() override;
@@ -40,7 +41,7 @@ class RecordSplitProvider : public tensorflow::data::SplitProvider {
   mutable std::mutex mutex_;
   int64_t epoch_ = 0;
   size_t position_ = 0;
-  std::vector<uint64_t> order_;
+  std::vector<RecordPart> order_;
 };
 
 }  // namespace pcr

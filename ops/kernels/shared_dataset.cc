@@ -29,18 +29,18 @@ Registry& GlobalRegistry() {
 
 absl::Status SharedDataset::Open(tensorflow::Env* env, const std::string& id,
                                  const std::vector<std::string>& paths, uint64_t seed,
-                                 std::shared_ptr<SharedDataset>* shared) {
+                                 int64_t first_epoch, std::shared_ptr<SharedDataset>* shared) {
   // The id alone is unique in the process that made it only, and a tf.data
   // service worker runs the graphs of many.
   std::vector<std::string> key = paths;
-  key.push_back(id + "/" + std::to_string(seed));
+  key.push_back(id + "/" + std::to_string(seed) + "/" + std::to_string(first_epoch));
   Registry& registry = GlobalRegistry();
   {
     std::lock_guard<std::mutex> lock(registry.mutex);
     *shared = Find(registry, key);
     if (*shared != nullptr) return absl::Status();
   }
-  auto opened = std::make_shared<SharedDataset>(env, seed);
+  auto opened = std::make_shared<SharedDataset>(env, seed, first_epoch);
   absl::Status status;
   const Status thrown = CatchExceptions([&] {
     status = OpenDataset(env, paths, &opened->reader, &opened->index);

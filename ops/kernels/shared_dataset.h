@@ -23,12 +23,16 @@ namespace pcr {
 // Hands out epochs to iterators. Thread-safe.
 class EpochCounter {
  public:
-  explicit EpochCounter(uint64_t seed) : seed_(seed) {}
+  EpochCounter(uint64_t seed, int64_t first) : seed_(seed), first_(first), next_(first) {}
 
   struct Epoch {
     uint64_t seed;
     int64_t number;  // from 0
   };
+  Epoch First() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return {seed_, first_};
+  }
   Epoch Next() {
     std::lock_guard<std::mutex> lock(mutex_);
     return {seed_, next_++};
@@ -43,11 +47,13 @@ class EpochCounter {
  private:
   std::mutex mutex_;
   uint64_t seed_;
-  int64_t next_ = 0;
+  const int64_t first_;
+  int64_t next_;
 };
 
 struct SharedDataset {
-  SharedDataset(tensorflow::Env* env, uint64_t seed) : reader(env), epochs(seed) {}
+  SharedDataset(tensorflow::Env* env, uint64_t seed, int64_t first_epoch)
+      : reader(env), epochs(seed, first_epoch) {}
 
   DatasetIndex index;  // not changed once Open has returned
   RangeReader reader;
@@ -56,7 +62,7 @@ struct SharedDataset {
   // The one opened under the same id and paths that is still in use, or a new one.
   static absl::Status Open(tensorflow::Env* env, const std::string& id,
                            const std::vector<std::string>& paths, uint64_t seed,
-                           std::shared_ptr<SharedDataset>* shared);
+                           int64_t first_epoch, std::shared_ptr<SharedDataset>* shared);
 };
 
 }  // namespace pcr

@@ -18,6 +18,9 @@ REGISTER_OP("PcrDataset")
     .Input("reads_in_flight: int64")
     .Input("bytes_in_flight: int64")
     .Input("shared_id: string")
+    .Input("first_epoch: int64")
+    .Input("resume_num_shards: int64")
+    .Input("resume_examples: int64")
     .Output("handle: variant")
     .Attr("metadata: string = ''")
     // Stateful, so that constant folding does not run it.
@@ -42,6 +45,10 @@ shard_index: Which of them this one is.
 reads_in_flight: Bound on range reads under way and records not yet delivered; -1: by the paths.
 bytes_in_flight: Bound on their bytes; a larger record is read alone.
 shared_id: Names the data set object whose copies share an index and a count of epochs.
+first_epoch: Number of the epoch that the first iterator goes through.
+resume_num_shards: Number of readers that had begun that epoch, the rest of which every iterator
+  then goes through; 0: none.
+resume_examples: How many examples each of these had read.
 )doc");
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import random
@@ -18,6 +19,10 @@ _ALL_SCAN_GROUPS = _MAX_INT64  # the op's value for "as many as the data set has
 
 _AUTO_READS_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 
+# The op's limits.
+_MAX_EPOCH = 2**62 - 1
+_MAX_RESUME_SHARDS = 2**20
+
 DEFAULT_BYTES_IN_FLIGHT = 256 << 20
 
 # Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
@@ -26,6 +31,34 @@ DEFAULT_BYTES_IN_FLIGHT = 256 << 20
 _dataset_ordinals = itertools.count()
 
 PathLike = str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochProgress:
+    """How far readers have come in an epoch, to read the rest of it with any number of readers.
+
+    Attributes:
+      epoch: number of the epoch, from 0.
+      num_shards: number of readers that began it, at least 1.
+      examples: how many examples each of them has read in it, at least 0: in synchronous training,
+        the steps taken in the epoch times the batch of one reader.
+
+    Raises:
+      ValueError: for numbers out of range. TypeError: for what is not an integer.
+
+    Example:
+      >>> pcr_tf.data.EpochProgress(epoch=3, num_shards=8, examples=120 * 64)
+      EpochProgress(epoch=3, num_shards=8, examples=7680)
+    """
+
+    epoch: int
+    num_shards: int
+    examples: int
+
+    def __post_init__(self) -> None:
+        _in_range("epoch", self.epoch, 0, _MAX_EPOCH)
+        _in_range("num_shards", self.num_shards, 1, _MAX_RESUME_SHARDS)
+        _in_range("examples", self.examples, 0)
 
 
 class PcrDataset(tf.data.Dataset):
@@ -75,6 +108,8 @@ class PcrDataset(tf.data.Dataset):
         seed: int | None = None,
         num_shards: int = 1,
         shard_index: int = 0,
+        first_epoch: int = 0,
+        resume: EpochProgress | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
         name: str | None = None,
@@ -97,6 +132,14 @@ class PcrDataset(tf.data.Dataset):
             them, so together they read each record once, and each has the same number of examples
             in every epoch.
           shard_index: which of them this one is, 0 to num_shards - 1.
+          first_epoch: number of the epoch that the first iterator goes through, from 0; the next
+            ones follow. For training that goes on where an earlier program stopped.
+          resume: this data set is the rest of one epoch, in every iteration: what readers that had
+            come as far as `resume` says have not read. `num_shards` readers share it, which need
+            not be as many as began it; `seed` and `shuffle` must be those of the readers that did.
+            The order goes on as it would have. Shares may differ by the examples of a record.
+            Exact where what was counted follows this data set's order, so count before a shuffle
+            buffer, or checkpoint the iterator, which saves the buffer too.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
             1024. None: 16 for object stores; for local paths one for each core, 2 to 8. A network
             disk that is mounted like a local one wants more.
@@ -105,12 +148,13 @@ class PcrDataset(tf.data.Dataset):
           name: a name for the tf.data operation.
 
         Raises:
-          ValueError: for a fidelity below 1 and other arguments outside of their ranges.
+          ValueError: for a fidelity below 1 and other arguments outside of their ranges, and for
+            `first_epoch` together with `resume`.
           TypeError: for arguments, or tensors, of other types.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
-            a major version of the format that this release does not read, or files that do not
-            belong together.
+            a major version of the format that this release does not read, files that do not
+            belong together, or a `resume` beyond the end of the epoch.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()
@@ -125,6 +169,16 @@ class PcrDataset(tf.data.Dataset):
             reads_in_flight = _in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
+        first_epoch = _in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
+        if resume is not None:
+            if not isinstance(resume, EpochProgress):
+                raise TypeError(f"resume; expected an EpochProgress, got {resume!r}")
+            if first_epoch:
+                raise ValueError(
+                    f"first_epoch; expected none beside resume, which names epoch {resume.epoch}, "
+                    f"got {first_epoch}"
+                )
+            first_epoch = resume.epoch
         variant_tensor = ops.pcr_dataset(
             paths=_as_paths(filenames),
             scan_groups=_as_scan_groups(scan_groups),
@@ -135,6 +189,9 @@ class PcrDataset(tf.data.Dataset):
             reads_in_flight=reads_in_flight,
             bytes_in_flight=_in_range("bytes_in_flight", bytes_in_flight, 1),
             shared_id=str(next(_dataset_ordinals)),
+            first_epoch=first_epoch,
+            resume_num_shards=resume.num_shards if resume else 0,
+            resume_examples=resume.examples if resume else 0,
             name=name,
         )
         super().__init__(variant_tensor)
