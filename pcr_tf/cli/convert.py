@@ -22,7 +22,7 @@ from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSumm
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED
 from pcr_tf.convert.progress import megabytes
 from pcr_tf.convert.sources import KINDS
-from pcr_tf.format import filesystem
+from pcr_tf.format import filesystem, scan_scripts
 
 NAME = "pcr-convert"
 
@@ -82,9 +82,9 @@ def _define_flags() -> flags.FlagValues:
     )
     flags.DEFINE_string(
         "scan_script",
-        "standard",
-        "name of a scan script that comes with the package, or a file in the form that jpegtran "
-        "-scans reads",
+        scan_scripts.DEFAULT,
+        f"a scan script of the package ({', '.join(scan_scripts.named_scripts())}), or a file in "
+        "the form that jpegtran -scans reads",
         flag_values=values,
     )
     flags.DEFINE_boolean(

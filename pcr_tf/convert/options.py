@@ -30,7 +30,7 @@ class ConvertOptions:
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
         shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.
-        scan_script: None for the standard one; a name, file or text. Held as the script's text.
+        scan_script: None for the default one; a name, file or text. Held as the script's text.
         prove: whether to compare the coefficients of every stored image with its source's.
         on_unsupported: what becomes of images that cannot be re-coded losslessly.
         encode_quality: JPEG quality for "encode", 1 to 100.

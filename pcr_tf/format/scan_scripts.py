@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pcr_tf.format import filesystem
 
-STANDARD = "standard"
+DEFAULT = "compact"
 
 # In an installed package the folder travels inside it; in a source tree it is configs/ at the root.
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -24,15 +24,15 @@ def load_scan_script(script: str | os.PathLike[str] | None = None) -> str:
     """The text of a scan script.
 
     Args:
-        script: None for the standard one; else the name of a script that comes with the package,
-            the path of a file, or the text itself (recognised by its ``:``-separated entries ending
-            in ``;``).
+        script: None for the default one, `compact`; else the name of a script that comes with the
+            package, the path of a file, or the text itself (recognised by its ``:``-separated
+            entries ending in ``;``).
 
     Raises:
         ValueError: `script` is none of these. That the text is a valid, complete progression is
             checked by `pcr_tf._native.ScanScript`, which names the line in error.
     """
-    script = STANDARD if script is None else os.fspath(script)
+    script = DEFAULT if script is None else os.fspath(script)
     if ";" in script:
         return script
     scripts = named_scripts()

@@ -86,7 +86,7 @@ class PcrWriter:
         Args:
             path: the final name; an existing file is replaced by `close`.
             image_features: key or keys of the bytes features that hold images.
-            scan_script: None for the standard script; a name, a file, or the text
+            scan_script: None for the default script; a name, a file, or the text
                 (`load_scan_script`).
             examples_per_record: examples in each record but the last, at least 1. A record is the
                 unit of reading and is held in memory until it is full.
