@@ -152,3 +152,23 @@ def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.P
     by_images_per_record = result["by_images_per_record"]
     assert isinstance(by_images_per_record, dict)
     assert by_images_per_record["30"]["records"] == 40
+
+
+def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_same_buffer(
+    tmp_path: pathlib.Path,
+) -> None:
+    sizes = ["--examples=3000", "--labels=20", "--files=8", "--batch=32"]
+    result = _run("shuffling", tmp_path, *sizes, "--images_per_record=32", "--buffers=0,512")
+    for stored in ("sorted by label", "shuffled"):
+        mixes = result[stored]
+        assert isinstance(mixes, dict)
+        ideal = mixes["ideal"]
+        ours = mixes["PCR, 32 a record, buffer 512"]
+        assert ours["displacement"] == pytest.approx(ideal["displacement"], abs=0.04)
+        assert ours["company"] < 1.5 * ideal["company"]
+        for files_at_once in (1, 8):
+            theirs = mixes[f"TFRecord, {files_at_once} files at once, buffer 512"]
+            assert ours["company"] < theirs["company"]
+        assert ours["labels"] > 0.8 * ideal["labels"]
+        # Records alone are in another order, but their examples stay together.
+        assert mixes["PCR, 32 a record, buffer 0"]["company"] > 0.3

@@ -1,0 +1,175 @@
+"""PcrDataset in worker processes: of the tf.data service, and of a distribution strategy."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from pcr_tf.data import PcrDataset
+from tests.conversion import ROOT
+from tests.small_dataset import make_dataset
+from tests.test_dataset import label_of, labels
+
+NUM_EXAMPLES = 60
+EXAMPLES_PER_RECORD = 4
+SERVICE = tf.data.experimental.service
+
+# A worker that was started for anybody's data sets: it names no data set and no op.
+_WORKER = """
+import sys
+import tensorflow as tf
+import pcr_tf.data
+config = tf.data.experimental.service.WorkerConfig(
+    dispatcher_address=sys.argv[1], port=int(sys.argv[2]), heartbeat_interval_ms=200)
+server = tf.data.experimental.service.WorkerServer(config)
+print("serving", flush=True)
+server.join()
+"""
+
+# Reads this worker's share of two epochs.
+_STRATEGY_WORKER = """
+import json, os, sys
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+from pcr_tf.data import PcrDataset
+from tests.test_dataset import label_of
+
+def make(context):
+    dataset = PcrDataset(
+        sys.argv[1], 1, shuffle=True, seed=5,
+        num_shards=context.num_input_pipelines, shard_index=context.input_pipeline_id)
+    return dataset.batch(4)
+
+distributed = strategy.distribute_datasets_from_function(make)
+local = strategy.experimental_local_results
+epochs = [
+    [label_of(e) for batches in distributed for batch in local(batches) for e in batch]
+    for _ in range(2)
+]
+print(json.dumps(epochs))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "photos.pcr"
+    make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=3)
+    return path
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(number)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class Service:
+    """A dispatcher in this process and two worker processes."""
+
+    def __init__(self) -> None:
+        self._dispatcher = SERVICE.DispatchServer()
+        self.target = self._dispatcher.target
+        self._ports = free_ports(2)
+        self.workers = [self.start(worker) for worker in range(2)]
+        for process in self.workers:
+            self.wait(process)
+
+    def start(self, worker: int) -> subprocess.Popen[str]:
+        """Starts a worker, at its own port each time."""
+        address = self.target.split("://")[1]
+        command = [sys.executable, "-c", _WORKER, address, str(self._ports[worker])]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def wait(process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+
+    def close(self) -> None:
+        for process in self.workers:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    service = Service()
+    yield service
+    service.close()
+
+
+def distributed(folder: Path, mode: object, service: Service) -> tf.data.Dataset:
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=4)
+    return dataset.apply(SERVICE.distribute(mode, service.target))
+
+
+def test_worker_processes_that_import_the_package_share_an_epoch(
+    folder: Path, service: Service
+) -> None:
+    for mode in ("distributed_epoch", SERVICE.ShardingPolicy.DYNAMIC):
+        assert sorted(labels(distributed(folder, mode, service))) == list(range(NUM_EXAMPLES))
+
+
+def test_worker_processes_without_sharding_read_an_epoch_each(
+    folder: Path, service: Service
+) -> None:
+    read = labels(distributed(folder, SERVICE.ShardingPolicy.OFF, service))
+    assert sorted(read) == sorted(2 * list(range(NUM_EXAMPLES)))
+
+
+def test_a_worker_killed_and_started_again_costs_what_it_had_in_hand_and_repeats_nothing(
+    folder: Path, service: Service
+) -> None:
+    iterator = iter(distributed(folder, "distributed_epoch", service))
+    read = [label_of(next(iterator)) for _ in range(6)]
+    service.workers[0].kill()
+    service.workers[0].communicate()
+    # Without a worker at that address the service waits for it.
+    service.workers[0] = service.start(0)
+    read += labels(iterator)
+    assert len(set(read)) == len(read)
+    assert NUM_EXAMPLES // 3 <= len(read) <= NUM_EXAMPLES
+    again = distributed(folder, "distributed_epoch", service)
+    assert sorted(labels(again)) == list(range(NUM_EXAMPLES))
+
+
+def test_two_processes_of_a_strategy_read_an_epoch_between_them(folder: Path) -> None:
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    processes = []
+    for index in range(2):
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        command = [sys.executable, "-c", _STRATEGY_WORKER, str(folder)]
+        environment = {**os.environ, "TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": ""}
+        processes.append(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    try:
+        outputs = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    (first, second) = (json.loads(output.splitlines()[-1]) for output, _ in outputs)
+    for mine, theirs in zip(first, second, strict=True):
+        assert sorted(mine + theirs) == list(range(NUM_EXAMPLES))
+    assert first[0] != first[1]
