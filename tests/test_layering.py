@@ -12,15 +12,16 @@ import pytest
 from tools import native
 
 ROOT = native.ROOT
-CPP_LAYERS = ("base", "format", "jpeg", "bindings", "kernels", "op_defs")
+CPP_LAYERS = ("base", "format", "jpeg", "augment", "bindings", "kernels", "op_defs")
 
 # A layer of C++ -> the other layers whose headers it may include.
 CPP_MAY_INCLUDE = {
     "base": set(),
     "format": {"base"},
     "jpeg": {"base", "format"},
+    "augment": {"base", "jpeg"},
     "bindings": {"base", "format", "jpeg"},
-    "kernels": {"base", "format", "jpeg"},
+    "kernels": {"base", "format", "jpeg", "augment"},
     "op_defs": set(),
 }
 
