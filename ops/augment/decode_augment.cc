@@ -61,6 +61,9 @@ Status AugmentOptions::Validate() const {
                            " values each, got " + std::to_string(mean.size()) + " and " +
                            std::to_string(stddev.size()));
   }
+  if (!mean.empty() && type == PixelType::kUint8) {
+    return InvalidArgument("type of a normalised output; expected float32 or bfloat16, got uint8");
+  }
   for (const float value : mean) {
     PCR_RETURN_IF_ERROR(Require(std::isfinite(value), "mean", "finite values", value));
   }

@@ -31,7 +31,8 @@ struct AugmentOptions {
   RandomCropOptions random_crop;
   double flip_probability = 0.5;
   double center_fraction = 0.875;
-  // output = (pixel - mean) / stddev per channel, on the scale 0..255. Both empty: as it is.
+  // output = (pixel - mean) / stddev per channel, on the scale 0..255. Both empty: as it is,
+  // the only choice for kUint8.
   std::vector<float> mean;
   std::vector<float> stddev;
   PixelType type = PixelType::kUint8;

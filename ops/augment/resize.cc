@@ -21,6 +21,8 @@ using Pixel = float __attribute__((vector_size(16)));
 // Vectorized loops handle whole vectors; rows of float have this much room behind them.
 constexpr size_t kPadding = 16;
 
+constexpr size_t kAlignment = 64;
+
 Pixel LoadPixel(const float* from) {
   Pixel pixel;
   std::memcpy(&pixel, from, sizeof pixel);
@@ -46,12 +48,10 @@ void AddScaled(const uint8_t* __restrict from, float weight, size_t n, float* __
   for (size_t i = 0; i < n; ++i) to[i] += static_cast<float>(from[i]) * weight;
 }
 
+// Rounded to nearest, ties up. The values are averages of bytes.
 PCR_VECTORIZED
 void ToUint8(const float* __restrict from, size_t n, uint8_t* __restrict to) {
-  for (size_t i = 0; i < n; ++i) {
-    const float clamped = std::min(std::max(from[i], 0.0F), 255.0F);
-    to[i] = static_cast<uint8_t>(static_cast<int>(clamped + 0.5F));
-  }
+  for (size_t i = 0; i < n; ++i) to[i] = static_cast<uint8_t>(static_cast<int>(from[i] + 0.5F));
 }
 
 // Rounded to nearest, ties to even. The values are finite.
@@ -141,15 +141,19 @@ void Resizer::Start(const ResizeSpec& spec, size_t row_bytes, size_t row_offset,
   output_ = static_cast<uint8_t*>(output);
   x_.Set(spec.x_begin, spec.x_end, spec.output_width, spec.antialias, spec.flip);
   y_.Set(spec.y_begin, spec.y_end, spec.output_height, spec.antialias, false);
-  rows_.resize(row_bytes * y_.taps());
+  row_stride_ = (row_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  rows_.resize(row_stride_ * y_.taps() + 2 * kAlignment);
   blended_.resize(row_bytes + kPadding);
   resized_.resize(static_cast<size_t>(spec.output_width) * spec.channels + kPadding);
   given_ = 0;
   emitted_ = 0;
 }
 
-const uint8_t* Resizer::SourceRow(int y) const {
-  return &rows_[static_cast<size_t>(y % y_.taps()) * row_bytes_ + row_offset_];
+// libjpeg-turbo writes an aligned row past the caches, from which it is read at once here: so
+// every row begins one byte behind an aligned address.
+uint8_t* Resizer::SourceRow(int y) {
+  const size_t to_aligned = -reinterpret_cast<uintptr_t>(rows_.data()) % kAlignment;
+  return &rows_[to_aligned + static_cast<size_t>(y % y_.taps()) * row_stride_ + 1];
 }
 
 uint8_t* Resizer::NextRow() {
@@ -159,22 +163,23 @@ uint8_t* Resizer::NextRow() {
     ++emitted_;
   }
   if (emitted_ == spec_.output_height) return nullptr;
-  const int row = given_++;
-  return &rows_[static_cast<size_t>(row % y_.taps()) * row_bytes_];
+  return SourceRow(given_++);
 }
 
 void Resizer::Blend(int output_row) {
-  const int first = y_.first(output_row);
+  const auto row = [this, output_row](int k) {
+    return SourceRow(y_.first(output_row) + k) + row_offset_;
+  };
   const float* const weights = y_.weights(output_row);
   const size_t n = row_bytes_ - row_offset_;
   float* const blended = blended_.data();
   if (y_.taps() == 2) {
-    BlendTwo(SourceRow(first), SourceRow(first + 1), weights[1], n, blended);
+    BlendTwo(row(0), row(1), weights[1], n, blended);
     return;
   }
-  Scale(SourceRow(first), weights[0], n, blended);
+  Scale(row(0), weights[0], n, blended);
   for (int k = 1; k < y_.taps(); ++k) {
-    if (weights[k] != 0) AddScaled(SourceRow(first + k), weights[k], n, blended);
+    if (weights[k] != 0) AddScaled(row(k), weights[k], n, blended);
   }
 }
 

@@ -50,8 +50,8 @@ struct ResizeSpec {
   int channels = 3;  // 1 or 3, interleaved
   bool antialias = false;
   bool flip = false;  // left to right
-  // output = resized x scale + offset per channel, on the scale 0..255. kUint8 is rounded and
-  // clamped.
+  // output = resized x scale + offset per channel, on the scale 0..255. Of kUint8 they are 1
+  // and 0; its values are rounded.
   float scale[3] = {1, 1, 1};
   float offset[3] = {0, 0, 0};
   PixelType type = PixelType::kUint8;
@@ -71,11 +71,12 @@ class Resizer {
  private:
   void Blend(int output_row);
   void Store(int output_row);
-  const uint8_t* SourceRow(int y) const;
+  uint8_t* SourceRow(int y);
 
   ResizeSpec spec_;
   size_t row_bytes_ = 0;
   size_t row_offset_ = 0;
+  size_t row_stride_ = 0;
   uint8_t* output_ = nullptr;
   AxisWeights x_;
   AxisWeights y_;

@@ -105,7 +105,8 @@ max_attempts: Draws of a random crop, after which it is the whole image.
 crop_fraction: Of the center crop.
 flip_probability: Of a flip left to right, with mode "random".
 channels: 1: greyscale; 3: RGB.
-mean: Per channel on the scale 0..255; output = (pixel - mean) / stddev. Empty: as it is.
+mean: Per channel on the scale 0..255; output = (pixel - mean) / stddev. Empty: as it is,
+  the only choice for uint8.
 stddev: Per channel, like mean.
 antialias: As in tf.image.resize(method="bilinear").
 dct_scaling: Whether to decode at 1/2, 1/4 or 1/8 of the size where the crop is then still no
