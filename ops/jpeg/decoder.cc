@@ -96,12 +96,15 @@ class JpegDecoder::Image {
     const Status started = Run([this, &region, &options] {
       jpeg_start_decompress(&info_);
       const int margin = options.fancy_upsampling ? kUpsamplingMargin : 0;
-      const int begin = std::max(0, region.x - margin);
+      const int begin = std::max(0, region.x - margin - smoothing_margin());
       const int end = std::min<int>(info_.output_width, region.x + region.width + margin);
       JDIMENSION x = begin;
       JDIMENSION width = end - begin;
-      // It refuses the whole width of an image narrower than an MCU.
-      if (width < info_.output_width) jpeg_crop_scanline(&info_, &x, &width);
+      if (can_crop_rows() && width < info_.output_width) {
+        jpeg_crop_scanline(&info_, &x, &width);
+      } else {
+        x = 0;
+      }
       offset_ = region.x - static_cast<int>(x);
       if (region.y > 0) jpeg_skip_scanlines(&info_, region.y);
     });
@@ -135,6 +138,26 @@ class JpegDecoder::Image {
   // image without its own would be decoded by those of its predecessor: each one gets a new
   // decompressor. Also right for one that was not created.
   void Close() { jpeg_destroy_decompress(&info_); }
+
+  // Smoothing looks at two blocks on either side, which at the left of cropped rows libjpeg
+  // takes for the border of the image.
+  int smoothing_margin() const {
+    if (!info_.do_block_smoothing || info_.coef_bits == nullptr) return 0;
+    const auto is_incomplete = [this](int component) {
+      const int* const bits = info_.coef_bits[component];
+      return std::any_of(bits, bits + DCTSIZE2, [](int missing) { return missing != 0; });
+    };
+    for (int c = 0; c < info_.num_components; ++c) {
+      if (is_incomplete(c)) return 2 * info_.max_h_samp_factor * DCTSIZE;
+    }
+    return 0;
+  }
+
+  // libjpeg-turbo 2.1 gives wrong columns of an image that is shrunk and of which a component
+  // has a quarter of the width of another.
+  bool can_crop_rows() const {
+    return info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom;
+  }
 
   bool is_cmyk() const {
     return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;

@@ -1,5 +1,6 @@
-"""The tf.data face of pcr_tf: data sets of serialized tf.train.Examples at a fidelity."""
+"""The tf.data face of pcr_tf: serialized tf.train.Examples at a fidelity, and training batches."""
 
 from pcr_tf.data.dataset import PcrDataset
+from pcr_tf.data.image_pipeline import image_batches
 
-__all__ = ["PcrDataset"]
+__all__ = ["PcrDataset", "image_batches"]
