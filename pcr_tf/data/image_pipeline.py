@@ -78,7 +78,7 @@ def image_batches(
       label: what comes with each image: the name of an int64 feature of one value; or a dict from
         features' names to `tf.io` specs (`FixedLenFeature`, `RaggedFeature`, ...), which gives a
         dict; or a function from the serialized `tf.train.Example`, a scalar `tf.string`, to any
-        structure of tensors. None: nothing.
+        structure of tensors of fixed shape. None: nothing.
       image_feature: name of the feature that holds the JPEG. None: that of the data set; one that
         has several must be told which.
       training: random crops and flips, and records in random order. False: centre crops, and
@@ -100,7 +100,8 @@ def image_batches(
       on_error: "raise": an image that does not decode raises; "skip": it is left out, before
         batching, and counted by `pcr_tf.image.decode_errors`. Damaged records raise in any case;
         `.ignore_errors()` leaves out those.
-      num_parallel_calls: images to decode at once. None: as many as tf.data finds good.
+      num_parallel_calls: batches to make at once, each on all cores; with "skip", images. None: as
+        many as tf.data finds good.
       **decode_options: further arguments of `pcr_tf.image.decode_and_random_crop_resize`, or, with
         `training=False`, of `decode_and_center_crop_resize`: `dtype`, `mean`, `stddev`,
         `area_range`, `crop_fraction`, `antialias`, `block_smoothing` and so on.
@@ -110,10 +111,11 @@ def image_batches(
 
     Raises:
       ValueError: for arguments outside of their ranges, and where `image_feature` is needed or is
-        none of the data set's.
+        named as a label too.
       TypeError: for arguments of other types, and those that the decoding function does not have.
       tf.errors.OpError: as `PcrDataset` does. While iterating, `tf.errors.InvalidArgumentError` for
-        an image that does not decode or an example without the features asked for.
+        an image that does not decode, which takes its batch along under `.ignore_errors()`, or an
+        example without the features asked for.
     """
     training = as_bool("training", training)
     shuffle = training if shuffle is None else as_bool("shuffle", shuffle)
@@ -143,7 +145,7 @@ def image_batches(
         reads_in_flight=reads_in_flight,
         bytes_in_flight=bytes_in_flight,
     )
-    parse = _parser(_image_feature_of(files) if image_feature is None else image_feature, label)
+    parse = _Parser(_image_feature_of(files) if image_feature is None else image_feature, label)
     # Next to the source: what stands between it and repeat() could keep it from being saved.
     dataset = source if epochs == 1 else source.repeat(epochs)
     if shuffle_buffer > 0:
@@ -154,19 +156,30 @@ def image_batches(
         dataset = tf.data.Dataset.zip(dataset, _image_seeds(seed, shard_index))
     else:
         decode = decode_and_center_crop_resize
+        dataset = dataset.map(lambda serialized: (serialized,))
+    if callable(label):
+        dataset = dataset.map(
+            lambda serialized, *image_seed: ((serialized, label(serialized)), *image_seed),
+            num_parallel_calls,
+            deterministic=True,
+        )
 
-    def to_image(serialized: tf.Tensor, *image_seed: tf.Tensor) -> Any:
-        jpeg, labels = parse(serialized)
+    # Of one example, or of a batch.
+    def to_images(example: Any, *image_seed: tf.Tensor) -> Any:
+        jpeg, labels = parse(example)
         if on_error == "raise":
             return decode(jpeg, size, *image_seed, **decode_options), *labels
         image, decoded = decode(jpeg, size, *image_seed, on_error="mark", **decode_options)
         return decoded, image, *labels
 
-    dataset = dataset.map(to_image, num_parallel_calls, deterministic=True)
-    if on_error == "skip":
+    if on_error == "raise":
+        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+        dataset = dataset.map(to_images, num_parallel_calls, deterministic=True)
+    else:
+        dataset = dataset.map(to_images, num_parallel_calls, deterministic=True)
         dataset = dataset.filter(lambda decoded, *_: decoded)
-        dataset = dataset.map(lambda decoded, *image: image)
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+        dataset = dataset.map(lambda decoded, *image_and_labels: image_and_labels)
+        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     if label is None:
         dataset = dataset.map(lambda images: images)
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
@@ -178,34 +191,37 @@ def image_batches(
     return dataset
 
 
-def _parser(
-    image_feature: str, label: Labels | None
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tuple[Any, ...]]]:
-    """A function from a serialized example to its JPEG and a tuple of its labels, if any."""
-    features: dict[str, Any] = {}
-    if isinstance(label, str):
-        features[label] = tf.io.FixedLenFeature((), tf.int64)
-    elif isinstance(label, Mapping):
-        features.update(label)
-    elif label is not None and not callable(label):
-        raise TypeError(
-            "label; expected the name of a feature, a dict of tf.io specs or a function, "
-            f"got {label!r}"
-        )
-    if image_feature in features:
-        raise ValueError(f"label; expected other features than the image's, got {label!r}")
-    features[image_feature] = tf.io.FixedLenFeature((), tf.string)
+class _Parser:
+    """From serialized examples to JPEGs and a tuple of their labels, if any."""
 
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tuple[Any, ...]]:
-        example = tf.io.parse_single_example(serialized, features)
-        jpeg = example.pop(image_feature)
-        if label is None:
-            return jpeg, ()
+    def __init__(self, image_feature: str, label: Labels | None) -> None:
+        features: dict[str, Any] = {}
         if isinstance(label, str):
-            return jpeg, (example[label],)
-        return jpeg, (label(serialized) if callable(label) else example,)
+            features[label] = tf.io.FixedLenFeature((), tf.int64)
+        elif isinstance(label, Mapping):
+            features.update(label)
+        elif label is not None and not callable(label):
+            raise TypeError(
+                "label; expected the name of a feature, a dict of tf.io specs or a function, "
+                f"got {label!r}"
+            )
+        if image_feature in features:
+            raise ValueError(f"label; expected other features than the image's, got {label!r}")
+        self._label = label
+        self._image_feature = image_feature
+        self._features = {**features, image_feature: tf.io.FixedLenFeature((), tf.string)}
 
-    return parse
+    def __call__(self, example: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
+        """Parses one serialized example, or a batch; with a function as label, the pair of that
+        and its values."""
+        serialized, values = example if callable(self._label) else (example, None)
+        parsed = tf.io.parse_example(serialized, self._features)
+        jpeg = parsed.pop(self._image_feature)
+        if self._label is None:
+            return jpeg, ()
+        if callable(self._label):
+            return jpeg, (values,)
+        return jpeg, (parsed[self._label] if isinstance(self._label, str) else parsed,)
 
 
 def _image_seeds(seed: int, shard_index: int) -> tf.data.Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -102,7 +102,7 @@ def decode_and_random_crop_resize(
       tf.errors.InvalidArgumentError: for an image that does not decode, as in `decode_jpeg`.
     """
     tensor = as_contents(contents)
-    attributes = {
+    attributes: dict[str, Any] = {
         "area_range": _ordered("area_range", area_range, 1e-9, 1.0),
         "aspect_ratio_range": _ordered(
             "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
@@ -263,7 +263,7 @@ class _OutputOptions:
                 "dtype; expected tf.float32 or tf.bfloat16 with mean or stddev, got tf.uint8"
             )
         return _OutputOptions(
-            size=as_size(size),
+            size=_as_size(size),
             channels=channels,
             mean=means,
             stddev=stddevs,
@@ -277,20 +277,20 @@ class _OutputOptions:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-def as_size(size: int | Sequence[int]) -> tuple[int, int]:
+def _as_size(size: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) of a side or of both.
 
     Raises:
       TypeError: for what is no integer and no sequence.
       ValueError: for another number of them, or sides outside of 1 to 16,384.
     """
-    if isinstance(size, (str, bytes)) or not hasattr(size, "__len__"):
+    if isinstance(size, (str, bytes)) or not isinstance(size, Iterable):
         side = in_range("size", size, 1, _MAX_SIDE)
         return side, side
-    if len(size) != 2:
+    sides = [in_range("size", side, 1, _MAX_SIDE) for side in size]
+    if len(sides) != 2:
         raise ValueError(f"size; expected a side or (height, width), got {size!r}")
-    height, width = (in_range("size", side, 1, _MAX_SIDE) for side in size)
-    return height, width
+    return sides[0], sides[1]
 
 
 def _as_dtype(dtype: Any) -> Any:
