@@ -51,7 +51,10 @@ void AddScaled(const uint8_t* __restrict from, float weight, size_t n, float* __
 // Rounded to nearest, ties up. The values are averages of bytes.
 PCR_VECTORIZED
 void ToUint8(const float* __restrict from, size_t n, uint8_t* __restrict to) {
-  for (size_t i = 0; i < n; ++i) to[i] = static_cast<uint8_t>(static_cast<int>(from[i] + 0.5F));
+  for (size_t i = 0; i < n; ++i) {
+    // NOLINTNEXTLINE(bugprone-incorrect-roundings): right for values that are not negative
+    to[i] = static_cast<uint8_t>(static_cast<int>(from[i] + 0.5F));
+  }
 }
 
 // Rounded to nearest, ties to even. The values are finite.

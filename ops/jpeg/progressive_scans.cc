@@ -458,7 +458,7 @@ class ProgressiveDecoder {
           left &= From(k + 1);
           if (value != 0) {
             block[kNaturalOrder[k]] = static_cast<int16_t>(value);
-            nonzero |= uint64_t{1} << k;
+            nonzero |= zeros & -zeros;
           }
         }
         if (end_run > 0) {

@@ -336,8 +336,8 @@ TEST(DecodeAugmenter, FlipsWithTheProbabilityAskedFor) {
   EXPECT_NE(mirrored, plain);
   for (int y = 0; y < 16; ++y) {
     for (int x = 0; x < 8; ++x) {
-      uint8_t* const row = &mirrored[y * 48];
-      std::swap_ranges(row + 3 * x, row + 3 * x + 3, row + 3 * (15 - x));
+      const auto pixel = [&](ptrdiff_t at) { return &mirrored[y * size_t{48}] + 3 * at; };
+      std::swap_ranges(pixel(x), pixel(x) + 3, pixel(15 - x));
     }
   }
   EXPECT_EQ(mirrored, plain);
@@ -393,7 +393,7 @@ TEST(DecodeAugmenter, DctScalingDoesNotShiftTheImage) {
       options.dct_scaling = false;
       const auto full = Augmented(&augmenter, jpeg, options, {6, i});
       double shift = 0;
-      for (size_t k = 0; k < 24 * 24; ++k) {
+      for (size_t k = 0; k < size_t{24} * 24; ++k) {
         shift += FloatOf(scaled, options.type, k) - FloatOf(full, options.type, k);
       }
       // A pixel of the full image is 200 / width values wide.

@@ -15,7 +15,6 @@ namespace {
 using testing::JpegSpec;
 using testing::LibjpegScan;
 using testing::MakeJpeg;
-using testing::SegmentBytes;
 
 constexpr char kEoi[] = "\xff\xd9";
 
