@@ -1,12 +1,12 @@
-r"""Measures training input, from files to batches, beside the best that tf.data does with TFRecords.
+r"""Measures training input, from files to batches, beside the best of tf.data with TFRecords.
 
     python -m benchmarks.augment [--images=/my/folder] [--copies=4]
 
-The work: a random crop as for ImageNet (8% to 100% of the area, aspect ratio 3/4 to 4/3), resized to
-224 x 224 bilinearly, flipped at random, float32, batches of 64 with labels; all cores, page cache
-warm. tf.data reads TFRecords of the original files and decodes with `decode_and_crop_jpeg`, in
-several settings, the best of which is the baseline. The fused op is measured on the same TFRecords,
-and in `pcr_tf.data.image_batches` at several fidelities.
+The work: a random crop as for ImageNet (8% to 100% of the area, aspect ratio 3/4 to 4/3), resized
+to 224 x 224 bilinearly, flipped at random, float32, batches of 64 with labels; all cores, page
+cache warm. tf.data reads TFRecords of the original files and decodes with `decode_and_crop_jpeg`,
+in several settings, the best of which is the baseline. The fused op is measured on the same
+TFRecords, and in `pcr_tf.data.image_batches` at several fidelities.
 
 Beside images/s stand images per second of processor time, which other programs that run at the time
 disturb less.
@@ -136,7 +136,7 @@ def main(argv: list[str]) -> None:
             _with_tensorflow, paths, num_parallel_reads=tf.data.AUTOTUNE, deterministic=False
         ),
     }
-    makers = {
+    makers: dict[str, Callable[[], Any]] = {
         **tensorflow_cases,
         "fused op, the same TFRecords": partial(_with_fused_op, paths),
         "standard, 10 groups": partial(_with_image_batches, standard, 10),

@@ -2,10 +2,10 @@ r"""Measures decoding alone, per fidelity, beside tf.io.decode_jpeg, Pillow and 
 
     python -m benchmarks.decode [--images=/my/folder] [--scan_groups=1,2,5,10]
 
-Four tables: images/s of one thread from bytes in memory to pixels, of the original files and of the
-prefixes of each fidelity; what block smoothing costs in time and gives in similarity to the full
-image; images/s on several threads inside of tf.data; and how much memory decoding takes at most, each
-decoder in a process of its own.
+Four tables: images/s of one thread from bytes in memory to pixels, of the original files and of
+the prefixes of each fidelity; what block smoothing costs in time and gives in similarity to the
+full image; images/s on several threads inside of tf.data; and how much memory decoding takes at
+most, each decoder in a process of its own.
 
 Every decoder computes accurate integer DCTs and interpolates chroma, but for Pillow, which has no
 say in it and does the same. Images that one of them refuses are left out.

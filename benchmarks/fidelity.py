@@ -15,6 +15,7 @@ import tensorflow as tf
 from benchmarks import measure
 from pcr_tf.data import PcrDataset
 from pcr_tf.format.dataset_index import open_dataset
+from pcr_tf.image import decode_jpeg
 
 # MS-SSIM's five scales, halving each time, must all hold its window of 11 pixels.
 _SMALLEST_SIDE = 11 << 4
@@ -48,7 +49,7 @@ def decoded(serialized: Any, image_feature: str = "image/encoded") -> Any:
     """The image of a serialized tf.train.Example: uint8 [height, width, 3]."""
     features = {image_feature: tf.io.FixedLenFeature((), tf.string)}
     example = tf.io.parse_single_example(serialized, features)
-    return tf.io.decode_jpeg(example[image_feature], channels=3, dct_method="INTEGER_ACCURATE")
+    return decode_jpeg(example[image_feature], channels=3)
 
 
 @tf.function(
@@ -98,7 +99,7 @@ def ms_ssim_by_fidelity(
         try:
             similarity = ms_ssim_to_last([decoded(one) for one in serialized])
         except tf.errors.InvalidArgumentError:
-            continue  # Kept as it is by the conversion, and nothing that TensorFlow decodes.
+            continue  # Kept as it is by the conversion, and nothing that decodes.
         if similarity is not None:
             values.append(similarity)
     if not values:
