@@ -20,7 +20,10 @@ using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 using ::tensorflow::tstring;
 
-thread_local DecodeAugmenter augmenter;
+DecodeAugmenter* ThreadAugmenter() {
+  thread_local DecodeAugmenter augmenter;
+  return &augmenter;
+}
 
 tensorflow::monitoring::CounterCell* DecodeErrors() {
   static auto* const counter = tensorflow::monitoring::Counter<0>::New(
@@ -110,7 +113,7 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
                      const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
                      char* const to = pixels + i * image_bytes;
-                     const Status status = augmenter.Run(jpegs(i), options_, of_image, to);
+                     Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
                      marks(i) = status.ok();
                      if (status.ok() || !mark_) return status;
                      std::memset(to, 0, image_bytes);

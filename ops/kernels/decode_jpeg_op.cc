@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "ops/base/catch_exceptions.h"
 #include "ops/jpeg/decoder.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
@@ -16,7 +17,10 @@ using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 using ::tensorflow::tstring;
 
-thread_local JpegDecoder decoder;
+JpegDecoder& ThreadDecoder() {
+  thread_local JpegDecoder decoder;
+  return decoder;
+}
 
 struct ImageSize {
   int height = 0;
@@ -54,7 +58,7 @@ class DecodeJpegOp : public tensorflow::OpKernel {
     // decoded in parallel.
     ImageSize size{0, 0, channels_};
     if (jpegs.size() > 0) {
-      const Status opened = Open(jpegs(0), &size);
+      const Status opened = CatchExceptions([&] { return Open(jpegs(0), &size); });
       OP_REQUIRES_OK(
           ctx, ToTensorFlow(opened.WithContext(contents.dims() == 0 ? "contents" : "contents[0]")));
     }
@@ -73,6 +77,7 @@ class DecodeJpegOp : public tensorflow::OpKernel {
 
  private:
   Status Open(std::string_view jpeg, ImageSize* size) const {
+    JpegDecoder& decoder = ThreadDecoder();
     PCR_RETURN_IF_ERROR(decoder.Open(jpeg, limits_));
     *size = {decoder.height(), decoder.width(),
              channels_ == 0 ? decoder.natural_channels() : channels_};
@@ -86,6 +91,7 @@ class DecodeJpegOp : public tensorflow::OpKernel {
       return InvalidArgument(Expected("the images of a batch must be of one size",
                                       expected.ToString() + " as contents[0]", size.ToString()));
     }
+    JpegDecoder& decoder = ThreadDecoder();
     PCR_RETURN_IF_ERROR(decoder.Start({0, 0, size.width, size.height}, 8, size.channels, pixels_));
     for (int y = 0; y < size.height; ++y, to += decoder.row_bytes()) {
       PCR_RETURN_IF_ERROR(decoder.ReadRow(to));
