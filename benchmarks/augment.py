@@ -3,10 +3,11 @@ r"""Measures training input, from files to batches, beside the best of tf.data w
     python -m benchmarks.augment [--images=/my/folder] [--copies=4]
 
 The work: a random crop as for ImageNet (8% to 100% of the area, aspect ratio 3/4 to 4/3), resized
-to 224 x 224 bilinearly, flipped at random, float32, batches of 64 with labels; all cores, page
-cache warm. tf.data reads TFRecords of the original files and decodes with `decode_and_crop_jpeg`,
-in several settings, the best of which is the baseline. The fused op is measured on the same
-TFRecords, and in `pcr_tf.data.image_batches` at several fidelities.
+to 224 x 224 bilinearly, flipped at random, batches of 64 with labels; all cores, page cache warm.
+The output is float32 on both sides, as `tf.image.resize` gives it, or uint8 (--dtype). tf.data reads
+TFRecords of the original files and decodes with `decode_and_crop_jpeg`, in several settings, the
+best of which is the baseline. The fused op is measured on the same TFRecords, and in
+`pcr_tf.data.image_batches` at several fidelities.
 
 Beside images/s stand images per second of processor time, which other programs that run at the time
 disturb less.
@@ -30,6 +31,7 @@ _SHARDS = flags.DEFINE_integer("shards", 8, "Files on each side.", lower_bound=1
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
     "images_per_record", 64, "As for pcr-convert.", lower_bound=1
 )
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "uint8"], "Of the images.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each case.", lower_bound=1)
 
 _BATCH = 64
@@ -58,6 +60,8 @@ def _cropped_by_tensorflow(serialized: Any) -> tuple[Any, Any]:
     window = tf.stack([begin[0], begin[1], size[0], size[1]])
     image = tf.io.decode_and_crop_jpeg(jpeg, window, channels=3)
     image = tf.image.random_flip_left_right(tf.image.resize(image, (_SIZE, _SIZE)))
+    if _DTYPE.value == "uint8":
+        image = tf.cast(tf.round(image), tf.uint8)
     return tf.ensure_shape(image, (_SIZE, _SIZE, 3)), example[_LABEL]
 
 
@@ -73,7 +77,7 @@ def _with_fused_op(paths: list[str]) -> Any:
     def crop(serialized: Any, seeds: Any) -> tuple[Any, Any]:
         examples = tf.io.parse_example(serialized, _FEATURES)
         images = pcr_tf.image.decode_and_random_crop_resize(
-            examples["image/encoded"], _SIZE, seeds, dtype=tf.float32
+            examples["image/encoded"], _SIZE, seeds, dtype=_DTYPE.value
         )
         return images, examples[_LABEL]
 
@@ -90,7 +94,7 @@ def _with_image_batches(folder: str, scan_groups: int | None, **options: Any) ->
         scan_groups=scan_groups,
         label=_LABEL,
         shuffle=False,
-        dtype=tf.float32,
+        dtype=_DTYPE.value,
         **options,
     )
 
@@ -187,6 +191,7 @@ def main(argv: list[str]) -> None:
     result = {
         "photographs": photographs.origin,
         "examples": images,
+        "dtype": _DTYPE.value,
         "baseline": baseline,
         "images_per_s": summaries,
         "ratio_to_baseline": ratios,
