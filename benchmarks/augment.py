@@ -4,9 +4,10 @@ r"""Measures training input, from files to batches, beside the best of tf.data w
 
 The work: a random crop as for ImageNet (8% to 100% of the area, aspect ratio 3/4 to 4/3), resized
 to 224 x 224 bilinearly, flipped at random, batches of 64 with labels; all cores, page cache warm.
-The output is float32 on both sides, as `tf.image.resize` gives it, or uint8 (--dtype). tf.data reads
-TFRecords of the original files and decodes with `decode_and_crop_jpeg`, in several settings, the
-best of which is the baseline. The fused op is measured on the same TFRecords, and in
+The output is float32 on both sides, as `tf.image.resize` gives it, or uint8 (--dtype).
+
+tf.data reads TFRecords of the original files and decodes with `decode_and_crop_jpeg`, in several
+settings, the best of which is the baseline. The fused op is measured on the same TFRecords, and in
 `pcr_tf.data.image_batches` at several fidelities.
 
 Beside images/s stand images per second of processor time, which other programs that run at the time

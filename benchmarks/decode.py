@@ -18,7 +18,6 @@ import io
 import math
 import os
 import pathlib
-import resource
 import shutil
 import statistics
 import subprocess
@@ -242,13 +241,21 @@ def _peak_folder() -> pathlib.Path:
 
 
 def _peak_bytes(decode: Callable[[bytes], Any], jpegs: Sequence[bytes]) -> int:
-    """How far the largest size of this process in memory grows while it decodes."""
+    """How much larger than before this process ever is while it decodes."""
     # The smallest image first: what a first call loads is none of the decoder's work.
     decode(min(jpegs, key=len))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+    before = _memory_bytes("VmRSS")
     for jpeg in jpegs:
         decode(jpeg)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+    return _memory_bytes("VmHWM") - before
+
+
+def _memory_bytes(field: str) -> int:
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) << 10
+    raise RuntimeError(f"/proc/self/status: expected {field}, got none")
 
 
 def _peaks(jpegs: Sequence[bytes]) -> dict[str, int]:
