@@ -255,7 +255,7 @@ def test_each_epoch_has_crops_of_its_own_in_one_iterator_or_in_several(
     assert len(set(one)) == 3 * NUM_EXAMPLES
 
 
-def test_readers_of_one_data_set_share_the_examples_and_crop_for_themselves(folder: Path) -> None:
+def test_readers_of_one_data_set_share_the_examples(folder: Path) -> None:
     shards = [
         pixels_by_label(
             image_batches(folder, SIZE, 4, label=LABEL, seed=5, num_shards=2, shard_index=index)

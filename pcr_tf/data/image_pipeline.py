@@ -156,7 +156,6 @@ def image_batches(
         dataset = tf.data.Dataset.zip(dataset, _image_seeds(seed, shard_index))
     else:
         decode = decode_and_center_crop_resize
-        dataset = dataset.map(lambda serialized: (serialized,))
     if callable(label):
         dataset = dataset.map(
             lambda serialized, *image_seed: ((serialized, label(serialized)), *image_seed),
@@ -164,24 +163,24 @@ def image_batches(
             deterministic=True,
         )
 
-    # Of one example, or of a batch.
-    def to_images(example: Any, *image_seed: tf.Tensor) -> Any:
+    def to_batch(examples: Any, *image_seeds: tf.Tensor) -> Any:
+        jpegs, labels = parse(examples)
+        images = decode(jpegs, size, *image_seeds, **decode_options)
+        return (images, *labels) if labels else images
+
+    def to_image(example: Any, *image_seed: tf.Tensor) -> Any:
         jpeg, labels = parse(example)
-        if on_error == "raise":
-            return decode(jpeg, size, *image_seed, **decode_options), *labels
         image, decoded = decode(jpeg, size, *image_seed, on_error="mark", **decode_options)
-        return decoded, image, *labels
+        return ((image, *labels) if labels else image), decoded
 
     if on_error == "raise":
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-        dataset = dataset.map(to_images, num_parallel_calls, deterministic=True)
+        dataset = dataset.map(to_batch, num_parallel_calls, deterministic=True)
     else:
-        dataset = dataset.map(to_images, num_parallel_calls, deterministic=True)
-        dataset = dataset.filter(lambda decoded, *_: decoded)
-        dataset = dataset.map(lambda decoded, *image_and_labels: image_and_labels)
+        dataset = dataset.map(to_image, num_parallel_calls, deterministic=True)
+        dataset = dataset.filter(lambda element, decoded: decoded)
+        dataset = dataset.map(lambda element, decoded: element)
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-    if label is None:
-        dataset = dataset.map(lambda images: images)
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
     if num_shards > 1:
         # Else it would deal out this reader's share once more.
