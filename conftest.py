@@ -23,7 +23,10 @@ def _example_surroundings(
     doctest_namespace: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if isinstance(request.node, pytest.DoctestItem) and "pcr_tf/data" in str(request.node.path):
+    path = request.node.path.as_posix()
+    if isinstance(request.node, pytest.DoctestItem) and any(
+        f"pcr_tf/{part}/" in path for part in ("data", "image")
+    ):
         import tensorflow as tf
 
         import pcr_tf

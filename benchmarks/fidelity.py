@@ -15,6 +15,7 @@ import tensorflow as tf
 from benchmarks import measure
 from pcr_tf.data import PcrDataset
 from pcr_tf.format.dataset_index import open_dataset
+from pcr_tf.image import decode_jpeg
 
 # MS-SSIM's five scales, halving each time, must all hold its window of 11 pixels.
 _SMALLEST_SIDE = 11 << 4
@@ -48,7 +49,35 @@ def decoded(serialized: Any, image_feature: str = "image/encoded") -> Any:
     """The image of a serialized tf.train.Example: uint8 [height, width, 3]."""
     features = {image_feature: tf.io.FixedLenFeature((), tf.string)}
     example = tf.io.parse_single_example(serialized, features)
-    return tf.io.decode_jpeg(example[image_feature], channels=3, dct_method="INTEGER_ACCURATE")
+    return decode_jpeg(example[image_feature], channels=3)
+
+
+@tf.function(
+    input_signature=[tf.TensorSpec([None] * 3 + [1], tf.float32)] * 2  # two batches of luma
+)
+def _ms_ssim(versions: Any, references: Any) -> Any:
+    return tf.image.ssim_multiscale(versions, references, 255.0)
+
+
+def ms_ssim_to_last(versions: Sequence[Any]) -> list[float] | None:
+    """MS-SSIM of versions of an image to the last one, on their luma.
+
+    Args:
+        versions: uint8 [height, width, 3] each. Of large images the centre is compared, at their
+            own scale.
+
+    Returns:
+        For each but the last, 0-1. None if they are too small.
+    """
+    height, width = versions[-1].shape[:2]
+    if min(height, width) < _SMALLEST_SIDE:
+        return None
+    side_y, side_x = min(height, _LARGEST_SIDE), min(width, _LARGEST_SIDE)
+    top, left = (height - side_y) // 2, (width - side_x) // 2
+    centres = tf.stack([one[top : top + side_y, left : left + side_x] for one in versions])
+    luma = tf.image.rgb_to_grayscale(tf.cast(centres, tf.float32))
+    references = tf.repeat(luma[-1:], len(versions) - 1, axis=0)
+    return [float(value) for value in _ms_ssim(luma[:-1], references)]
 
 
 def ms_ssim_by_fidelity(
@@ -59,34 +88,20 @@ def ms_ssim_by_fidelity(
     Args:
         dataset: folder of the data set.
         fidelities: numbers of scan groups; the last is the reference.
-        images: how many to compare. Images that are too small are left out; of large ones the
-            centre is compared, at their own scale.
+        images: how many to compare. Images that are too small are left out.
     """
-
-    def luma(serialized: Any) -> Any:
-        return tf.image.rgb_to_grayscale(tf.cast(decoded(serialized), tf.float32))
-
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32)])
-    def similarities(versions: Any) -> Any:
-        full = tf.repeat(versions[-1:], len(fidelities) - 1, axis=0)
-        return tf.image.ssim_multiscale(versions[:-1], full, 255.0)
 
     versions = tf.data.Dataset.zip(
         tuple(PcrDataset(str(dataset), fidelity) for fidelity in fidelities)
     )
-    values: list[Any] = []
+    values: list[list[float]] = []
     for serialized in versions.take(images):
         try:
-            planes = tf.stack([luma(one) for one in serialized])
+            similarity = ms_ssim_to_last([decoded(one) for one in serialized])
         except tf.errors.InvalidArgumentError:
-            continue  # Kept as it is by the conversion, and nothing that TensorFlow decodes.
-        height, width = planes.shape[1:3]
-        if min(height, width) < _SMALLEST_SIDE:
-            continue
-        side_y, side_x = min(height, _LARGEST_SIDE), min(width, _LARGEST_SIDE)
-        top, left = (height - side_y) // 2, (width - side_x) // 2
-        centre = planes[:, top : top + side_y, left : left + side_x]
-        values.append(similarities(centre).numpy())
+            continue  # Kept as it is by the conversion, and nothing that decodes.
+        if similarity is not None:
+            values.append(similarity)
     if not values:
         return [None] * (len(fidelities) - 1) + [1.0]
     return [*(float(statistics.fmean(column)) for column in zip(*values, strict=True)), 1.0]

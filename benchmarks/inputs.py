@@ -160,11 +160,17 @@ def tfrecords(source: Photographs, *, copies: int, num_shards: int) -> list[path
 
 
 def pcr_dataset(
-    source: Photographs, *, copies: int, num_shards: int, images_per_record: int
+    source: Photographs,
+    *,
+    copies: int,
+    num_shards: int,
+    images_per_record: int,
+    scan_script: str = "standard",
 ) -> pathlib.Path:
     """The folder of a PCR data set with the examples of `tfrecords`, in the same order."""
+    script = "" if scan_script == "standard" else f"-{scan_script}"
     folder = pathlib.Path(OUTPUT_DIR.value)
-    folder /= f"pcr-{source.key}-{copies}x-{num_shards}-{images_per_record}"
+    folder /= f"pcr-{source.key}-{copies}x-{num_shards}-{images_per_record}{script}"
     # The conversion job itself sees that nothing is left to do, or goes on where it stopped.
     convert(
         tfrecords(source, copies=copies, num_shards=num_shards),
@@ -172,6 +178,7 @@ def pcr_dataset(
         f"--images_per_record={images_per_record}",
         f"--num_shards={num_shards}",
         f"--num_workers={NUM_WORKERS.value}",
+        f"--scan_script={scan_script}",
         "--noshuffle",
         "--noprove",
         "--quiet",

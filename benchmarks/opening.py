@@ -45,7 +45,7 @@ import psutil
 import tensorflow as tf
 from pcr_tf.data import PcrDataset
 tf.data.Dataset.range(1).cardinality()  # The eager runtime starts with the first op.
-from pcr_tf.data._op_library import load_op_library
+from pcr_tf._op_library import load_op_library
 load_op_library()
 process = psutil.Process()
 before = process.memory_info().rss

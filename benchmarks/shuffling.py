@@ -17,6 +17,7 @@ in each way, and three things are counted:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import shutil
 from collections.abc import Callable, Sequence
@@ -117,23 +118,18 @@ def _tfrecords(paths: list[str], cycle_length: int) -> tf.data.Dataset:
 def _cases(
     folder: pathlib.Path, numbers: np.ndarray, buffers: Sequence[int]
 ) -> dict[str, Callable[[], list[list[int]]]]:
-    cases: dict[str, Callable[[], list[list[int]]]] = {}
     paths = _write_tfrecords(folder / "tfrecords", numbers)
-    data_sets: dict[str, Callable[[], tf.data.Dataset]] = {
-        f"TFRecord, {cycle} files at once": lambda cycle=cycle: _tfrecords(paths, cycle)
-        for cycle in (1, len(paths))
+    data_sets = {
+        f"TFRecord, {cycle} files at once": _tfrecords(paths, cycle) for cycle in (1, len(paths))
     }
     for images_per_record in map(int, _RECORDS.value):
         pcr = _write_pcr(folder / f"pcr-{images_per_record}", numbers, images_per_record)
-        data_sets[f"PCR, {images_per_record} a record"] = lambda pcr=pcr: PcrDataset(
-            pcr, 1, shuffle=True, seed=2
-        )
-    for name, make in data_sets.items():
-        for buffer in buffers:
-            cases[f"{name}, buffer {buffer}"] = lambda make=make, buffer=buffer: _two_epochs(
-                make(), buffer
-            )
-    return cases
+        data_sets[f"PCR, {images_per_record} a record"] = PcrDataset(pcr, 1, shuffle=True, seed=2)
+    return {
+        f"{name}, buffer {buffer}": functools.partial(_two_epochs, dataset, buffer)
+        for name, dataset in data_sets.items()
+        for buffer in buffers
+    }
 
 
 def main(argv: list[str]) -> None:
@@ -152,7 +148,10 @@ def main(argv: list[str]) -> None:
         shutil.rmtree(root, ignore_errors=True)
         cases = _cases(root, numbers, [int(buffer) for buffer in _BUFFERS.value])
         cases["ideal"] = lambda: [random.permutation(num_examples).tolist() for _ in range(2)]
-        mixes = {name: mix_of(*case(), labels, _BATCH.value) for name, case in cases.items()}
+        mixes = {}
+        for name, case in cases.items():
+            first, second = case()
+            mixes[name] = mix_of(first, second, labels, _BATCH.value)
         results[stored] = mixes
         print(f"{num_examples} examples stored {stored}, {_LABELS.value} labels")
         rows = [

@@ -58,19 +58,36 @@ LAYERS = {
     "jpeg": {
         "hdrs": [
             "jpeg/coefficients.h",
+            "jpeg/decoder.h",
             "jpeg/libjpeg.h",
             "jpeg/limits.h",
             "jpeg/markers.h",
+            "jpeg/progressive_scans.h",
             "jpeg/scan_script.h",
             "jpeg/transcode.h",
         ],
         "srcs": [
             "jpeg/coefficients.cc",
+            "jpeg/decoder.cc",
             "jpeg/libjpeg.cc",
             "jpeg/limits.cc",
             "jpeg/markers.cc",
+            "jpeg/progressive_scans.cc",
             "jpeg/scan_script.cc",
             "jpeg/transcode.cc",
+        ],
+    },
+    "augment": {
+        "hdrs": [
+            "augment/crop.h",
+            "augment/decode_augment.h",
+            "augment/random.h",
+            "augment/resize.h",
+        ],
+        "srcs": [
+            "augment/crop.cc",
+            "augment/decode_augment.cc",
+            "augment/resize.cc",
         ],
     },
     "bindings": {
@@ -82,6 +99,7 @@ LAYERS = {
     "kernels": {
         "hdrs": [
             "kernels/dataset_opener.h",
+            "kernels/image_ops.h",
             "kernels/pcr_dataset_op.h",
             "kernels/range_reader.h",
             "kernels/record_iteration.h",
@@ -91,6 +109,9 @@ LAYERS = {
         ],
         "srcs": [
             "kernels/dataset_opener.cc",
+            "kernels/decode_crop_resize_op.cc",
+            "kernels/decode_jpeg_op.cc",
+            "kernels/image_ops.cc",
             "kernels/pcr_dataset_op.cc",
             "kernels/range_reader.cc",
             "kernels/record_iteration.cc",
@@ -102,6 +123,7 @@ LAYERS = {
     "op_defs": {
         "hdrs": [],
         "srcs": [
+            "op_defs/pcr_image_ops.cc",
             "op_defs/pcr_ops.cc",
         ],
     },

@@ -4,7 +4,8 @@ Importing this package imports nothing else; its parts are imported when they ar
 
 - `pcr_tf.format`: writing and reading PCR files from Python. No TensorFlow.
 - `pcr_tf.convert`: the job that converts a data set. TensorFlow only for paths in its file systems.
-- `pcr_tf.data`: the tf.data face, `PcrDataset`.
+- `pcr_tf.image`: ops that decode and augment JPEGs.
+- `pcr_tf.data`: the tf.data face, `PcrDataset` and `image_batches`.
 
 >>> import pcr_tf
 >>> pcr_tf.format.__name__
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING
 from pcr_tf.version import __version__
 
 if TYPE_CHECKING:
-    from pcr_tf import convert, data, format
+    from pcr_tf import convert, data, format, image
 
-__all__ = ["__version__", "convert", "data", "format"]
+__all__ = ["__version__", "convert", "data", "format", "image"]
 
-_SUBMODULES = frozenset({"convert", "data", "format"})
+_SUBMODULES = frozenset({"convert", "data", "format", "image"})
 
 
 def __getattr__(name: str) -> ModuleType:

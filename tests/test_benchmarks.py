@@ -172,3 +172,34 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
         assert ours["labels"] > 0.8 * ideal["labels"]
         # Records alone are in another order, but their examples stay together.
         assert mixes["PCR, 32 a record, buffer 0"]["company"] > 0.3
+
+
+def test_the_augmentation_benchmark_compares_with_tf_data(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=1", "--shards=2", "--images_per_record=4", "--rounds=1"]
+    result = _run("augment", tmp_path, f"--images={images}", *flags)
+    assert result["examples"] == 16
+    ratios = result["ratio_to_baseline"]
+    assert isinstance(ratios, dict)
+    assert len(ratios) == 10
+    assert all(ratio["of_medians"] > 0 for ratio in ratios.values())
+
+
+def test_the_decoding_benchmark_compares_decoders_at_each_fidelity(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    pytest.importorskip("simplejpeg", reason="needs simplejpeg: pip install simplejpeg")
+    flags = ["--rounds=1", "--num_images=4", "--similarity_images=2", "--scan_groups=2,10"]
+    result = _run("decode", tmp_path, f"--images={images}", *flags)
+    rates = result["one_thread_images_per_s"]
+    assert isinstance(rates, dict)
+    assert list(rates) == ["original files", "2 scan groups", "10 scan groups"]
+    assert all(len(by_decoder) == 5 for by_decoder in rates.values())
+    smoothing = result["block_smoothing"]
+    assert isinstance(smoothing, dict)
+    assert smoothing["2 scan groups"]["ms_ssim"]["pcr_tf"] > 0.5
+    assert smoothing["10 scan groups"]["psnr_db"]["pcr_tf"] is None  # no error
+    peaks = result["peak_bytes"]
+    assert isinstance(peaks, dict)
+    assert len(peaks) == 5

@@ -14,15 +14,16 @@ import pytest
 from tools import native
 
 ROOT = native.ROOT
-CPP_LAYERS = ("base", "format", "jpeg", "bindings", "kernels", "op_defs")
+CPP_LAYERS = ("base", "format", "jpeg", "augment", "bindings", "kernels", "op_defs")
 
 # A layer of C++ -> the other layers whose headers it may include.
 CPP_MAY_INCLUDE = {
     "base": set(),
     "format": {"base"},
     "jpeg": {"base", "format"},
+    "augment": {"base", "jpeg"},
     "bindings": {"base", "format", "jpeg"},
-    "kernels": {"base", "format", "jpeg"},
+    "kernels": {"base", "format", "jpeg", "augment"},
     "op_defs": set(),
 }
 
@@ -37,17 +38,21 @@ CPP_LIBRARIES = {
 # A part of the Python package -> the other parts it may import.
 PYTHON_MAY_IMPORT = {
     "version": set(),
+    "_arguments": set(),
+    "_op_signatures": set(),
+    "_op_library": {"_op_signatures"},
     "format": {"_native", "version"},
     "convert": {"_native", "version", "format"},
-    "data": {"_native", "version", "format"},
+    "image": {"_arguments", "_op_library"},
+    "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
     "tuning": {"version"},
-    "keras": {"version", "format", "data", "tuning"},
+    "keras": {"version", "format", "image", "data", "tuning"},
     "cli": {"_native", "version", "format", "convert", "data", "tuning"},
 }
 
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
 # systems.
-PYTHON_WITH_TENSORFLOW = {"data", "keras"}
+PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {Path("pcr_tf/format/filesystem.py")}
 
 

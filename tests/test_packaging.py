@@ -147,7 +147,7 @@ def _library_built_against(directory: Path, version: str, library: bytes = b"") 
 
 
 def _load_error(directory: Path) -> str:
-    from pcr_tf.data import _op_library
+    from pcr_tf import _op_library
 
     with pytest.raises(ImportError) as raised:
         _op_library.load_op_library_from(directory)

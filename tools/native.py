@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD_DIR = ROOT / "build" / "native"
 
 # The layers that know neither TensorFlow nor Python.
-CORE_LAYERS = ("base", "format", "jpeg")
+CORE_LAYERS = ("base", "format", "jpeg", "augment")
 
 COMPILE_FLAGS = (
     "-std=c++17",

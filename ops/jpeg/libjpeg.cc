@@ -35,7 +35,7 @@ thread_local OutputBuffer output_buffer;
 
 }  // namespace
 
-JpegErrors::JpegErrors() : manager_(), message_() {
+JpegErrors::JpegErrors(JpegWarnings warnings) : manager_(), warnings_(warnings), message_() {
   jpeg_std_error(&manager_);
   manager_.error_exit = Exit;
   manager_.emit_message = EmitMessage;
@@ -50,7 +50,11 @@ void JpegErrors::Exit(j_common_ptr info) {
 }
 
 void JpegErrors::EmitMessage(j_common_ptr info, int level) {
-  if (level < 0) Exit(info);
+  if (level >= 0) return;
+  const auto* const self = static_cast<const JpegErrors*>(info->client_data);
+  if (self->warnings_ == JpegWarnings::kAreErrors || info->err->msg_code == JWRN_JPEG_EOF) {
+    Exit(info);
+  }
 }
 
 void JpegErrors::OutputMessage(j_common_ptr) {}

@@ -20,11 +20,18 @@
 
 namespace pcr {
 
-// Error manager of one or more libjpeg objects. A warning counts as an error: libjpeg
-// then decodes something, but not what the encoder meant.
+// What a libjpeg warning means: libjpeg then decodes something, but not what the encoder
+// meant.
+enum class JpegWarnings {
+  kAreErrors,
+  // But for the end of the input (JWRN_JPEG_EOF), always an error.
+  kAreTolerated,
+};
+
+// Error manager of one or more libjpeg objects.
 class JpegErrors {
  public:
-  JpegErrors();
+  explicit JpegErrors(JpegWarnings warnings = JpegWarnings::kAreErrors);
   JpegErrors(const JpegErrors&) = delete;
   JpegErrors& operator=(const JpegErrors&) = delete;
 
@@ -55,6 +62,7 @@ class JpegErrors {
   static void OutputMessage(j_common_ptr info);
 
   jpeg_error_mgr manager_;
+  JpegWarnings warnings_;
   std::jmp_buf jump_;
   char message_[JMSG_LENGTH_MAX];
   int code_ = 0;

@@ -27,7 +27,7 @@ bool IsFrameHeader(uint8_t code) {
 
 class MarkerWalk {
  public:
-  explicit MarkerWalk(std::string_view jpeg) : jpeg_(jpeg) {}
+  MarkerWalk(std::string_view jpeg, BetweenSegments between) : jpeg_(jpeg), between_(between) {}
 
   Result<JpegLayout> Run() {
     if (jpeg_.size() < 2 || Byte(0) != kMarkerPrefix || Byte(1) != marker::kSoi) {
@@ -47,6 +47,7 @@ class MarkerWalk {
   int Word(uint64_t offset) const { return Byte(offset) << 8 | Byte(offset + 1); }
 
   Status ReadMarker() {
+    if (between_ == BetweenSegments::kAnythingGoes && !FindMarker()) return Status();
     const uint64_t begin = position_;
     if (Byte(begin) != kMarkerPrefix) {
       return At(begin, Expected("a marker begins with 0xff", "0xff", Hex(Byte(begin))));
@@ -66,6 +67,22 @@ class MarkerWalk {
                 Expected("a marker's code must be defined", "0x01 or 0xc0..0xfe", Hex(code)));
     }
     return ReadSegment(code);
+  }
+
+  // Moves to the next 0xff that begins a marker; false, at the end of the input, without one.
+  bool FindMarker() {
+    const std::string_view left = jpeg_.substr(position_);
+    for (size_t at = 0; (at = left.find(static_cast<char>(kMarkerPrefix), at)) != left.npos; ++at) {
+      const size_t code = left.find_first_not_of(static_cast<char>(kMarkerPrefix), at);
+      if (code == left.npos) break;
+      if (left[code] != 0) {
+        position_ += at;
+        return true;
+      }
+      at = code;
+    }
+    position_ = jpeg_.size();
+    return false;
   }
 
   // position_ is at the segment's length.
@@ -143,13 +160,16 @@ class MarkerWalk {
   }
 
   std::string_view jpeg_;
+  BetweenSegments between_;
   uint64_t position_ = 0;
   JpegLayout layout_;
 };
 
 }  // namespace
 
-Result<JpegLayout> WalkMarkers(std::string_view jpeg) { return MarkerWalk(jpeg).Run(); }
+Result<JpegLayout> WalkMarkers(std::string_view jpeg, BetweenSegments between) {
+  return MarkerWalk(jpeg, between).Run();
+}
 
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment) {
   const std::string_view parameters = jpeg.substr(segment.offset, segment.size).substr(4);

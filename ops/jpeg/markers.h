@@ -35,7 +35,9 @@ inline constexpr uint8_t kRst7 = 0xd7;
 inline constexpr uint8_t kSoi = 0xd8;
 inline constexpr uint8_t kEoi = 0xd9;
 inline constexpr uint8_t kSos = 0xda;
+inline constexpr uint8_t kDqt = 0xdb;
 inline constexpr uint8_t kDnl = 0xdc;
+inline constexpr uint8_t kDri = 0xdd;
 inline constexpr uint8_t kDhp = 0xde;
 inline constexpr uint8_t kApp0 = 0xe0;
 inline constexpr uint8_t kApp14 = 0xee;
@@ -85,10 +87,17 @@ struct JpegLayout {
   uint64_t end = 0;  // just past EOI, or the size of the input without one
 };
 
+// What may stand where a marker should begin.
+enum class BetweenSegments {
+  kMarkersOnly,   // what T.81 says
+  kAnythingGoes,  // bytes without meaning, passed over as decoders do (libjpeg's next_marker)
+};
+
 // Walks from SOI to EOI, or to the end of the input if a prefix of scans is given: a
 // missing EOI is no error, a segment cut short is. Errors are DATA_LOSS: "byte 4096:
 // <rule>; expected <x>, got <y>".
-Result<JpegLayout> WalkMarkers(std::string_view jpeg);
+Result<JpegLayout> WalkMarkers(std::string_view jpeg,
+                               BetweenSegments between = BetweenSegments::kMarkersOnly);
 
 // Requires a segment of a layout of `jpeg`.
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment);

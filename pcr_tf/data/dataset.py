@@ -7,15 +7,14 @@ import itertools
 import os
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pcr_tf.data._op_library import load_op_library
+from pcr_tf._arguments import MAX_INT64, as_bool, as_int, in_range
+from pcr_tf._op_library import load_op_library
 
-_MAX_INT64 = 2**63 - 1
-_ALL_SCAN_GROUPS = _MAX_INT64  # the op's value for "as many as the data set has"
+_ALL_SCAN_GROUPS = MAX_INT64  # the op's value for "as many as the data set has"
 
 _AUTO_READS_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 
@@ -56,9 +55,9 @@ class EpochProgress:
     examples: int
 
     def __post_init__(self) -> None:
-        _in_range("epoch", self.epoch, 0, _MAX_EPOCH)
-        _in_range("num_shards", self.num_shards, 1, _MAX_RESUME_SHARDS)
-        _in_range("examples", self.examples, 0)
+        in_range("epoch", self.epoch, 0, _MAX_EPOCH)
+        in_range("num_shards", self.num_shards, 1, _MAX_RESUME_SHARDS)
+        in_range("examples", self.examples, 0)
 
 
 class PcrDataset(tf.data.Dataset):
@@ -158,18 +157,16 @@ class PcrDataset(tf.data.Dataset):
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()
-        if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle; expected True or False, got {shuffle!r}")
-        shuffle = bool(shuffle)
-        num_shards = _in_range("num_shards", num_shards, 1)
-        shard_index = _in_range("shard_index", shard_index, 0, num_shards - 1)
+        shuffle = as_bool("shuffle", shuffle)
+        num_shards = in_range("num_shards", num_shards, 1)
+        shard_index = in_range("shard_index", shard_index, 0, num_shards - 1)
         if reads_in_flight is None:
             reads_in_flight = _AUTO_READS_IN_FLIGHT
         else:
-            reads_in_flight = _in_range("reads_in_flight", reads_in_flight, 1, 1024)
+            reads_in_flight = in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
-        first_epoch = _in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
+        first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
         if resume is not None:
             if not isinstance(resume, EpochProgress):
                 raise TypeError(f"resume; expected an EpochProgress, got {resume!r}")
@@ -183,11 +180,11 @@ class PcrDataset(tf.data.Dataset):
             paths=_as_paths(filenames),
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=_as_seed(seed) if shuffle else 0,
+            seed=as_seed(seed) if shuffle else 0,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
-            bytes_in_flight=_in_range("bytes_in_flight", bytes_in_flight, 1),
+            bytes_in_flight=in_range("bytes_in_flight", bytes_in_flight, 1),
             shared_id=str(next(_dataset_ordinals)),
             first_epoch=first_epoch,
             resume_num_shards=resume.num_shards if resume else 0,
@@ -238,35 +235,17 @@ def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
         if not tensor.dtype.is_integer:
             raise TypeError(f"scan_groups; expected an integer, got {scan_groups!r}")
         return tf.cast(tensor, tf.int64)
-    return _in_range("scan_groups", scan_groups, 1)
+    return in_range("scan_groups", scan_groups, 1)
 
 
-def _as_seed(seed: int | None) -> int:
+def as_seed(seed: int | None) -> int:
+    """A seed as PcrDataset's argument describes it, as an int64."""
     if seed is None:
         graph_seed, op_seed = tf.compat.v1.get_seed(None)
         if graph_seed is None:
             return random.SystemRandom().getrandbits(63)
         seed = hash((graph_seed, op_seed))
-    number = _as_int("seed", seed)
+    number = as_int("seed", seed)
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"seed; expected a 64-bit integer, got {number}")
     return (number + 2**63) % 2**64 - 2**63
-
-
-def _in_range(name: str, value: Any, low: int, high: int | None = None) -> int:
-    number = _as_int(name, value)
-    if high is None and number > _MAX_INT64:
-        raise ValueError(f"{name}; expected at least {low}, at most {_MAX_INT64}, got {number}")
-    if number < low or (high is not None and number > high):
-        limits = f"at least {low}" if high is None else f"{low} to {high}"
-        raise ValueError(f"{name}; expected {limits}, got {number}")
-    return number
-
-
-def _as_int(name: str, value: Any) -> int:
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        return int(value.__index__())
-    except (TypeError, AttributeError):
-        raise TypeError(f"{name}; expected an integer, got {value!r}") from None

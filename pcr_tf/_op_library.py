@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from types import ModuleType
+from typing import cast
 
 import tensorflow as tf
 
-_DIRECTORY = Path(__file__).resolve().parent
+from pcr_tf._op_signatures import PcrOps
+
+_DIRECTORY = Path(__file__).resolve().parent / "data"
 _REMEDY = (
     "Rebuild pcr_tf for the TensorFlow that is installed, in the folder of its sources:\n"
     "    pip install --force-reinstall --no-deps --no-cache-dir .\n"
@@ -24,7 +26,7 @@ _REMEDY = (
 
 
 @functools.cache
-def load_op_library() -> ModuleType:
+def load_op_library() -> PcrOps:
     """Returns the module of the Python wrappers of pcr_tf's ops; the first call loads the library.
 
     Raises:
@@ -34,7 +36,7 @@ def load_op_library() -> ModuleType:
     return load_op_library_from(_DIRECTORY)
 
 
-def load_op_library_from(directory: Path) -> ModuleType:
+def load_op_library_from(directory: Path) -> PcrOps:
     """Loads `_pcr_ops.so` of `directory`, which `_build_info.json` describes.
 
     Args:
@@ -57,7 +59,7 @@ def load_op_library_from(directory: Path) -> ModuleType:
             f"{_REMEDY}"
         )
     try:
-        return tf.load_op_library(str(library))
+        return cast(PcrOps, tf.load_op_library(str(library)))
     except (tf.errors.OpError, OSError) as error:
         raise ImportError(
             f"{library}: pcr_tf's op library, built against TensorFlow {built_against}, does not "

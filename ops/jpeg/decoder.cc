@@ -1,0 +1,281 @@
+#include "ops/jpeg/decoder.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops/jpeg/libjpeg.h"
+#include "ops/jpeg/markers.h"
+#include "ops/jpeg/progressive_scans.h"
+
+namespace pcr {
+namespace {
+
+// Fancy upsampling looks at the chroma samples beside a pixel. So many more pixels on each
+// side of a region give the same pixels inside it as in the whole image.
+constexpr int kUpsamplingMargin = 2;
+
+J_DCT_METHOD LibjpegMethod(DctMethod method) {
+  switch (method) {
+    case DctMethod::kIfast:
+      return JDCT_IFAST;
+    case DctMethod::kFloat:
+      return JDCT_FLOAT;
+    case DctMethod::kIslow:
+      break;
+  }
+  return JDCT_ISLOW;
+}
+
+// What the bytes begin as, for those who gave a file of another format.
+std::string NotAJpeg(std::string_view bytes) {
+  const auto begins_with = [bytes](std::string_view text) {
+    return bytes.substr(0, text.size()) == text;
+  };
+  if (bytes.empty()) return "not a JPEG: no bytes";
+  if (begins_with("\x89PNG")) return "not a JPEG but a PNG";
+  if (begins_with("GIF8")) return "not a JPEG but a GIF";
+  if (begins_with("BM")) return "not a JPEG but a BMP";
+  if (begins_with("RIFF") && bytes.substr(0, 12).substr(8) == "WEBP")
+    return "not a JPEG but a WebP";
+  return "not a JPEG: " + Expected("it begins with SOI", "\xff\xd8", bytes.substr(0, 2));
+}
+
+// The image's layout, or why it is not given to libjpeg.
+Result<JpegLayout> Judge(std::string_view jpeg, const DecodeLimits& limits) {
+  if (jpeg.substr(0, 2) != "\xff\xd8") return InvalidArgument(NotAJpeg(jpeg));
+  Result<JpegLayout> walked = WalkMarkers(jpeg, BetweenSegments::kAnythingGoes);
+  if (!walked.ok()) return InvalidArgument(walked.status().message());
+  std::string refused = ExceededLimit(walked.value(), limits);
+  if (refused.empty()) refused = MissingData(walked.value());
+  if (refused.empty() && !walked.value().has_eoi) {
+    refused = "byte " + std::to_string(jpeg.size()) + ": the image is cut short: no EOI";
+  }
+  if (!refused.empty()) return InvalidArgument(std::move(refused));
+  return walked;
+}
+
+// The formula of tf.io.decode_jpeg. With an Adobe segment the samples are inverted.
+void CmykToRgb(const uint8_t* cmyk, size_t pixels, bool adobe, uint8_t* rgb) {
+  const int invert = adobe ? 0 : 255;
+  for (size_t i = 0; i < pixels; ++i, cmyk += 4, rgb += 3) {
+    const int k = cmyk[3] ^ invert;
+    for (int c = 0; c < 3; ++c) rgb[c] = static_cast<uint8_t>((cmyk[c] ^ invert) * k / 255);
+  }
+}
+
+// The arrays of coefficients that libjpeg asks its memory manager for, in the order of the
+// components.
+struct CoefficientArrays {
+  int count = 0;
+  jvirt_barray_ptr arrays[MAX_COMPONENTS] = {};
+  decltype(jpeg_memory_mgr::request_virt_barray) request = nullptr;
+};
+
+// Those of the image that this thread starts.
+thread_local CoefficientArrays* started_arrays = nullptr;
+
+jvirt_barray_ptr RequestArray(j_common_ptr info, int pool, boolean zeroed, JDIMENSION width,
+                              JDIMENSION height, JDIMENSION max_access) {
+  CoefficientArrays* const self = started_arrays;
+  const jvirt_barray_ptr array = self->request(info, pool, zeroed, width, height, max_access);
+  if (self->count < MAX_COMPONENTS) self->arrays[self->count++] = array;
+  return array;
+}
+
+// What libjpeg reads where the source ends before the image does.
+boolean GiveEoi(j_decompress_ptr info) {
+  static const JOCTET kEoi[] = {0xff, JPEG_EOI};
+  info->src->next_input_byte = kEoi;
+  info->src->bytes_in_buffer = sizeof kEoi;
+  return TRUE;
+}
+
+}  // namespace
+
+// An opened image. The errors outlive the libjpeg object that reports to them.
+class JpegDecoder::Image {
+ public:
+  Image() : errors_(JpegWarnings::kAreTolerated), info_() { errors_.Watch(&info_); }
+  ~Image() { Close(); }
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+
+  Status Open(std::string_view jpeg, const DecodeLimits& limits) {
+    Close();
+    Result<JpegLayout> layout = Judge(jpeg, limits);
+    if (!layout.ok()) return layout.status();
+    layout_ = std::move(layout).value();
+    jpeg_ = jpeg;
+    return ReadHeader();
+  }
+
+  Status Start(const Region& region, int eighths, int channels, const PixelOptions& options) {
+    channels_ = channels == 0 ? natural_channels() : channels;
+    SetOptions(eighths, options);
+    if (!HasPlainProgression(jpeg_, layout_)) {
+      PCR_RETURN_IF_ERROR(Run([this] { jpeg_start_decompress(&info_); }));
+    } else if (!StartWithOwnDecoder()) {
+      Close();
+      PCR_RETURN_IF_ERROR(ReadHeader());
+      SetOptions(eighths, options);
+      PCR_RETURN_IF_ERROR(Run([this] { jpeg_start_decompress(&info_); }));
+    }
+    if (info_.out_color_space == JCS_CMYK) cmyk_.resize(size_t{4} * info_.output_width);
+    return Run([this, &region] {
+      const int margin = info_.do_fancy_upsampling ? kUpsamplingMargin : 0;
+      const int begin = std::max(0, region.x - margin - smoothing_margin());
+      const int end = std::min<int>(info_.output_width, region.x + region.width + margin);
+      JDIMENSION x = begin;
+      JDIMENSION width = end - begin;
+      // It refuses the whole width of an image narrower than an MCU.
+      if (can_crop_rows() && width < info_.output_width) {
+        jpeg_crop_scanline(&info_, &x, &width);
+      } else {
+        x = 0;
+      }
+      offset_ = region.x - static_cast<int>(x);
+      if (region.y > 0) jpeg_skip_scanlines(&info_, region.y);
+    });
+  }
+
+  Status ReadRow(uint8_t* row) {
+    const bool cmyk = info_.out_color_space == JCS_CMYK;
+    JSAMPROW rows[] = {cmyk ? cmyk_.data() : row};
+    PCR_RETURN_IF_ERROR(Run([this, &rows] { jpeg_read_scanlines(&info_, rows, 1); }));
+    if (cmyk) CmykToRgb(cmyk_.data(), info_.output_width, info_.saw_Adobe_marker != 0, row);
+    return Status();
+  }
+
+  int width() const { return static_cast<int>(info_.image_width); }
+  int height() const { return static_cast<int>(info_.image_height); }
+  int natural_channels() const { return info_.num_components == 1 ? 1 : 3; }
+  size_t row_bytes() const { return size_t{info_.output_width} * channels_; }
+  size_t row_offset() const { return static_cast<size_t>(offset_) * channels_; }
+
+ private:
+  Status ReadHeader() {
+    return Run([this] {
+      jpeg_create_decompress(&info_);
+      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(jpeg_.data()), jpeg_.size());
+      jpeg_read_header(&info_, TRUE);
+    });
+  }
+
+  void SetOptions(int eighths, const PixelOptions& options) {
+    info_.out_color_space = channels_ == 1 ? JCS_GRAYSCALE : is_cmyk() ? JCS_CMYK : JCS_RGB;
+    info_.scale_num = eighths;
+    info_.scale_denom = 8;
+    info_.dct_method = LibjpegMethod(options.dct_method);
+    info_.do_fancy_upsampling = options.fancy_upsampling ? TRUE : FALSE;
+    info_.do_block_smoothing = options.block_smoothing ? TRUE : FALSE;
+  }
+
+  // Lets libjpeg take an image of (nearly) no data for complete, and fills in the coefficients
+  // before it makes pixels of them. False if the image is one for libjpeg alone; it must then
+  // be opened again.
+  bool StartWithOwnDecoder() {
+    arrays_ = CoefficientArrays();
+    arrays_.request = info_.mem->request_virt_barray;
+    info_.mem->request_virt_barray = RequestArray;
+    info_.buffered_image = TRUE;
+    info_.src->fill_input_buffer = GiveEoi;
+    // Smoothing is guided by how far the first scan's data went.
+    const auto at = reinterpret_cast<const char*>(info_.src->next_input_byte) - jpeg_.data();
+    info_.src->bytes_in_buffer = info_.do_block_smoothing ? layout_.scans[0].end - at : 0;
+    started_arrays = &arrays_;
+    const bool read = errors_.Run([this] {
+      jpeg_start_decompress(&info_);
+      while (jpeg_consume_input(&info_) != JPEG_REACHED_EOI) {
+      }
+    });
+    if (!read || arrays_.count != info_.num_components) return false;
+    planes_.resize(info_.num_components);
+    for (int c = 0; c < info_.num_components; ++c) {
+      planes_[c].width = static_cast<int>(info_.comp_info[c].width_in_blocks);
+      planes_[c].height = static_cast<int>(info_.comp_info[c].height_in_blocks);
+      planes_[c].rows.resize(planes_[c].height);
+    }
+    if (!errors_.Run([this] { FindRows(); })) return false;
+    if (!DecodeProgressiveScans(jpeg_, layout_, &planes_)) return false;
+    for (int c = 0; c < info_.num_components; ++c) {
+      std::copy_n(planes_[c].missing_bits.begin(), DCTSIZE2, info_.coef_bits[c]);
+    }
+    return errors_.Run([this] { jpeg_start_output(&info_, info_.input_scan_number); });
+  }
+
+  // Where the coefficients lie: libjpeg's arrays do not move.
+  void FindRows() {
+    const auto common = reinterpret_cast<j_common_ptr>(&info_);
+    for (int c = 0; c < info_.num_components; ++c) {
+      for (int y = 0; y < planes_[c].height; ++y) {
+        planes_[c].rows[y] =
+            info_.mem->access_virt_barray(common, arrays_.arrays[c], y, 1, TRUE)[0];
+      }
+    }
+  }
+
+  template <typename Body>
+  Status Run(const Body& body) {
+    return errors_.Run(body) ? Status() : InvalidArgument(errors_.message());
+  }
+
+  // libjpeg keeps quantization and Huffman tables from one image to the next, so that an
+  // image without its own would be decoded by those of its predecessor: each one gets a new
+  // decompressor. Also right for one that was not created.
+  void Close() { jpeg_destroy_decompress(&info_); }
+
+  // Smoothing looks at two blocks on either side, which at the left of cropped rows libjpeg
+  // takes for the border of the image.
+  int smoothing_margin() const {
+    if (!info_.do_block_smoothing || info_.coef_bits == nullptr) return 0;
+    const auto is_incomplete = [this](int component) {
+      const int* const bits = info_.coef_bits[component];
+      return std::any_of(bits, bits + DCTSIZE2, [](int missing) { return missing != 0; });
+    };
+    for (int c = 0; c < info_.num_components; ++c) {
+      if (is_incomplete(c)) return 2 * info_.max_h_samp_factor * DCTSIZE;
+    }
+    return 0;
+  }
+
+  // libjpeg-turbo 2.1 gives wrong columns of an image that is shrunk and of which a component
+  // has a quarter of the width of another.
+  bool can_crop_rows() const {
+    return info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom;
+  }
+
+  bool is_cmyk() const {
+    return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
+  }
+
+  JpegErrors errors_;
+  jpeg_decompress_struct info_;
+  std::string_view jpeg_;
+  JpegLayout layout_;
+  CoefficientArrays arrays_;
+  std::vector<CoefficientPlane> planes_;
+  int channels_ = 0;
+  int offset_ = 0;             // of the region's first pixel in a row
+  std::vector<uint8_t> cmyk_;  // a row
+};
+
+JpegDecoder::JpegDecoder() : image_(std::make_unique<Image>()) {}
+JpegDecoder::~JpegDecoder() = default;
+
+Status JpegDecoder::Open(std::string_view jpeg, const DecodeLimits& limits) {
+  return image_->Open(jpeg, limits);
+}
+int JpegDecoder::width() const { return image_->width(); }
+int JpegDecoder::height() const { return image_->height(); }
+int JpegDecoder::natural_channels() const { return image_->natural_channels(); }
+Status JpegDecoder::Start(const Region& region, int eighths, int channels,
+                          const PixelOptions& options) {
+  return image_->Start(region, eighths, channels, options);
+}
+size_t JpegDecoder::row_bytes() const { return image_->row_bytes(); }
+size_t JpegDecoder::row_offset() const { return image_->row_offset(); }
+Status JpegDecoder::ReadRow(uint8_t* row) { return image_->ReadRow(row); }
+
+}  // namespace pcr

@@ -1,0 +1,145 @@
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/augment/decode_augment.h"
+#include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/image_ops.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/lib/monitoring/counter.h"
+#include "tensorflow/core/platform/errors.h"
+
+namespace pcr {
+namespace {
+
+using ::tensorflow::OpKernelConstruction;
+using ::tensorflow::OpKernelContext;
+using ::tensorflow::Tensor;
+using ::tensorflow::TensorShape;
+using ::tensorflow::tstring;
+
+DecodeAugmenter* ThreadAugmenter() {
+  thread_local DecodeAugmenter augmenter;
+  return &augmenter;
+}
+
+tensorflow::monitoring::CounterCell* DecodeErrors() {
+  static auto* const counter = tensorflow::monitoring::Counter<0>::New(
+      "/pcr_tf/decode_errors", "Broken images that PcrDecodeCropResize marked.");
+  return counter->GetCell();
+}
+
+absl::Status GetAugmentOptions(OpKernelConstruction* ctx, AugmentOptions* options) {
+  const auto pair = [ctx](const char* name, auto* values) -> absl::Status {
+    values->clear();  // GetAttr appends
+    TF_RETURN_IF_ERROR(ctx->GetAttr(name, values));
+    if (values->size() == 2) return absl::OkStatus();
+    return tensorflow::errors::InvalidArgument(name, "; expected 2 values, got ", values->size());
+  };
+  std::vector<int> size;
+  TF_RETURN_IF_ERROR(pair("size", &size));
+  options->height = size[0];
+  options->width = size[1];
+  TF_RETURN_IF_ERROR(ctx->GetAttr("channels", &options->channels));
+  std::string mode;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("mode", &mode));
+  options->crop = mode == "random" ? CropMode::kRandom : CropMode::kCenter;
+  std::vector<float> range;
+  TF_RETURN_IF_ERROR(pair("area_range", &range));
+  options->random_crop.min_area = range[0];
+  options->random_crop.max_area = range[1];
+  TF_RETURN_IF_ERROR(pair("aspect_ratio_range", &range));
+  options->random_crop.min_aspect_ratio = range[0];
+  options->random_crop.max_aspect_ratio = range[1];
+  TF_RETURN_IF_ERROR(ctx->GetAttr("max_attempts", &options->random_crop.max_attempts));
+  float value = 0;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("crop_fraction", &value));
+  options->center_fraction = value;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("flip_probability", &value));
+  options->flip_probability = value;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("mean", &options->mean));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("stddev", &options->stddev));
+  tensorflow::DataType type = tensorflow::DT_INVALID;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("T", &type));
+  options->type = type == tensorflow::DT_UINT8   ? PixelType::kUint8
+                  : type == tensorflow::DT_FLOAT ? PixelType::kFloat32
+                                                 : PixelType::kBfloat16;
+  TF_RETURN_IF_ERROR(ctx->GetAttr("antialias", &options->antialias));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("dct_scaling", &options->dct_scaling));
+  TF_RETURN_IF_ERROR(GetPixelOptions(ctx, &options->pixels));
+  TF_RETURN_IF_ERROR(GetDecodeLimits(ctx, &options->limits));
+  return ToTensorFlow(options->Validate());
+}
+
+class DecodeCropResizeOp : public tensorflow::OpKernel {
+ public:
+  explicit DecodeCropResizeOp(OpKernelConstruction* ctx) : OpKernel(ctx) {
+    OP_REQUIRES_OK(ctx, GetAugmentOptions(ctx, &options_));
+    std::string on_error;
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("on_error", &on_error));
+    mark_ = on_error == "mark";
+  }
+
+  void Compute(OpKernelContext* ctx) override {
+    const Tensor& contents = ctx->input(0);
+    const Tensor& seed = ctx->input(1);
+    OP_REQUIRES(
+        ctx, contents.dims() <= 1,
+        tensorflow::errors::InvalidArgument("contents; expected a scalar or a vector, got shape ",
+                                            contents.shape().DebugString()));
+    TensorShape seed_shape = contents.shape();
+    OP_REQUIRES_OK(ctx, seed_shape.AddDimWithStatus(2));
+    const bool random = options_.crop == CropMode::kRandom;
+    OP_REQUIRES(
+        ctx, !random || seed.shape() == seed_shape,
+        tensorflow::errors::InvalidArgument("shape of seed; expected ", seed_shape.DebugString(),
+                                            ", got ", seed.shape().DebugString()));
+    TensorShape shape = contents.shape();
+    for (const int side : {options_.height, options_.width, options_.channels}) {
+      OP_REQUIRES_OK(ctx, shape.AddDimWithStatus(side));
+    }
+    Tensor* image = nullptr;
+    Tensor* decoded = nullptr;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, shape, &image));
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(1, contents.shape(), &decoded));
+
+    const auto jpegs = contents.flat<tstring>();
+    const auto seeds = seed.flat<int64_t>();
+    auto marks = decoded->flat<bool>();
+    char* const pixels = static_cast<char*>(image->data());
+    const size_t image_bytes = options_.output_bytes();
+    OP_REQUIRES_OK(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
+                     const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
+                     char* const to = pixels + i * image_bytes;
+                     Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
+                     marks(i) = status.ok();
+                     if (status.ok() || !mark_) return status;
+                     std::memset(to, 0, image_bytes);
+                     DecodeErrors()->IncrementBy(1);
+                     return Status();
+                   }));
+  }
+
+ private:
+  AugmentOptions options_;
+  bool mark_ = false;
+};
+
+class DecodeErrorsOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* ctx) override {
+    Tensor* count = nullptr;
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, TensorShape({}), &count));
+    count->scalar<int64_t>()() = DecodeErrors()->value();
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("PcrDecodeCropResize").Device(tensorflow::DEVICE_CPU),
+                        DecodeCropResizeOp);
+REGISTER_KERNEL_BUILDER(Name("PcrDecodeErrors").Device(tensorflow::DEVICE_CPU), DecodeErrorsOp);
+
+}  // namespace
+}  // namespace pcr

@@ -1,0 +1,89 @@
+"""The types of pcr_tf's ops as `tf.load_op_library` wraps them.
+
+TensorFlow makes their Python functions when the library is loaded, so no type checker sees them. A
+test compares this with the functions that are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+
+class DecodedCrops(NamedTuple):
+    """What `pcr_decode_crop_resize` gives.
+
+    Attributes:
+      image: of type T, [height, width, channels] or [B, height, width, channels].
+      decoded: bool, [] or [B].
+    """
+
+    image: Any
+    decoded: Any
+
+
+class PcrOps(Protocol):
+    """The ops that the library registers; ops/op_defs documents their arguments."""
+
+    @staticmethod
+    def pcr_dataset(
+        paths: Any,
+        scan_groups: Any,
+        shuffle: Any,
+        seed: Any,
+        num_shards: Any,
+        shard_index: Any,
+        reads_in_flight: Any,
+        bytes_in_flight: Any,
+        shared_id: Any,
+        first_epoch: Any,
+        resume_num_shards: Any,
+        resume_examples: Any,
+        metadata: str = "",
+        name: str | None = None,
+    ) -> Any:
+        """A scalar `tf.variant`: a data set of serialized tf.train.Examples."""
+
+    @staticmethod
+    def pcr_decode_jpeg(
+        contents: Any,
+        max_pixels: int,
+        max_scans: int,
+        channels: int = 0,
+        dct_method: str = "islow",
+        fancy_upsampling: bool = True,
+        block_smoothing: bool = True,
+        name: str | None = None,
+    ) -> Any:
+        """uint8, [height, width, channels] or [B, height, width, channels]."""
+
+    @staticmethod
+    def pcr_decode_crop_resize(
+        contents: Any,
+        seed: Any,
+        size: Sequence[int],
+        mode: str,
+        max_pixels: int,
+        max_scans: int,
+        area_range: Sequence[float] = ...,
+        aspect_ratio_range: Sequence[float] = ...,
+        max_attempts: int = 100,
+        crop_fraction: float = 0.875,
+        flip_probability: float = 0.5,
+        channels: int = 3,
+        mean: Sequence[float] = ...,
+        stddev: Sequence[float] = ...,
+        T: Any = ...,  # noqa: N803  (the op's attribute)
+        antialias: bool = False,
+        dct_scaling: bool = True,
+        dct_method: str = "islow",
+        fancy_upsampling: bool = True,
+        block_smoothing: bool = True,
+        on_error: str = "raise",
+        name: str | None = None,
+    ) -> DecodedCrops:
+        """Crops of a batch of images or of one."""
+
+    @staticmethod
+    def pcr_decode_errors(name: str | None = None) -> Any:
+        """A scalar int64: the images that were marked as broken in this process."""

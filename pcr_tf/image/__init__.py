@@ -1,0 +1,21 @@
+"""JPEGs to pixels: whole images, or training and evaluation crops in one pass.
+
+These ops run on the CPU, also inside `tf.data`, and take JPEGs of any kind, full or a prefix of a
+progressive image's scans.
+"""
+
+from pcr_tf.image.augmentation import (
+    decode_and_center_crop_resize,
+    decode_and_random_crop_resize,
+    decode_errors,
+)
+from pcr_tf.image.decoding import MAX_PIXELS, MAX_SCANS, decode_jpeg
+
+__all__ = [
+    "decode_jpeg",
+    "decode_and_random_crop_resize",
+    "decode_and_center_crop_resize",
+    "decode_errors",
+    "MAX_PIXELS",
+    "MAX_SCANS",
+]

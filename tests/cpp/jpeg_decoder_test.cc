@@ -1,0 +1,407 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ops/jpeg/decoder.h"
+#include "ops/jpeg/markers.h"
+#include "tests/cpp/jpeg_test_images.h"
+
+namespace pcr {
+namespace {
+
+using testing::FindMarker;
+using testing::Insert;
+using testing::JpegSpec;
+using testing::MakeJpeg;
+
+constexpr char kEoi[] = "\xff\xd9";
+
+struct Pixels {
+  int width = 0;
+  int height = 0;
+  int channels = 0;
+  std::vector<uint8_t> values;
+};
+
+// What libjpeg makes of the whole image, warnings notwithstanding.
+Pixels Reference(std::string_view jpeg, J_COLOR_SPACE space, int eighths = 8,
+                 const PixelOptions& options = {}) {
+  jpeg_error_mgr errors;
+  jpeg_decompress_struct info;
+  info.err = jpeg_std_error(&errors);
+  errors.emit_message = [](j_common_ptr, int) {};
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
+  jpeg_read_header(&info, TRUE);
+  info.out_color_space = space;
+  info.scale_num = eighths;
+  info.scale_denom = 8;
+  info.dct_method = options.dct_method == DctMethod::kIslow   ? JDCT_ISLOW
+                    : options.dct_method == DctMethod::kIfast ? JDCT_IFAST
+                                                              : JDCT_FLOAT;
+  info.do_fancy_upsampling = options.fancy_upsampling ? TRUE : FALSE;
+  info.do_block_smoothing = options.block_smoothing ? TRUE : FALSE;
+  jpeg_start_decompress(&info);
+  Pixels pixels{static_cast<int>(info.output_width),
+                static_cast<int>(info.output_height),
+                info.output_components,
+                {}};
+  const size_t row_bytes = size_t{info.output_width} * info.output_components;
+  pixels.values.resize(row_bytes * info.output_height);
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW rows[] = {&pixels.values[info.output_scanline * row_bytes]};
+    jpeg_read_scanlines(&info, rows, 1);
+  }
+  jpeg_destroy_decompress(&info);
+  return pixels;
+}
+
+Pixels Crop(const Pixels& of, const Region& region) {
+  Pixels crop{region.width, region.height, of.channels, {}};
+  for (int y = region.y; y < region.y + region.height; ++y) {
+    const auto row =
+        of.values.begin() + (static_cast<ptrdiff_t>(y) * of.width + region.x) * of.channels;
+    crop.values.insert(crop.values.end(), row, row + ptrdiff_t{region.width} * of.channels);
+  }
+  return crop;
+}
+
+Result<Pixels> Decode(JpegDecoder* decoder, std::string_view jpeg, const Region* region = nullptr,
+                      int channels = 3, int eighths = 8, const PixelOptions& options = {},
+                      const DecodeLimits& limits = {}) {
+  PCR_RETURN_IF_ERROR(decoder->Open(jpeg, limits));
+  if (channels == 0) channels = decoder->natural_channels();
+  const Region all{0, 0, ScaledSize(decoder->width(), eighths),
+                   ScaledSize(decoder->height(), eighths)};
+  const Region& part = region != nullptr ? *region : all;
+  PCR_RETURN_IF_ERROR(decoder->Start(part, eighths, channels, options));
+  // A buffer of the exact size, so that the sanitizer sees a byte too many.
+  std::vector<uint8_t> row(decoder->row_bytes());
+  Pixels pixels{part.width, part.height, channels, {}};
+  for (int y = 0; y < part.height; ++y) {
+    PCR_RETURN_IF_ERROR(decoder->ReadRow(row.data()));
+    const auto begin = row.begin() + static_cast<ptrdiff_t>(decoder->row_offset());
+    pixels.values.insert(pixels.values.end(), begin, begin + ptrdiff_t{part.width} * channels);
+  }
+  return pixels;
+}
+
+std::string ErrorOf(std::string_view jpeg, const DecodeLimits& limits = {}) {
+  JpegDecoder decoder;
+  const Result<Pixels> pixels = Decode(&decoder, jpeg, nullptr, 0, 8, {}, limits);
+  if (pixels.ok()) return "";
+  EXPECT_EQ(pixels.status().code(), Code::kInvalidArgument);
+  return pixels.status().message();
+}
+
+std::string ToString(const Region& region) {
+  return "region " + std::to_string(region.x) + " " + std::to_string(region.y) + " " +
+         std::to_string(region.width) + " " + std::to_string(region.height);
+}
+
+void ExpectSame(const Result<Pixels>& got, const Pixels& expected) {
+  ASSERT_TRUE(got.ok()) << got.status().message();
+  EXPECT_EQ(got.value().width, expected.width);
+  EXPECT_EQ(got.value().height, expected.height);
+  EXPECT_EQ(got.value().channels, expected.channels);
+  EXPECT_TRUE(got.value().values == expected.values);
+}
+
+Region RandomRegion(int width, int height, std::mt19937* random) {
+  Region region;
+  region.x = static_cast<int>((*random)() % width);
+  region.y = static_cast<int>((*random)() % height);
+  region.width = 1 + static_cast<int>((*random)() % (width - region.x));
+  region.height = 1 + static_cast<int>((*random)() % (height - region.y));
+  return region;
+}
+
+JpegSpec Large(std::vector<std::pair<int, int>> sampling = {}) {
+  JpegSpec spec;
+  spec.width = 131;
+  spec.height = 97;
+  spec.sampling = std::move(sampling);
+  return spec;
+}
+
+std::string Progressive(JpegSpec spec) {
+  spec.simple_progression = true;
+  return MakeJpeg(spec);
+}
+
+// The scans up to number n.
+std::string Prefix(const std::string& jpeg, int n) {
+  return jpeg.substr(0, WalkMarkers(jpeg).value().scans[n - 1].end) + kEoi;
+}
+
+std::vector<std::vector<std::pair<int, int>>> Samplings() {
+  return {{},       {{2, 2}}, {{2, 1}},         {{1, 2}},
+          {{4, 1}}, {{4, 2}}, {{2, 2}, {2, 1}}, {{1, 1}, {2, 2}, {1, 1}}};
+}
+
+TEST(JpegDecoder, DecodesEverySamplingAsLibjpegDoes) {
+  JpegDecoder decoder;
+  for (const auto& sampling : Samplings()) {
+    for (const std::string& jpeg : {MakeJpeg(Large(sampling)), Progressive(Large(sampling))}) {
+      ExpectSame(Decode(&decoder, jpeg), Reference(jpeg, JCS_RGB));
+      ExpectSame(Decode(&decoder, jpeg, nullptr, 1), Reference(jpeg, JCS_GRAYSCALE));
+    }
+  }
+}
+
+TEST(JpegDecoder, ARegionHoldsThePixelsOfTheWholeImage) {
+  std::mt19937 random(1);
+  JpegDecoder decoder;
+  for (const auto& sampling : Samplings()) {
+    for (const std::string& jpeg : {MakeJpeg(Large(sampling)), Progressive(Large(sampling))}) {
+      for (const int eighths : {8, 4, 2, 1}) {
+        for (const bool fancy : {true, false}) {
+          const PixelOptions options{DctMethod::kIslow, fancy, true};
+          const Pixels whole = Reference(jpeg, JCS_RGB, eighths, options);
+          for (int trial = 0; trial < 12; ++trial) {
+            const Region region = RandomRegion(whole.width, whole.height, &random);
+            SCOPED_TRACE(::testing::Message() << "eighths " << eighths << " fancy " << fancy << ", "
+                                              << ToString(region));
+            ExpectSame(Decode(&decoder, jpeg, &region, 3, eighths, options), Crop(whole, region));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, DecodesAPrefixOfScansWithAndWithoutSmoothing) {
+  JpegDecoder decoder;
+  const std::string jpeg = Progressive(Large({{2, 2}}));
+  for (int scans = 1; scans <= 10; ++scans) {
+    const std::string prefix = Prefix(jpeg, scans);
+    for (const bool smoothing : {true, false}) {
+      const PixelOptions options{DctMethod::kIslow, true, smoothing};
+      ExpectSame(Decode(&decoder, prefix, nullptr, 3, 8, options),
+                 Reference(prefix, JCS_RGB, 8, options));
+    }
+  }
+  EXPECT_NE(Decode(&decoder, Prefix(jpeg, 1), nullptr, 3, 8, {DctMethod::kIslow, true, true})
+                .value()
+                .values,
+            Decode(&decoder, Prefix(jpeg, 1), nullptr, 3, 8, {DctMethod::kIslow, true, false})
+                .value()
+                .values);
+}
+
+TEST(JpegDecoder, ARegionOfAPrefixHoldsThePixelsOfTheWholeImage) {
+  std::mt19937 random(5);
+  JpegDecoder decoder;
+  const std::string jpeg = Progressive(Large({{2, 1}}));
+  for (const int scans : {1, 2, 5, 9}) {
+    const std::string prefix = Prefix(jpeg, scans);
+    for (const bool smoothing : {true, false}) {
+      const PixelOptions options{DctMethod::kIslow, true, smoothing};
+      const Pixels whole = Reference(prefix, JCS_RGB, 8, options);
+      for (int trial = 0; trial < 20; ++trial) {
+        const Region region = RandomRegion(whole.width, whole.height, &random);
+        SCOPED_TRACE(::testing::Message()
+                     << scans << " scans, smoothing " << smoothing << ", " << ToString(region));
+        ExpectSame(Decode(&decoder, prefix, &region, 3, 8, options), Crop(whole, region));
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, UsesTheDctMethodAskedFor) {
+  JpegDecoder decoder;
+  const std::string jpeg = MakeJpeg(Large({{2, 2}}));
+  for (const DctMethod method : {DctMethod::kIslow, DctMethod::kIfast, DctMethod::kFloat}) {
+    const PixelOptions options{method, true, true};
+    ExpectSame(Decode(&decoder, jpeg, nullptr, 3, 8, options),
+               Reference(jpeg, JCS_RGB, 8, options));
+  }
+}
+
+TEST(JpegDecoder, DecodesEveryColorSpaceThatHasAnRgbForm) {
+  JpegDecoder decoder;
+  for (const J_COLOR_SPACE space : {JCS_GRAYSCALE, JCS_RGB, JCS_YCbCr}) {
+    JpegSpec spec = Large();
+    spec.color_space = space;
+    const std::string jpeg = MakeJpeg(spec);
+    ExpectSame(Decode(&decoder, jpeg), Reference(jpeg, JCS_RGB));
+    ExpectSame(Decode(&decoder, jpeg, nullptr, 1), Reference(jpeg, JCS_GRAYSCALE));
+  }
+}
+
+TEST(JpegDecoder, ConvertsFourComponentsByTheFormulaOfTensorFlow) {
+  JpegDecoder decoder;
+  for (const J_COLOR_SPACE space : {JCS_CMYK, JCS_YCCK}) {
+    for (const bool adobe : {true, false}) {
+      JpegSpec spec = Large();
+      spec.color_space = space;
+      std::string jpeg = MakeJpeg(spec);
+      if (!adobe) {
+        // Without Adobe's segment four components are taken for CMYK.
+        jpeg[FindMarker(jpeg, marker::kApp14) + 4] = 'a';
+      }
+      const Pixels cmyk = Reference(jpeg, JCS_CMYK);
+      Pixels rgb{cmyk.width, cmyk.height, 3, {}};
+      for (size_t i = 0; i < cmyk.values.size(); i += 4) {
+        const auto ink = [&](size_t c) {
+          return adobe ? cmyk.values[i + c] : 255 - cmyk.values[i + c];
+        };
+        for (size_t c = 0; c < 3; ++c) {
+          rgb.values.push_back(static_cast<uint8_t>(ink(3) * ink(c) / 255));
+        }
+      }
+      ExpectSame(Decode(&decoder, jpeg), rgb);
+      const Region region{17, 5, 60, 40};
+      ExpectSame(Decode(&decoder, jpeg, &region), Crop(rgb, region));
+      EXPECT_EQ(decoder.natural_channels(), 3);
+      EXPECT_FALSE(Decode(&decoder, jpeg, nullptr, 1).ok()) << "libjpeg has no such conversion";
+    }
+  }
+}
+
+TEST(JpegDecoder, IsNotInfluencedByTheImagesBefore) {
+  JpegDecoder decoder;
+  JpegSpec coarse = Large();
+  coarse.quality = 10;
+  const std::string first = MakeJpeg(coarse);
+  std::string without_tables = MakeJpeg(Large());
+  // Its Huffman and quantization tables become comments.
+  for (const uint8_t code : {uint8_t{0xdb}, marker::kDht}) {
+    for (size_t at; (at = FindMarker(without_tables, code)) != std::string::npos;) {
+      without_tables[at + 1] = static_cast<char>(marker::kCom);
+    }
+  }
+  ASSERT_TRUE(Decode(&decoder, first).ok());
+  const Result<Pixels> pixels = Decode(&decoder, without_tables);
+  ASSERT_FALSE(pixels.ok());
+  EXPECT_EQ(pixels.status().message(), "Quantization table 0x00 was not defined");
+  ExpectSame(Decode(&decoder, first), Reference(first, JCS_RGB));
+}
+
+TEST(JpegDecoder, AnImageMayBeLeftAtAnyPoint) {
+  JpegDecoder decoder;
+  const std::string jpeg = Progressive(Large());
+  ASSERT_TRUE(decoder.Open(jpeg).ok());
+  ASSERT_TRUE(decoder.Open(jpeg).ok());
+  ASSERT_TRUE(decoder.Start({0, 0, 50, 50}, 8, 3, {}).ok());
+  ExpectSame(Decode(&decoder, jpeg), Reference(jpeg, JCS_RGB));
+}
+
+TEST(JpegDecoder, AFileWithoutItsEndIsAnErrorWhereverTheRegionLies) {
+  const std::string jpeg = MakeJpeg(Large());
+  const Region top{0, 0, 16, 16};
+  JpegDecoder decoder;
+  for (const size_t size : {jpeg.size() - 2, jpeg.size() - 400}) {
+    const Result<Pixels> pixels = Decode(&decoder, jpeg.substr(0, size), &top);
+    ASSERT_FALSE(pixels.ok());
+    EXPECT_EQ(pixels.status().message(),
+              "byte " + std::to_string(size) + ": the image is cut short: no EOI");
+  }
+}
+
+TEST(JpegDecoder, DamagedDataThatEndProperlyAreDecodedAsFarAsTheyGo) {
+  const std::string jpeg = MakeJpeg(Large());
+  JpegDecoder decoder;
+  const std::string cut = jpeg.substr(0, jpeg.size() / 2) + kEoi;
+  ExpectSame(Decode(&decoder, cut), Reference(cut, JCS_RGB));
+  const std::string extraneous = Insert(jpeg, 2, std::string("\0\x12\xff\0", 4));
+  ExpectSame(Decode(&decoder, extraneous), Reference(jpeg, JCS_RGB));
+}
+
+TEST(JpegDecoder, SaysWhatIsWrong) {
+  EXPECT_EQ(ErrorOf(""), "not a JPEG: no bytes");
+  EXPECT_EQ(ErrorOf("\x89PNG\r\n"), "not a JPEG but a PNG");
+  EXPECT_EQ(ErrorOf("GIF89a"), "not a JPEG but a GIF");
+  EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "), "not a JPEG but a WebP");
+  EXPECT_EQ(ErrorOf("<html>"), "not a JPEG: it begins with SOI; expected \\xff\\xd8, got <h");
+  const std::string jpeg = MakeJpeg();
+  std::string twelve_bit = jpeg;
+  twelve_bit[FindMarker(jpeg, marker::kSof0) + 4] = 12;
+  EXPECT_EQ(ErrorOf(twelve_bit), "Unsupported JPEG data precision 12");
+  EXPECT_EQ(ErrorOf(jpeg.substr(0, FindMarker(jpeg, marker::kSos)) + kEoi),
+            "Invalid JPEG file structure: missing SOS marker");
+}
+
+TEST(JpegDecoder, LimitsAreJudgedBeforeMemoryIsSpent) {
+  DecodeLimits limits;
+  const std::string jpeg = MakeJpeg();
+  limits.max_pixels = 1919;
+  EXPECT_EQ(ErrorOf(jpeg, limits), "the number of pixels is limited; expected 1919, got 1920");
+  limits.max_pixels = 1920;
+  EXPECT_EQ(ErrorOf(jpeg, limits), "");
+  limits.max_scans = 9;
+  EXPECT_EQ(ErrorOf(Progressive({}), limits), "the number of scans is limited; expected 9, got 10");
+
+  std::string huge = jpeg;
+  huge.replace(FindMarker(jpeg, marker::kSof0) + 5, 4, "\xea\x60\xea\x60");  // 60000 x 60000
+  EXPECT_EQ(ErrorOf(huge).substr(0, 31), "the number of pixels is limited");
+  huge.replace(FindMarker(jpeg, marker::kSof0) + 5, 4, "\x40\x01\x40\x01");
+  EXPECT_EQ(ErrorOf(huge).substr(0, 35), "every block takes at least one bit;");
+
+  const std::string progressive = Progressive({});
+  const Segment last_scan = [&] {
+    const JpegLayout layout = WalkMarkers(progressive).value();
+    const ScanExtent& scan = layout.scans.back();
+    return Segment{marker::kSos, scan.sos_offset, scan.end - scan.sos_offset};
+  }();
+  std::string bomb = progressive.substr(0, progressive.size() - 2);
+  for (int i = 0; i < 10000; ++i) bomb += progressive.substr(last_scan.offset, last_scan.size);
+  EXPECT_EQ(ErrorOf(bomb + kEoi), "the number of scans is limited; expected 1000, got 10010");
+}
+
+TEST(JpegDecoder, SurvivesEveryChangeOfBytes) {
+  std::mt19937 random(3);
+  JpegSpec spec = Large({{2, 2}});
+  const std::string images[] = {MakeJpeg(spec), Progressive(spec), Prefix(Progressive(spec), 4)};
+  JpegDecoder decoder;
+  DecodeLimits limits;
+  limits.max_pixels = 1 << 20;
+  limits.max_block_visits = 1 << 20;
+  int decoded = 0;
+  for (int trial = 0; trial < 3000; ++trial) {
+    const std::string& image = images[trial % 3];
+    // Exactly as large as the data, so that the sanitizer sees a read behind them.
+    std::vector<char> changed(image.begin(), image.end());
+    for (int i = 0; i <= trial % 4; ++i) {
+      changed[random() % changed.size()] = static_cast<char>(random());
+    }
+    if (trial % 5 == 0) changed.resize(random() % changed.size());
+    const std::string_view jpeg(changed.data(), changed.size());
+    const int eighths = trial % 7 == 0 ? 4 : 8;
+    Status opened = decoder.Open(jpeg, limits);
+    if (!opened.ok()) continue;
+    const int width = ScaledSize(decoder.width(), eighths);
+    const int height = ScaledSize(decoder.height(), eighths);
+    const Region region = RandomRegion(width, height, &random);
+    decoded += Decode(&decoder, jpeg, &region, 3, eighths, {}, limits).ok();
+  }
+  EXPECT_GT(decoded, 1000) << "most changes give other pixels only";
+}
+
+TEST(JpegDecoder, DecodesPhotographsOddAndBrokenFilesAsLibjpegDoes) {
+  if (testing::TestImagesFolder().empty()) GTEST_SKIP() << testing::kNoTestImages;
+  JpegDecoder decoder;
+  DecodeLimits limits;
+  limits.max_pixels = 4 << 20;
+  limits.max_block_visits = 1 << 22;
+  int decoded = 0;
+  for (const auto& file : testing::JpegFilesUnder(testing::TestImagesFolder())) {
+    const std::string jpeg = testing::ReadFile(file);
+    const Result<Pixels> pixels = Decode(&decoder, jpeg, nullptr, 3, 8, {}, limits);
+    if (!pixels.ok()) continue;
+    SCOPED_TRACE(file.string());
+    ++decoded;
+    const bool four =
+        !jpeg.empty() && decoder.natural_channels() == 3 &&
+        WalkMarkers(jpeg, BetweenSegments::kAnythingGoes).value().frame->components.size() == 4;
+    if (!four) ExpectSame(pixels, Reference(jpeg, JCS_RGB));
+  }
+  EXPECT_GT(decoded, 300);
+}
+
+}  // namespace
+}  // namespace pcr
