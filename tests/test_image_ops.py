@@ -607,7 +607,7 @@ def test_decompression_bombs_cost_no_memory() -> None:
     assert process.memory_info().rss - before < 32 << 20
 
 
-def test_limits_are_arguments_of_the_ops() -> None:
+def test_the_limits_are_arguments_of_the_ops() -> None:
     assert decode_jpeg(PHOTO, max_pixels=HEIGHT * WIDTH).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"29,?999"):
         decode_jpeg(PHOTO, max_pixels=HEIGHT * WIDTH - 1)
