@@ -164,7 +164,7 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
         assert isinstance(mixes, dict)
         ideal = mixes["ideal"]
         ours = mixes["PCR, 32 a record, buffer 512"]
-        assert ours["displacement"] == pytest.approx(ideal["displacement"], abs=0.04)
+        assert ours["displacement"] == pytest.approx(ideal["displacement"], abs=0.1)
         assert ours["company"] < 1.5 * ideal["company"]
         for files_at_once in (1, 8):
             theirs = mixes[f"TFRecord, {files_at_once} files at once, buffer 512"]
