@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pcr_tf.data._op_library import load_op_library
+from pcr_tf.format import object_stores
 
 _MAX_INT64 = 2**63 - 1
 _ALL_SCAN_GROUPS = _MAX_INT64  # the op's value for "as many as the data set has"
@@ -81,8 +82,9 @@ class PcrDataset(tf.data.Dataset):
     ) -> None:
         """Opens a data set.
 
-        A folder with a side index costs one read for all its shards; other paths, a read of the
-        tail of each file.
+        A folder with a side index costs one read for all its shards, two if the index is larger
+        than 1 MiB; other paths, a read of the tail of each file. What object stores need is in
+        docs/OBJECT_STORES.md.
 
         Args:
           filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
@@ -107,6 +109,7 @@ class PcrDataset(tf.data.Dataset):
         Raises:
           ValueError: for a fidelity below 1 and other arguments outside of their ranges.
           TypeError: for arguments, or tensors, of other types.
+          OSError: if TensorFlow has no file system for a path's scheme, nor tensorflow-io.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
             a major version of the format that this release does not read, or files that do not
@@ -125,8 +128,10 @@ class PcrDataset(tf.data.Dataset):
             reads_in_flight = _in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
+        paths = _as_paths(filenames)
+        _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
-            paths=_as_paths(filenames),
+            paths=paths,
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
             seed=_as_seed(seed) if shuffle else 0,
@@ -171,6 +176,15 @@ def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor
             f"filenames; expected paths or a tensor of them, got {filenames!r}"
         ) from None
     return tf.reshape(paths, [-1])
+
+
+def _prepare_object_stores(paths: tf.Tensor) -> None:
+    """Before the first use of a scheme. Paths that a graph computes are not known here."""
+    values = paths.numpy() if isinstance(paths, tf.__internal__.EagerTensor) else None
+    if values is None:
+        values = tf.get_static_value(paths)
+    for path in [] if values is None else values:
+        object_stores.prepare(os.fsdecode(path))
 
 
 def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
