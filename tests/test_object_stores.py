@@ -16,7 +16,16 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf.format import PcrReader, open_dataset
-from tests.servers import ROOT, Exchange, Server, s3_environment, s3_server, web_server
+from tests.servers import (
+    ROOT,
+    Exchange,
+    GcsServer,
+    Server,
+    gcs_server,
+    s3_environment,
+    s3_server,
+    web_server,
+)
 from tests.small_dataset import draw_jpeg, make_dataset
 
 SCAN_GROUPS = (1, 4, 10)
@@ -50,6 +59,10 @@ def read_in_a_process(
     """What tests/read_dataset.py saw; the process must have ended with status 0."""
     groups = ",".join(map(str, scan_groups))
     done = run_python(["-m", "tests.read_dataset", path, groups, *options], environment)
+    return what_was_seen(done)
+
+
+def what_was_seen(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
     return seen
@@ -210,6 +223,65 @@ def test_a_web_server_is_asked_once_for_each_record_and_for_no_other_byte(
     seen = read_in_a_process(f"{web.url}/photos.pcr", SCAN_GROUPS, environment)
     assert seen["digests"] == digests(folder, SCAN_GROUPS)
     check_exchanges(web.log.exchanges(), folder, "/photos.pcr")
+
+
+# Cloud Storage
+
+
+@pytest.fixture(scope="module")
+def gcs(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[GcsServer]:
+    """A server that holds the data set as gs://bucket/photos.pcr."""
+    files = {f"photos.pcr/{file.name}": file for file in folder.iterdir()}
+    with gcs_server(tmp_path_factory.mktemp("servers") / "gcs", files) as server:
+        yield server
+
+
+def run_in_namespace(gcs: GcsServer, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        gcs.command([sys.executable, *arguments]),
+        env=gcs.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+
+
+def test_cloud_storage_is_asked_once_for_each_record_and_for_no_other_byte(
+    gcs: GcsServer, folder: Path
+) -> None:
+    gcs.log.clear()
+    groups = ",".join(map(str, SCAN_GROUPS))
+    arguments = ["-m", "tests.read_dataset", "gs://bucket/photos.pcr", groups]
+    seen = what_was_seen(run_in_namespace(gcs, arguments))
+    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    check_exchanges(gcs.log.exchanges(), folder, "/bucket/photos.pcr")
+
+
+def test_where_tensorflow_was_imported_first_cloud_storage_gives_a_warning_that_says_what_to_do(
+    gcs: GcsServer,
+) -> None:
+    script = (
+        "import tensorflow as tf\n"
+        "from pcr_tf.data import PcrDataset\n"
+        "for _ in range(2):\n"
+        "    print(sum(1 for _ in PcrDataset('gs://bucket/photos.pcr', 1)))\n"
+    )
+    done = run_in_namespace(gcs, ["-c", script])
+    assert (done.returncode, done.stdout) == (0, 2 * f"{NUM_EXAMPLES}\n"), done.stderr
+    assert done.stderr.count("Import pcr_tf.data before tensorflow") == 1
+
+
+def test_settings_of_cloud_storage_that_the_user_made_are_kept() -> None:
+    script = (
+        "import os\n"
+        "from pcr_tf.format.object_stores import configure_gcs\n"
+        "configure_gcs()\n"
+        "print(*sorted(f'{k}={v}' for k, v in os.environ.items() if k.startswith('GCS_')))\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "GCS_READ_CACHE_BLOCK_SIZE_MB": "8"}
+    done = run_python(["-c", script], environment)
+    assert done.stdout == "GCS_READAHEAD_BUFFER_SIZE_BYTES=0 GCS_READ_CACHE_BLOCK_SIZE_MB=8\n"
 
 
 def test_a_scheme_without_a_file_system_says_what_would_bring_one() -> None:
