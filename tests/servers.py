@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import nginx
+
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60
 
@@ -138,54 +140,19 @@ def s3_environment(endpoint: str) -> dict[str, str]:
     }
 
 
-_NGINX = """
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-  log_format exchange escape=json '{{"method":"$request_method","path":"$uri","query":"$args",'
-    '"range":"$http_range","status":$status,"bytes":$body_bytes_sent}}';
-  access_log {folder}/access.log exchange;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  {http}
-  server {{
-    listen {listen};
-    {server}
-  }}
-}}
-"""
-
-
-def nginx_or_skip() -> str:
-    """The nginx program, or skips the test."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("needs nginx: apt-get install nginx-light")
-    return program
-
-
-def write_nginx_configuration(folder: Path, listen: str, server: str, http: str = "") -> list[str]:
-    """Writes nginx.conf into `folder`; returns the command that runs it in the foreground."""
-    program = nginx_or_skip()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_NGINX.format(folder=folder, listen=listen, server=server, http=http))
-    return [program, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
+def skip_without_nginx() -> None:
+    if nginx.find_program() is None:
+        pytest.skip(nginx.REMEDY)
 
 
 @contextlib.contextmanager
 def web_server(folder: Path, root: Path) -> Iterator[Server]:
     """nginx that serves `root`; `folder`, which must not exist, takes its files."""
+    skip_without_nginx()
     folder.mkdir()
     port = free_port()
-    command = write_nginx_configuration(folder, f"127.0.0.1:{port}", f"root {root};")
+    command = nginx.write_configuration(folder, f"127.0.0.1:{port}", f"root {root};")
     (folder / "access.log").touch()
-    # Not as root's unprivileged worker: pytest's folders are closed to others.
     with stopped_at_end(subprocess.Popen(command, text=True)) as process:
         wait_for_port(port, process)
         yield Server(port, ServerLog(folder / "access.log"))
@@ -226,6 +193,7 @@ def gcs_server(
     """
     if importlib.util.find_spec("gcp_storage_emulator") is None:
         pytest.skip("needs gcp-storage-emulator: pip install gcp-storage-emulator")
+    skip_without_nginx()
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl: apt-get install openssl")
     # Port 443 cannot be chosen; on an address of the loopback's own it is free.
@@ -241,7 +209,7 @@ def gcs_server(
     emulator_port = free_port()
     emulator = ["gcp_storage_emulator", "start", "--in-memory", f"--port={emulator_port}"]
     emulator += ["--host=127.0.0.1", f"--default-bucket={bucket}"]
-    front = write_nginx_configuration(
+    front = nginx.write_configuration(
         folder,
         f"{address}:443 ssl",
         f"ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem; "
