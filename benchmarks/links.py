@@ -5,7 +5,8 @@ r"""Measures reading without decoding over a link of known bandwidth and latency
 nginx serves the files at one end, in a network namespace of its own; a token bucket (tc tbf) gives
 the link its bandwidth, and benchmarks/delay.cc its latency. PcrDataset with its defaults, and
 TFRecordDataset with several settings, whose best is the baseline, read the same examples at the
-other end, each for some seconds, in turn. s3:// is read with the client of tensorflow-io: to it, nginx is S3.
+other end, each for some seconds, in turn. s3:// is read with the client of tensorflow-io: to it,
+nginx is S3.
 
     python -m benchmarks.links --utilisation
 
