@@ -23,7 +23,7 @@ constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
 }  // namespace
 
 int64_t DefaultReadsInFlight(const std::vector<std::string>& paths) {
-  constexpr int64_t kRemote = 16;
+  constexpr int64_t kRemote = 48;
   for (const std::string& path : paths) {
     if (IsRemote(path)) return kRemote;
   }

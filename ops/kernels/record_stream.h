@@ -37,7 +37,7 @@ struct ReadOptions {
   int64_t bytes_in_flight = 1;
 };
 
-// For a store that answers after a while, enough reads to fill a link (16); for
+// For a store that answers after a while, enough reads to fill a link (48); for
 // a local file system, whose reads cost this machine's own cores and memory,
 // one for each core, 2 to 8: more in flight only push one another out of the cache.
 int64_t DefaultReadsInFlight(const std::vector<std::string>& paths);

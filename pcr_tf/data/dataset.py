@@ -100,7 +100,7 @@ class PcrDataset(tf.data.Dataset):
             in every epoch.
           shard_index: which of them this one is, 0 to num_shards - 1.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
-            1024. None: 16 for object stores; for local paths one for each core, 2 to 8. A network
+            1024. None: 48 for object stores; for local paths one for each core, 2 to 8. A network
             disk that is mounted like a local one wants more.
           bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
             alone. Memory may reach about twice this while examples are put together.
