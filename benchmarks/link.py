@@ -61,8 +61,8 @@ class Link:
                 _ip(f"-n {name} link set delay0 txqueuelen 10000 up")
             # What comes in by one device is answered by the other.
             for name in ("all", "delay0"):
-                setting = f"net.ipv4.conf.{name}.rp_filter=0"
-                _ip(f"netns exec {self.server} sysctl -q -w {setting}")
+                filter_path = f"/proc/sys/net/ipv4/conf/{name}/rp_filter"
+                _ip(f"netns exec {self.server} cp /dev/stdin {filter_path}", standard_input="0")
             _ip(f"-n {self.client} route add {SERVER_ADDRESS}/32 dev delay0 src {_CLIENT_ADDRESS}")
             yield
         finally:
@@ -118,16 +118,16 @@ def make_link() -> Iterator[Link]:
             _ip(f"netns add {name}")
             stack.callback(_ip, f"netns delete {name}")
             _ip(f"-n {name} link set lo up")
-        _ip(
-            f"link add veth0 netns {link.server} type veth peer name veth0 netns {link.client}",
-        )
+        _ip(f"link add veth0 netns {link.server} type veth peer name veth0 netns {link.client}")
         for name, address in ((link.server, SERVER_ADDRESS), (link.client, _CLIENT_ADDRESS)):
             _ip(f"-n {name} address add {address}/24 dev veth0")
             _ip(f"-n {name} link set veth0 up")
         yield link
 
 
-def _ip(arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments.split()], capture_output=True, text=True)
+def _ip(arguments: str, standard_input: str | None = None) -> None:
+    done = subprocess.run(
+        ["ip", *arguments.split()], input=standard_input, capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise LinkUnavailableError(f"ip {arguments}: {done.stderr.strip()}")

@@ -66,6 +66,7 @@ def main() -> None:
                 f"{root}/{task['pcr']}",
                 case["scan_groups"],
                 reads_in_flight=case["reads_in_flight"],
+                bytes_in_flight=task["bytes_in_flight"],
             )
     measured = measure.interleave(
         {
