@@ -93,7 +93,7 @@ absl::Status OpenSideIndex(const std::string& path, RangeReader* reader, Dataset
   std::string bytes;
   if (absl::Status status = ReadSideIndex(path, reader, &bytes); !status.ok()) {
     if (!SaysAbsent(status)) return status;
-    *absent = status;
+    *absent = std::move(status);
     return absl::Status();
   }
   auto parsed = DatasetIndex::Parse(bytes);
