@@ -1,14 +1,16 @@
 r"""Measures reading without decoding over a link of known bandwidth and latency. Root only.
 
-    python -m benchmarks.links [--mbit_per_s=100] [--delays_ms=0,100] [--stores=http,s3]
+    python -m benchmarks.links [--mbit_per_s=100] [--delays_ms=0,100]
+    python -m benchmarks.links --stores=s3 --warmup_s=30 --seconds=60
 
 nginx serves the files at one end, in a network namespace of its own; a token bucket (tc tbf) gives
 the link its bandwidth, and benchmarks/delay.cc its latency. PcrDataset with its defaults, and
 TFRecordDataset with several settings, whose best is the baseline, read the same examples at the
 other end, each for some seconds, in turn. s3:// is read with the client of tensorflow-io: to it,
-nginx is S3.
+nginx is S3. A measurement must be long against what is in flight, or it measures bursts: on s3://
+TFRecordDataset fetches up to 127 MB at a time, whatever its buffer_size.
 
-    python -m benchmarks.links --utilisation
+    python -m benchmarks.links --utilisation --stores=s3 --scan_groups=1,2 --linked_copies=300
 
 Instead: how much of a 1 Gbit/s, 100 ms link PcrDataset uses, by number of reads in flight.
 """
@@ -32,7 +34,7 @@ from pcr_tf.format import open_dataset, write_side_index
 
 _MBIT_PER_S = flags.DEFINE_integer("mbit_per_s", None, "Bandwidth; 100, or 1000 for utilisation.")
 _DELAYS_MS = flags.DEFINE_list("delays_ms", None, "Round trips; 0,100, or 100 for utilisation.")
-_STORES = flags.DEFINE_list("stores", ["http", "s3"], "Clients: http, s3.")
+_STORES = flags.DEFINE_list("stores", ["http"], "Clients: http, s3.")
 _SCAN_GROUPS = flags.DEFINE_list("scan_groups", ["1", "2", "5", "10"], "Fidelities.")
 _UTILISATION = flags.DEFINE_boolean("utilisation", False, "Measure the use of the link.")
 _READS_IN_FLIGHT = flags.DEFINE_list(
