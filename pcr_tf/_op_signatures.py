@@ -87,3 +87,7 @@ class PcrOps(Protocol):
     @staticmethod
     def pcr_decode_errors(name: str | None = None) -> Any:
         """A scalar int64: the images that were marked as broken in this process."""
+
+    @staticmethod
+    def pcr_read_statistics(name: str | None = None) -> Any:
+        """int64 [N]: counts and times of reading; `pcr_tf.data.statistics` has their order."""

@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
-from benchmarks import bytes_read, drawn_photographs, measure
+from benchmarks import bytes_read, drawn_photographs, link, measure
 
 _ROOT = pathlib.Path(__file__).parent.parent
 
@@ -203,3 +204,24 @@ def test_the_decoding_benchmark_compares_decoders_at_each_fidelity(
     peaks = result["peak_bytes"]
     assert isinstance(peaks, dict)
     assert len(peaks) == 5
+
+
+def test_the_links_benchmark_measures_over_a_link_that_it_makes(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    try:
+        with link.make_link():
+            pass
+    except link.LinkUnavailableError as error:
+        pytest.skip(str(error))
+    if tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17):
+        pytest.skip("tensorflow-io, which has http://, loads into TensorFlow 2.16 and 2.17 only")
+    flags = ["--linked_copies=2", "--images_per_record=4", "--stores=http", "--delays_ms=5"]
+    flags += ["--scan_groups=1,10", "--rounds=1", "--warmup_s=0.1", "--seconds=0.2"]
+    result = _run("links", tmp_path, f"--images={images}", *flags)
+    links = result["links"]
+    assert isinstance(links, list)
+    measured = links[0]
+    assert (measured["store"], measured["delay_ms"]) == ("http", 5)
+    assert all(rate > 0 for rates in measured["images_per_s"].values() for rate in rates)
+    assert (tmp_path / "links.png").stat().st_size > 0

@@ -13,7 +13,9 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf import _native
-from pcr_tf.data import PcrDataset
+from pcr_tf.data import PcrDataset, read_statistics
+from pcr_tf.format import open_dataset
+from pcr_tf.format.dataset_index import load_shard_index
 from tests.small_dataset import make_dataset, make_examples
 from tests.test_dataset import label_of, labels
 
@@ -195,3 +197,40 @@ def test_a_second_header_of_a_native_writer_is_refused() -> None:
     writer.header()
     with pytest.raises(ValueError, match="second time"):
         writer.header()
+
+
+# Statistics.
+
+
+def test_read_statistics_count_reads_bytes_and_waits(folder: Path) -> None:
+    before = read_statistics()
+    assert labels(PcrDataset(folder, 2)) == list(range(NUM_EXAMPLES))
+    used = read_statistics() - before
+    index = open_dataset(folder).index
+    assert used.reads == 1 + index.num_records
+    assert used.bytes == (folder / "dataset.pcr-index").stat().st_size + index.prefix_bytes(2)
+    assert (used.lookups, used.retries, used.rereads, used.failures) == (0, 0, 0, 0)
+    assert sum(used.wait_counts) == used.reads
+    assert 0 < used.mean_wait_s <= used.max_wait_s
+    assert used.mean_wait_s <= used.wait_quantile_s(1.0) <= 2 * used.max_wait_s
+    assert used.consumer_wait_s > 0
+    without_index = read_statistics()
+    labels(PcrDataset(sorted(folder.glob("*.pcr"))))
+    assert (read_statistics() - without_index).lookups == 2  # the sizes of the files
+
+
+def test_a_side_index_of_more_than_a_mebibyte_takes_two_reads(folder: Path) -> None:
+    shard = load_shard_index(sorted(folder.glob("*.pcr"))[0])
+    names = [f"shard-{n:06d}.pcr" for n in range(20_000)]
+    index = _native.DatasetIndex.from_shards([(name, shard) for name in names])
+    path = folder / "dataset.pcr-index"
+    path.write_bytes(index.to_bytes())
+    assert path.stat().st_size > 1 << 20
+    before = read_statistics()
+    assert PcrDataset(folder, 1).cardinality() == 20_000 * NUM_EXAMPLES // 2
+    used = read_statistics() - before
+    assert (used.reads, used.bytes, used.lookups) == (2, path.stat().st_size, 0)
+    with open(path, "ab") as file:
+        file.write(b"x")
+    with pytest.raises(tf.errors.DataLossError, match="a side index is one frame"):
+        PcrDataset(folder, 1)

@@ -53,7 +53,10 @@ PYTHON_MAY_IMPORT = {
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
 # systems.
 PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
-PYTHON_TENSORFLOW_ON_DEMAND = {Path("pcr_tf/format/filesystem.py")}
+PYTHON_TENSORFLOW_ON_DEMAND = {
+    Path("pcr_tf/format/filesystem.py"),
+    Path("pcr_tf/format/object_stores.py"),
+}
 
 
 def _cpp_includes(layer: str) -> Iterator[tuple[Path, str]]:

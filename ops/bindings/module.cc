@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "ops/base/clean_exit.h"
 #include "ops/base/crc32c.h"
 #include "ops/base/status.h"
 #include "ops/format/dataset_index.h"
@@ -472,6 +473,7 @@ void DefineIndex(py::module_* module) {
 PYBIND11_MODULE(_native, module) {
   module.doc() = "The TensorFlow-free core of pcr_tf.";
   py::register_exception<pcr::DataLossException>(module, "DataLossError", PyExc_ValueError);
+  module.def("skip_static_destructors_at_exit", &pcr::SkipStaticDestructorsAtExit);
   pcr::DefineJpeg(&module);
   pcr::DefineWriter(&module);
   pcr::DefineIndex(&module);

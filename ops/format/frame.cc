@@ -49,4 +49,13 @@ Result<FrameView> ParseFrame(std::string_view bytes, uint64_t offset) {
   return frame;
 }
 
+std::optional<uint64_t> ClaimedFrameSize(std::string_view bytes) {
+  if (bytes.size() < kFrameHeaderBytes) return std::nullopt;
+  const char* const header = bytes.data();
+  const uint64_t length = LoadLittle64(header);
+  if (MaskedCrc32c(bytes.substr(0, 8)) != LoadLittle32(header + 8)) return std::nullopt;
+  if (length > layout::kMaxFrameDataBytes) return std::nullopt;
+  return length + kFrameOverheadBytes;
+}
+
 }  // namespace pcr

@@ -4,6 +4,7 @@
 #define PCR_OPS_FORMAT_FRAME_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,10 @@ uint32_t AppendFrame(std::string_view data, std::string* out);
 // The frame at the start of `bytes`, both CRCs checked. `offset`, where the
 // bytes begin in the file, is for error messages only.
 Result<FrameView> ParseFrame(std::string_view bytes, uint64_t offset);
+
+// Size of the frame that begins with `bytes`, as its length field says. None if
+// that field is not all there, is damaged, or claims what no frame may have.
+std::optional<uint64_t> ClaimedFrameSize(std::string_view bytes);
 
 }  // namespace pcr
 

@@ -1,12 +1,18 @@
 #include "ops/kernels/dataset_opener.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ops/base/cancellation.h"
+#include "ops/base/clean_exit.h"
+#include "ops/format/frame.h"
 #include "ops/format/layout.h"
 #include "ops/format/shard_index.h"
+#include "ops/kernels/read_statistics.h"
+#include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/path.h"
 
@@ -16,6 +22,9 @@ namespace {
 using ::tensorflow::errors::InvalidArgument;
 using ::tensorflow::errors::NotFound;
 
+// Holds the side index of some thousand records; one of more costs a second read.
+constexpr uint64_t kFirstIndexBytes = uint64_t{1} << 20;
+
 bool EndsWith(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
 }
@@ -23,8 +32,7 @@ bool EndsWith(std::string_view text, std::string_view suffix) {
 absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tail_bytes,
                       RangeReader* reader, std::string* tail) {
   tail->resize(std::min(file_bytes, tail_bytes));
-  return reader->Read(path, file_bytes - tail->size(), tail->size(), tail->data(),
-                      [] { return false; });
+  return reader->Read(path, file_bytes - tail->size(), tail->size(), tail->data(), Cancellation());
 }
 
 absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetIndex* index) {
@@ -34,7 +42,7 @@ absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetInde
                            "its shards, got a side index");
   }
   uint64_t file_bytes = 0;
-  TF_RETURN_IF_ERROR(reader->FileSize(path, &file_bytes));
+  TF_RETURN_IF_ERROR(reader->FileSize(path, &file_bytes, Cancellation()));
   std::string tail;
   if (file_bytes > 0) {
     TF_RETURN_IF_ERROR(ReadTail(path, file_bytes, layout::kTailBytes, reader, &tail));
@@ -49,21 +57,77 @@ absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetInde
   return ToTensorFlow(index->Add(path, shard.value()));
 }
 
-absl::Status OpenSideIndex(const std::string& folder, const std::string& path, uint64_t size_bytes,
-                           RangeReader* reader, DatasetIndex* index) {
+// The bytes of a side index. Its size is not asked for first: that would be a
+// request of its own (two on s3://, and the whole file on http://).
+absl::Status ReadSideIndex(const std::string& path, RangeReader* reader, std::string* bytes) {
+  const auto read_up_to = [&](uint64_t size) -> absl::Status {
+    const uint64_t have = bytes->size();
+    bytes->resize(size);
+    uint64_t num_read = 0;
+    TF_RETURN_IF_ERROR(
+        reader->ReadUpTo(path, have, size - have, bytes->data() + have, &num_read, Cancellation()));
+    bytes->resize(have + num_read);
+    return absl::Status();
+  };
+  bytes->clear();
+  TF_RETURN_IF_ERROR(read_up_to(kFirstIndexBytes));
+  const std::optional<uint64_t> size = ClaimedFrameSize(*bytes);
+  if (bytes->size() < kFirstIndexBytes || !size.has_value() || *size <= kFirstIndexBytes) {
+    return absl::Status();
+  }
+  // One byte more, so that what follows the frame is noticed.
+  return read_up_to(*size + 1);
+}
+
+// Whether an error may say that there is no such file, rather than that the
+// store does not answer. S3 calls an absent object forbidden to one who may not list.
+bool SaysAbsent(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ||
+         absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
+         absl::IsUnimplemented(status);
+}
+
+// Leaves the reason in `absent` if there is no side index at `path`.
+absl::Status OpenSideIndex(const std::string& path, RangeReader* reader, DatasetIndex* index,
+                           absl::Status* absent) {
   std::string bytes;
-  TF_RETURN_IF_ERROR(ReadTail(path, size_bytes, size_bytes, reader, &bytes));
+  if (absl::Status status = ReadSideIndex(path, reader, &bytes); !status.ok()) {
+    if (!SaysAbsent(status)) return status;
+    *absent = std::move(status);
+    return absl::Status();
+  }
   auto parsed = DatasetIndex::Parse(bytes);
+  if (!parsed.ok() && parsed.status().code() == Code::kDataLoss && IsRemote(path)) {
+    // Damaged on the way or in the store: a second read tells.
+    ReadStatistics::Global().AddReread();
+    TF_RETURN_IF_ERROR(ReadSideIndex(path, reader, &bytes));
+    parsed = DatasetIndex::Parse(bytes);
+  }
   if (!parsed.ok()) return ToTensorFlow(parsed.status().WithContext(path));
   *index = std::move(parsed).value();
-  index->ResolveNames(folder);
   return absl::Status();
+}
+
+absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_folder) {
+  // A web server knows no folders, and tensorflow-io would fetch the file to look.
+  *is_folder = false;
+  if (path.rfind("http://", 0) == 0 || path.rfind("https://", 0) == 0) return absl::Status();
+  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), [&] {
+    ReadStatistics::Global().AddLookup();
+    return env->IsDirectory(path);
+  });
+  *is_folder = status.ok();
+  return status.ok() || !MayPass(status) ? absl::Status() : status;
 }
 
 absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
                         std::vector<std::string>* paths) {
   std::vector<std::string> names;
-  TF_RETURN_IF_ERROR(env->GetChildren(folder, &names));
+  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), [&] {
+    ReadStatistics::Global().AddLookup();
+    names.clear();
+    return env->GetChildren(folder, &names);
+  }));
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     if (EndsWith(name, layout::kShardSuffix)) {
@@ -110,20 +174,26 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
     return InvalidArgument(
         "path of a PCR data set; expected the name of a folder or file, got \"\"");
   }
+  if (std::any_of(paths.begin(), paths.end(),
+                  [](const std::string& path) { return path.rfind("s3://", 0) == 0; })) {
+    SkipStaticDestructorsAtExit();
+  }
   std::vector<std::string> files = paths;
   if (paths.size() == 1) {
     std::string path = paths.front();
     while (path.size() > 1 && path.back() == '/' && !EndsWith(path, "://")) path.pop_back();
     const std::string side_index =
         tensorflow::io::JoinPath(path, std::string(layout::kSideIndexName));
-    uint64_t size_bytes = 0;
-    absl::Status found = reader->FileSize(side_index, &size_bytes);
-    if (found.ok()) return OpenSideIndex(path, side_index, size_bytes, reader, index);
-    // A store that does not answer has not said that there is no side index.
-    if (absl::IsUnavailable(found) || absl::IsDeadlineExceeded(found) || absl::IsAborted(found)) {
-      return found;
+    absl::Status absent;
+    TF_RETURN_IF_ERROR(OpenSideIndex(side_index, reader, index, &absent));
+    if (absent.ok()) {
+      index->ResolveNames(path);
+      return absl::Status();
     }
-    if (env->IsDirectory(path).ok()) {
+    bool is_folder = false;
+    TF_RETURN_IF_ERROR(IsFolder(env, path, &is_folder));
+    if (is_folder) {
+      if (absl::IsPermissionDenied(absent)) return absent;
       files.clear();
       TF_RETURN_IF_ERROR(ListShards(env, path, &files));
     }

@@ -1,27 +1,13 @@
 #include "ops/kernels/range_reader.h"
 
-#include <algorithm>
 #include <cstring>
 
-#include "tensorflow/core/framework/metrics.h"
+#include "ops/kernels/read_statistics.h"
+#include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
-#include "tensorflow/core/platform/random.h"
 
 namespace pcr {
 namespace {
-
-bool MayPass(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kAborted:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInternal:
-      return true;
-    default:
-      return false;
-  }
-}
 
 std::string Range(const std::string& path, uint64_t offset, uint64_t size) {
   return path + ": bytes " + std::to_string(offset) + " to " + std::to_string(offset + size - 1);
@@ -68,54 +54,59 @@ void RangeReader::Forget(const std::string& path) {
 }
 
 absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uint64_t size,
-                                   char* out) {
-  static auto* const bytes_read = tensorflow::metrics::GetTFDataBytesReadCounter("Pcr");
+                                   char* out, uint64_t* num_read) {
   File file;
   TF_RETURN_IF_ERROR(Open(path, &file));
   absl::string_view result;
+  const uint64_t start_us = env_->NowMicros();
   absl::Status status = file->Read(offset, size, &result, out);
-  bytes_read->IncrementBy(static_cast<int64_t>(result.size()));
-  if (status.ok() && result.size() == size) {
-    // Some file systems (mapped memory) answer with bytes of their own.
-    if (result.data() != out) std::memcpy(out, result.data(), size);
-    return absl::Status();
+  ReadStatistics::Global().AddRead(static_cast<int64_t>(result.size()),
+                                   static_cast<int64_t>(env_->NowMicros() - start_us));
+  // How file systems report that the file ends before the range does.
+  if (absl::IsOutOfRange(status)) status = absl::Status();
+  if (!status.ok()) {
+    Forget(path);  // its connection may be what is broken
+    return status;
   }
-  if (status.ok() || absl::IsOutOfRange(status)) {
-    return tensorflow::errors::DataLoss(
-        Range(path, offset, size), ": the file ends early; expected ", size, ", got ",
-        result.size(),
-        " bytes; the shard is cut short or is not the one the index describes: "
-        "copy or convert it again, then make the side index again with pcr-index");
-  }
-  return status;
+  // Some file systems (mapped memory) answer with bytes of their own.
+  if (result.data() != out) std::memcpy(out, result.data(), result.size());
+  *num_read = result.size();
+  return absl::Status();
 }
 
 absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
-                               const std::function<bool()>& is_cancelled) {
-  int64_t backoff_ms = kFirstBackoffMs;
-  for (int attempt = 1;; ++attempt) {
-    absl::Status status = ReadOnce(path, offset, size, out);
-    if (status.ok() || !MayPass(status)) return status;
-    if (attempt == kMaxAttempts) {
-      return absl::Status(status.code(), Range(path, offset, size) + ": failed " +
-                                             std::to_string(attempt) +
-                                             " times, last with: " + std::string(status.message()));
-    }
-    Forget(path);
-    // Full jitter, in steps short enough for a prompt end on cancellation.
-    int64_t wait_ms =
-        backoff_ms / 2 + static_cast<int64_t>(tensorflow::random::New64() %
-                                              static_cast<uint64_t>(backoff_ms / 2 + 1));
-    for (; wait_ms > 0; wait_ms -= 20) {
-      if (is_cancelled()) return tensorflow::errors::Cancelled("reading was cancelled");
-      env_->SleepForMicroseconds(1000 * std::min<int64_t>(wait_ms, 20));
-    }
-    backoff_ms *= 2;
-  }
+                               const Cancellation& cancellation) {
+  const std::string range = Range(path, offset, size);
+  const bool remote = IsRemote(path);
+  return WithRetries(
+      range, cancellation,
+      [&]() -> absl::Status {
+        uint64_t num_read = 0;
+        TF_RETURN_IF_ERROR(ReadOnce(path, offset, size, out, &num_read));
+        if (num_read == size) return absl::Status();
+        return tensorflow::errors::DataLoss(
+            range, ": the file ends early; expected ", size, ", got ", num_read,
+            " bytes; the shard is cut short or is not the one the index describes: "
+            "copy or convert it again, then make the side index again with pcr-index");
+      },
+      [remote](const absl::Status& status) {
+        return MayPass(status) || (remote && absl::IsDataLoss(status));
+      });
 }
 
-absl::Status RangeReader::FileSize(const std::string& path, uint64_t* size_bytes) {
-  return env_->GetFileSize(path, size_bytes);
+absl::Status RangeReader::ReadUpTo(const std::string& path, uint64_t offset, uint64_t size,
+                                   char* out, uint64_t* num_read,
+                                   const Cancellation& cancellation) {
+  return WithRetries(Range(path, offset, size), cancellation,
+                     [&] { return ReadOnce(path, offset, size, out, num_read); });
+}
+
+absl::Status RangeReader::FileSize(const std::string& path, uint64_t* size_bytes,
+                                   const Cancellation& cancellation) {
+  return WithRetries(path + ": size of the file", cancellation, [&] {
+    ReadStatistics::Global().AddLookup();
+    return env_->GetFileSize(path, size_bytes);
+  });
 }
 
 }  // namespace pcr

@@ -4,7 +4,6 @@
 #define PCR_OPS_KERNELS_RANGE_READER_H_
 
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -13,35 +12,39 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "ops/base/cancellation.h"
 #include "tensorflow/core/platform/env.h"
 
 namespace pcr {
 
-// Reads whole ranges, each with one Read of the file system, repeated only
-// after an error that may pass (UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED,
-// UNKNOWN, INTERNAL): kMaxAttempts at most, with exponential back-off and jitter.
-// Keeps a bounded number of files open. Thread-safe.
+// Reads ranges, each with one Read of the file system, repeated only after an
+// error that may pass (retry.h). Keeps a bounded number of files open. Thread-safe.
 class RangeReader {
  public:
-  static constexpr int kMaxAttempts = 5;
-  static constexpr int64_t kFirstBackoffMs = 100;
   static constexpr size_t kMaxOpenFiles = 64;
 
   explicit RangeReader(tensorflow::Env* env) : env_(env) {}
 
   // Bytes [offset, offset + size) of the file into `out`. DATA_LOSS if the file
-  // ends before. `is_cancelled` ends the waiting between attempts.
+  // ends before; for a remote file only after further attempts, since a transfer
+  // that was cut short may look the same.
   absl::Status Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
-                    const std::function<bool()>& is_cancelled);
+                    const Cancellation& cancellation);
 
-  absl::Status FileSize(const std::string& path, uint64_t* size_bytes);
+  // As Read, but only the bytes that are there: `num_read` of them.
+  absl::Status ReadUpTo(const std::string& path, uint64_t offset, uint64_t size, char* out,
+                        uint64_t* num_read, const Cancellation& cancellation);
+
+  absl::Status FileSize(const std::string& path, uint64_t* size_bytes,
+                        const Cancellation& cancellation);
 
  private:
   using File = std::shared_ptr<tensorflow::RandomAccessFile>;
 
   absl::Status Open(const std::string& path, File* file);
   void Forget(const std::string& path);
-  absl::Status ReadOnce(const std::string& path, uint64_t offset, uint64_t size, char* out);
+  absl::Status ReadOnce(const std::string& path, uint64_t offset, uint64_t size, char* out,
+                        uint64_t* num_read);
 
   tensorflow::Env* const env_;
   std::mutex mutex_;

@@ -76,6 +76,8 @@ void RecordIteration::StartStream() {
 }
 
 void RecordIteration::Cancel() {
+  // It may be waiting for a dispatcher, on a thread of the stream.
+  if (splits_ != nullptr) splits_->Cancel();
   std::lock_guard<std::mutex> lock(stream_mutex_);
   cancelled_ = true;
   if (stream_ != nullptr) stream_->Cancel();

@@ -1,6 +1,7 @@
 #include "ops/kernels/record_stream.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -9,6 +10,8 @@
 #include "ops/base/catch_exceptions.h"
 #include "ops/format/record_prefix.h"
 #include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/read_statistics.h"
+#include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
 
 namespace pcr {
@@ -20,11 +23,9 @@ constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
 }  // namespace
 
 int64_t DefaultReadsInFlight(const std::vector<std::string>& paths) {
-  constexpr int64_t kRemote = 16;
+  constexpr int64_t kRemote = 48;
   for (const std::string& path : paths) {
-    const bool local = path.find("://") == std::string::npos || path.rfind("file://", 0) == 0 ||
-                       path.rfind("ram://", 0) == 0;
-    if (!local) return kRemote;
+    if (IsRemote(path)) return kRemote;
   }
   return std::clamp<int64_t>(std::thread::hardware_concurrency(), 2, 8);
 }
@@ -42,6 +43,7 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
   functions.next = [this](std::optional<RecordRequest>* request) {
     next_status_ = next_(request);
     // What is passed on only says that there is an error; Next returns next_status_.
+    next_failed_ = !next_status_.ok();
     return next_status_.ok() ? Status() : Internal("no next request");
   };
   functions.size_bytes = [this](const RecordRequest& request) {
@@ -62,7 +64,7 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
 RecordStream::~RecordStream() { Cancel(); }
 
 void RecordStream::Cancel() {
-  cancelled_ = true;
+  cancellation_.Cancel();
   prefetcher_->Cancel();
 }
 
@@ -81,7 +83,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
   if (range.size > kMaxUncheckedBytes) {
     // An index may claim what no memory can hold: the file knows better.
     uint64_t file_bytes = 0;
-    TF_RETURN_IF_ERROR(shared_->reader.FileSize(shard.name, &file_bytes));
+    TF_RETURN_IF_ERROR(shared_->reader.FileSize(shard.name, &file_bytes, cancellation_));
     if (range.offset > file_bytes || range.size > file_bytes - range.offset) {
       return ToTensorFlow(
           DataLoss(Expected("the prefix lies inside the file (bytes)",
@@ -93,29 +95,47 @@ absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
     }
   }
   BufferPool::Loan buffer = buffers_.Take(range.size);
-  TF_RETURN_IF_ERROR(shared_->reader.Read(shard.name, range.offset, range.size, buffer.data(),
-                                          [this] { return cancelled_.load(); }));
-  auto prefix = RecordPrefix::Parse(index, request.record, request.scan_groups,
-                                    std::string_view(buffer.data(), range.size));
+  const auto read = [&]() -> absl::Status {
+    return shared_->reader.Read(shard.name, range.offset, range.size, buffer.data(), cancellation_);
+  };
+  const auto parse = [&] {
+    return RecordPrefix::Parse(index, request.record, request.scan_groups,
+                               std::string_view(buffer.data(), range.size));
+  };
+  TF_RETURN_IF_ERROR(read());
+  auto prefix = parse();
+  if (!prefix.ok() && prefix.status().code() == Code::kDataLoss && IsRemote(shard.name)) {
+    // Damaged on the way or in the store: a second read tells.
+    ReadStatistics::Global().AddReread();
+    TF_RETURN_IF_ERROR(read());
+    prefix = parse();
+  }
   if (!prefix.ok()) return ToTensorFlow(prefix.status());
   const uint64_t num_examples = prefix.value().num_examples();
   loaded->examples.resize(num_examples);
-  for (uint64_t n = request.first_example; n < num_examples && !cancelled_; ++n) {
+  for (uint64_t n = request.first_example; n < num_examples && !cancellation_.cancelled(); ++n) {
     tensorflow::tstring& example = loaded->examples[n];
     example.resize_uninitialized(prefix.value().ExampleBytes(n));
     prefix.value().WriteExample(n, example.mdata());
   }
   // Else a consumer that is quicker than Cancel might take what was left out for an example.
-  if (cancelled_) return tensorflow::errors::Cancelled("reading was cancelled");
+  if (cancellation_.cancelled()) return tensorflow::errors::Cancelled("reading was cancelled");
   return absl::Status();
 }
 
 absl::Status RecordStream::Next(std::optional<LoadedRecord>* record) {
   record->reset();
   std::optional<Prefetcher::Item> item;
+  const auto start = std::chrono::steady_clock::now();
   const Status status = prefetcher_->Next(&item);
+  const auto waited = std::chrono::steady_clock::now() - start;
+  ReadStatistics::Global().AddConsumerWait(
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
   if (status.code() == Code::kCancelled) return ToTensorFlow(status);
-  if (!status.ok()) return next_status_.ok() ? ToTensorFlow(status) : next_status_;
+  if (!status.ok()) {
+    if (next_failed_) return std::exchange(next_status_, absl::Status());
+    return ToTensorFlow(status);
+  }
   if (item.has_value()) {
     record->emplace(LoadedRecord{item->request, std::move(item->loaded.status),
                                  std::move(item->loaded.examples)});

@@ -4,7 +4,6 @@
 #ifndef PCR_OPS_KERNELS_RECORD_STREAM_H_
 #define PCR_OPS_KERNELS_RECORD_STREAM_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "ops/base/buffer_pool.h"
+#include "ops/base/cancellation.h"
 #include "ops/base/ordered_prefetcher.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/platform/tstring.h"
@@ -37,7 +37,7 @@ struct ReadOptions {
   int64_t bytes_in_flight = 1;
 };
 
-// For a store that answers after a while, enough reads to fill a link (16); for
+// For a store that answers after a while, enough reads to fill a link (48); for
 // a local file system, whose reads cost this machine's own cores and memory,
 // one for each core, 2 to 8: more in flight only push one another out of the cache.
 int64_t DefaultReadsInFlight(const std::vector<std::string>& paths);
@@ -52,7 +52,9 @@ class RecordStream {
   ~RecordStream();
 
   // The next record, none at the end. A record that could not be read comes
-  // with its status and no examples; the stream stands after it.
+  // with its status and no examples; the stream stands after it. An error of
+  // `next` is returned once, after the records before it, and is the end: a
+  // consumer that ignores errors would never come to one otherwise.
   absl::Status Next(std::optional<LoadedRecord>* record);
 
   void Cancel();
@@ -73,8 +75,9 @@ class RecordStream {
 
   const std::shared_ptr<SharedDataset> shared_;
   const NextRequest next_;
-  std::atomic<bool> cancelled_{false};
-  absl::Status next_status_;  // of next_, once it has failed
+  Cancellation cancellation_;
+  bool next_failed_ = false;
+  absl::Status next_status_;  // of next_, once it has failed, until Next has said so
   BufferPool buffers_;
   std::unique_ptr<Prefetcher> prefetcher_;  // last: its threads use all of the above
 };

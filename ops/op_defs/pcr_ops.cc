@@ -51,5 +51,22 @@ resume_num_shards: Number of readers that had begun that epoch, the rest of whic
 resume_examples: How many examples each of these had read.
 )doc");
 
+REGISTER_OP("PcrReadStatistics")
+    .Output("values: int64")
+    .SetIsStateful()
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Vector(InferenceContext::kUnknownDim));
+      return absl::Status();
+    })
+    .Doc(R"doc(
+What the PcrDatasets of this process have asked of file systems since it began.
+
+values: [9 + B] Range reads; bytes they brought; look-ups of sizes and folders; retries; second
+  reads of damaged bytes; requests that failed for good; microseconds waited for range reads; the
+  longest of these waits; microseconds that consumers of examples were blocked; then B buckets of
+  waits: bucket n counts those of [2^(n-1), 2^n) microseconds, bucket 0 those below 1, the last all
+  longer ones.
+)doc");
+
 }  // namespace
 }  // namespace pcr

@@ -4,10 +4,15 @@ Importing it loads pcr_tf's ops into TensorFlow, so that a process that only run
 such as a worker of the tf.data service, knows them.
 """
 
-from pcr_tf._op_library import load_op_library
-from pcr_tf.data.dataset import EpochProgress, PcrDataset
-from pcr_tf.data.image_pipeline import image_batches
+from pcr_tf.format.object_stores import configure_gcs
 
-__all__ = ["EpochProgress", "PcrDataset", "image_batches"]
+configure_gcs()  # Before TensorFlow is imported, if it is not yet.
+
+from pcr_tf._op_library import load_op_library  # noqa: E402
+from pcr_tf.data.dataset import EpochProgress, PcrDataset  # noqa: E402
+from pcr_tf.data.image_pipeline import image_batches  # noqa: E402
+from pcr_tf.data.statistics import ReadStatistics, read_statistics  # noqa: E402
+
+__all__ = ["EpochProgress", "PcrDataset", "ReadStatistics", "image_batches", "read_statistics"]
 
 load_op_library()

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pcr_tf._arguments import MAX_INT64, as_bool, as_int, in_range
 from pcr_tf._op_library import load_op_library
+from pcr_tf.format import object_stores
 
 _ALL_SCAN_GROUPS = MAX_INT64  # the op's value for "as many as the data set has"
 
@@ -115,8 +116,9 @@ class PcrDataset(tf.data.Dataset):
     ) -> None:
         """Opens a data set.
 
-        A folder with a side index costs one read for all its shards; other paths, a read of the
-        tail of each file.
+        A folder with a side index costs one read for all its shards, two if the index is larger
+        than 1 MiB; other paths, a read of the tail of each file. What object stores need is in
+        docs/OBJECT_STORES.md.
 
         Args:
           filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
@@ -140,7 +142,7 @@ class PcrDataset(tf.data.Dataset):
             Exact where what was counted follows this data set's order, so count before a shuffle
             buffer, or checkpoint the iterator, which saves the buffer too.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
-            1024. None: 16 for object stores; for local paths one for each core, 2 to 8. A network
+            1024. None: 48 for object stores; for local paths one for each core, 2 to 8. A network
             disk that is mounted like a local one wants more.
           bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
             alone. Memory may reach about twice this while examples are put together.
@@ -150,6 +152,7 @@ class PcrDataset(tf.data.Dataset):
           ValueError: for a fidelity below 1 and other arguments outside of their ranges, and for
             `first_epoch` together with `resume`.
           TypeError: for arguments, or tensors, of other types.
+          OSError: if TensorFlow has no file system for a path's scheme, nor tensorflow-io.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
             a major version of the format that this release does not read, files that do not
@@ -176,8 +179,10 @@ class PcrDataset(tf.data.Dataset):
                     f"got {first_epoch}"
                 )
             first_epoch = resume.epoch
+        paths = _as_paths(filenames)
+        _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
-            paths=_as_paths(filenames),
+            paths=paths,
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
             seed=as_seed(seed) if shuffle else 0,
@@ -225,6 +230,15 @@ def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor
             f"filenames; expected paths or a tensor of them, got {filenames!r}"
         ) from None
     return tf.reshape(paths, [-1])
+
+
+def _prepare_object_stores(paths: tf.Tensor) -> None:
+    """Before the first use of a scheme. Paths that a graph computes are not known here."""
+    values = paths.numpy() if isinstance(paths, tf.__internal__.EagerTensor) else None
+    if values is None:
+        values = tf.get_static_value(paths)
+    for path in [] if values is None else values:
+        object_stores.prepare(os.fsdecode(path))
 
 
 def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:

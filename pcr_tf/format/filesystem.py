@@ -16,6 +16,8 @@ import stat
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
+from pcr_tf.format import object_stores
+
 
 def is_remote(path: str) -> bool:
     """Whether `path` is served by TensorFlow's file systems rather than by the operating system."""
@@ -37,7 +39,8 @@ def dirname(path: str) -> str:
     return (posixpath if is_remote(path) else os.path).dirname(path) or "."
 
 
-def _gfile() -> Any:
+def _gfile(path: str) -> Any:
+    object_stores.prepare(path)
     import tensorflow as tf
 
     return tf.io.gfile
@@ -46,6 +49,7 @@ def _gfile() -> Any:
 @contextlib.contextmanager
 def _as_os_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors into OSError, so that callers know one family of errors."""
+    object_stores.prepare(path)
     import tensorflow as tf
 
     try:
@@ -65,7 +69,7 @@ def _as_os_errors(path: str) -> Iterator[None]:
 def open_file(path: str, mode: str = "rb") -> Iterator[IO[bytes]]:
     """Opens `path` in a binary mode ("rb" or "wb") for the length of a ``with`` block."""
     if is_remote(path):
-        with _as_os_errors(path), _gfile().GFile(path, mode) as file:
+        with _as_os_errors(path), _gfile(path).GFile(path, mode) as file:
             yield file
     else:
         with open(path, mode) as file:
@@ -74,10 +78,28 @@ def open_file(path: str, mode: str = "rb") -> Iterator[IO[bytes]]:
 
 def open_for_writing(path: str) -> Any:
     """A new binary file at `path` with write, flush and close; an existing file is replaced."""
-    if is_remote(path):
+    return _RemoteWriter(path) if is_remote(path) else open(path, "wb")
+
+
+class _RemoteWriter:
+    """A file being written through TensorFlow, with the errors of this module."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
         with _as_os_errors(path):
-            return _gfile().GFile(path, "wb")
-    return open(path, "wb")
+            self._file = _gfile(path).GFile(path, "wb")
+
+    def write(self, data: bytes) -> None:
+        with _as_os_errors(self._path):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        with _as_os_errors(self._path):
+            self._file.flush()
+
+    def close(self) -> None:
+        with _as_os_errors(self._path):
+            self._file.close()
 
 
 def read_bytes(path: str) -> bytes:
@@ -147,7 +169,7 @@ def rename(source: str, target: str) -> None:
     """Renames a file over `target`: atomic and durable on a local file system."""
     if is_remote(target):
         with _as_os_errors(target):
-            _gfile().rename(source, target, overwrite=True)
+            _gfile(target).rename(source, target, overwrite=True)
         return
     os.replace(source, target)
     # The name is durable once its folder is; some file systems cannot sync a folder.
@@ -161,19 +183,19 @@ def rename(source: str, target: str) -> None:
 
 def exists(path: str) -> bool:
     """Whether `path` is a file or folder."""
-    return bool(_gfile().exists(path)) if is_remote(path) else os.path.exists(path)
+    return bool(_gfile(path).exists(path)) if is_remote(path) else os.path.exists(path)
 
 
 def is_dir(path: str) -> bool:
     """Whether `path` is a folder."""
-    return bool(_gfile().isdir(path)) if is_remote(path) else os.path.isdir(path)
+    return bool(_gfile(path).isdir(path)) if is_remote(path) else os.path.isdir(path)
 
 
 def listdir(path: str) -> list[str]:
     """Names in folder `path`, sorted bytewise, without trailing separators."""
     if is_remote(path):
         with _as_os_errors(path):
-            names = [name.rstrip("/") for name in _gfile().listdir(path)]
+            names = [name.rstrip("/") for name in _gfile(path).listdir(path)]
     else:
         names = os.listdir(path)
     return sorted(names, key=os.fsencode)
@@ -183,7 +205,7 @@ def glob(pattern: str) -> list[str]:
     """Paths that match `pattern` (``*``, ``?``, ``[...]``), sorted bytewise."""
     if is_remote(pattern):
         with _as_os_errors(pattern):
-            return sorted(_gfile().glob(pattern), key=os.fsencode)
+            return sorted(_gfile(pattern).glob(pattern), key=os.fsencode)
     return sorted(_glob.glob(pattern), key=os.fsencode)
 
 
@@ -199,7 +221,7 @@ def status(path: str) -> FileStatus:
     """Kind, size and time of the last change of a file or folder; links are followed."""
     if is_remote(path):
         with _as_os_errors(path):
-            found = _gfile().stat(path)
+            found = _gfile(path).stat(path)
             return FileStatus(bool(found.is_directory), int(found.length), int(found.mtime_nsec))
     local = os.stat(path)
     return FileStatus(stat.S_ISDIR(local.st_mode), local.st_size, local.st_mtime_ns)
@@ -214,7 +236,7 @@ def makedirs(path: str) -> None:
     """Makes folder `path` and those above it; an existing folder is fine."""
     if is_remote(path):
         with _as_os_errors(path):
-            _gfile().makedirs(path)
+            _gfile(path).makedirs(path)
     else:
         os.makedirs(path, exist_ok=True)
 
@@ -223,6 +245,6 @@ def remove(path: str) -> None:
     """Removes a file."""
     if is_remote(path):
         with _as_os_errors(path):
-            _gfile().remove(path)
+            _gfile(path).remove(path)
     else:
         os.remove(path)

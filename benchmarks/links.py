@@ -1,0 +1,238 @@
+r"""Measures reading without decoding over a link of known bandwidth and latency. Root only.
+
+    python -m benchmarks.links [--mbit_per_s=100] [--delays_ms=0,100]
+    python -m benchmarks.links --stores=s3 --warmup_s=30 --seconds=60
+
+nginx serves the files at one end, in a network namespace of its own; a token bucket (tc tbf) gives
+the link its bandwidth, and benchmarks/delay.cc its latency. PcrDataset with its defaults, and
+TFRecordDataset with several settings, whose best is the baseline, read the same examples at the
+other end, each for some seconds, in turn. s3:// is read with the client of tensorflow-io: to it,
+nginx is S3. A measurement must be long against what is in flight, or it measures bursts: on s3://
+TFRecordDataset fetches up to 127 MB at a time, whatever its buffer_size.
+
+    python -m benchmarks.links --utilisation --stores=s3 --scan_groups=1,2 --linked_copies=300
+
+Instead: how much of a 1 Gbit/s, 100 ms link PcrDataset uses, by number of reads in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from benchmarks import inputs, measure
+from benchmarks.link import Link, LinkUnavailableError, compile_delay, make_link
+from pcr_tf.format import open_dataset, write_side_index
+
+_MBIT_PER_S = flags.DEFINE_integer("mbit_per_s", None, "Bandwidth; 100, or 1000 for utilisation.")
+_DELAYS_MS = flags.DEFINE_list("delays_ms", None, "Round trips; 0,100, or 100 for utilisation.")
+_STORES = flags.DEFINE_list("stores", ["http"], "Clients: http, s3.")
+_SCAN_GROUPS = flags.DEFINE_list("scan_groups", ["1", "2", "5", "10"], "Fidelities.")
+_UTILISATION = flags.DEFINE_boolean("utilisation", False, "Measure the use of the link.")
+_READS_IN_FLIGHT = flags.DEFINE_list(
+    "reads_in_flight", ["4", "8", "16", "32", "64"], "For --utilisation, beside the default."
+)
+_IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 256, "As for pcr-convert.")
+_LINKED_COPIES = flags.DEFINE_integer(
+    "linked_copies", 32, "Times every file stands in the data set, under another name."
+)
+_BYTES_IN_FLIGHT = flags.DEFINE_integer(
+    "bytes_in_flight",
+    None,
+    "PcrDataset's bound; 16 MiB but for utilisation: its own default holds more than "
+    "a slow link brings in a measurement, and would be measured as bursts.",
+)
+_WARMUP_S = flags.DEFINE_float("warmup_s", 2.0, "Reading before the clock starts.")
+_SECONDS = flags.DEFINE_float("seconds", 5.0, "Length of one measurement.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_bound=1)
+
+_TFRECORD = {
+    "TFRecord, buffer 8 MiB": (8, 1),
+    "TFRecord, buffer 4 MiB, 4 parallel reads": (4, 4),
+}
+
+
+def _store(folder: pathlib.Path) -> dict[str, Any]:
+    """Fills `folder`/bucket with hard links to both formats; returns names and sizes."""
+    photographs = inputs.photographs()
+    records = inputs.tfrecords(photographs, copies=2, num_shards=2)
+    source = inputs.pcr_dataset(
+        photographs, copies=2, num_shards=2, images_per_record=_IMAGES_PER_RECORD.value
+    )
+    for name in ("tfrecords", "photos.pcr"):
+        (folder / "bucket" / name).mkdir(parents=True)
+    for copy in range(_LINKED_COPIES.value):
+        for path in records:
+            os.link(path, folder / "bucket" / "tfrecords" / f"{copy:03d}-{path.name}")
+        for path in source.glob("*.pcr"):
+            os.link(path, folder / "bucket" / "photos.pcr" / f"{copy:03d}-{path.name}")
+    write_side_index(folder / "bucket" / "photos.pcr")
+    index = open_dataset(folder / "bucket" / "photos.pcr").index
+    files = sorted((folder / "bucket" / "tfrecords").iterdir())
+    groups = range(1, index.header.num_groups + 1)
+    return {
+        "photographs": photographs.origin,
+        "tfrecord_files": [path.name for path in files],
+        "tfrecord_bytes_per_image": sum(p.stat().st_size for p in files) / index.num_examples,
+        "pcr_bytes_per_image": {g: index.prefix_bytes(g) / index.num_examples for g in groups},
+        "prefix_bytes": {g: index.prefix_bytes(g) / index.num_records for g in groups},
+        "images": index.num_examples,
+    }
+
+
+def _measure(
+    link: Link, scheme: str, stored: Mapping[str, Any], cases: Mapping[str, Any]
+) -> dict[str, list[float]]:
+    task = {
+        "url": link.url,
+        "scheme": scheme,
+        "seconds": _SECONDS.value,
+        "warmup_s": _WARMUP_S.value,
+        "rounds": _ROUNDS.value,
+        "tfrecords": "tfrecords",
+        "tfrecord_files": stored["tfrecord_files"],
+        "pcr": "photos.pcr",
+        "cases": cases,
+        "bytes_in_flight": _BYTES_IN_FLIGHT.value or (None if _UTILISATION.value else 16 << 20),
+    }
+    command = [sys.executable, "-m", "benchmarks.links_reader", json.dumps(task)]
+    done = subprocess.run(link.in_client(command), stdout=subprocess.PIPE, check=True, text=True)
+    measured: dict[str, list[float]] = json.loads(done.stdout)
+    return measured
+
+
+def _pcr_case(scan_groups: int, reads_in_flight: int | None = None) -> dict[str, Any]:
+    return {"format": "pcr", "scan_groups": scan_groups, "reads_in_flight": reads_in_flight}
+
+
+def _compare(link: Link, program: pathlib.Path, stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+    groups = list(map(int, _SCAN_GROUPS.value))
+    cases: dict[str, Any] = {
+        name: {"format": "tfrecord", "buffer_mib": buffer_mib, "parallel_reads": reads}
+        for name, (buffer_mib, reads) in _TFRECORD.items()
+    }
+    cases |= {f"PCR, {g} scan groups": _pcr_case(g) for g in groups}
+    results = []
+    mbit_per_s = _MBIT_PER_S.value or 100
+    link.set_bandwidth(mbit_per_s)
+    for scheme in _STORES.value:
+        for delay_ms in map(int, _DELAYS_MS.value or ["0", "100"]):
+            with link.delayed(delay_ms, program):
+                rates = _measure(link, scheme, stored, cases)
+            best = max(_TFRECORD, key=lambda name: measure.summarise(rates[name]).median)
+            rows = []
+            for g in groups:
+                of_bytes = stored["tfrecord_bytes_per_image"] / stored["pcr_bytes_per_image"][g]
+                name = f"PCR, {g} scan groups"
+                ratio = measure.ratio(rates[name], rates[best])
+                rows.append([name, f"{of_bytes:.2f}", str(ratio)])
+            results.append(
+                {"store": scheme, "delay_ms": delay_ms, "mbit_per_s": mbit_per_s}
+                | {"baseline": best, "images_per_s": rates}
+            )
+            baseline = measure.summarise(rates[best]).median
+            print(
+                f"\n{scheme}, {mbit_per_s} Mbit/s, {delay_ms} ms; {best}: {baseline:.1f} images/s"
+            )
+            print(measure.table(["", "ratio of bytes", "ratio of images/s"], rows), flush=True)
+    return results
+
+
+def _utilisation(
+    link: Link, program: pathlib.Path, stored: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    results = []
+    mbit_per_s = _MBIT_PER_S.value or 1000
+    link.set_bandwidth(mbit_per_s)
+    for scheme in _STORES.value:
+        for delay_ms in map(int, _DELAYS_MS.value or ["100"]):
+            cases = {
+                f"{g} scan groups, {reads or 'default'} reads in flight": _pcr_case(g, reads)
+                for g in map(int, _SCAN_GROUPS.value)
+                for reads in (None, *map(int, _READS_IN_FLIGHT.value))
+            }
+            with link.delayed(delay_ms, program):
+                rates = _measure(link, scheme, stored, cases)
+            rows, used = [], {}
+            for name, case in cases.items():
+                g = case["scan_groups"]
+                bits = 8e-6 * stored["pcr_bytes_per_image"][g]
+                used[name] = [rate * bits / mbit_per_s for rate in rates[name]]
+                summary = measure.summarise(used[name])
+                prefix = f"{stored['prefix_bytes'][g] / 1e6:.1f}"
+                rows.append(
+                    [name, prefix, f"{summary.median:.2f}"]
+                    + [f"{summary.smallest:.2f}-{summary.largest:.2f}"]
+                )
+            results.append(
+                {"store": scheme, "delay_ms": delay_ms, "mbit_per_s": mbit_per_s, "used": used}
+            )
+            print(f"\n{scheme}, {mbit_per_s} Mbit/s, {delay_ms} ms")
+            header = ["", "MB/read", "share of the link", "range"]
+            print(measure.table(header, rows), flush=True)
+    return results
+
+
+def _plot(results: Sequence[Mapping[str, Any]], stored: Mapping[str, Any]) -> pathlib.Path:
+    """Images/s over TFRecordDataset's by fidelity, beside the ratio of bytes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    groups = list(map(int, _SCAN_GROUPS.value))
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    tfrecord = stored["tfrecord_bytes_per_image"]
+    of_bytes = [tfrecord / stored["pcr_bytes_per_image"][g] for g in groups]
+    positions = range(len(groups))
+    axes.plot(positions, of_bytes, "k--", label="ratio of bytes")
+    for result in results:
+        rates = result["images_per_s"]
+        ratios = [
+            measure.ratio(rates[f"PCR, {g} scan groups"], rates[result["baseline"]]) for g in groups
+        ]
+        label = f"{result['store']}, {result['delay_ms']} ms"
+        axes.plot(positions, [ratio.of_medians for ratio in ratios], "o-", label=label)
+    axes.set_yscale("log")
+    axes.set_xticks(positions, [str(g) for g in groups])
+    axes.set_xlabel("scan groups read")
+    axes.set_ylabel("images/s over TFRecordDataset's")
+    axes.legend()
+    path = pathlib.Path(inputs.OUTPUT_DIR.value) / "links.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints the tables, and writes links.json, links.png or link_utilisation.json."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    output = pathlib.Path(inputs.OUTPUT_DIR.value)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="links-", dir=output) as name:
+        folder = pathlib.Path(name).resolve()
+        try:
+            with make_link() as link:
+                stored = _store(folder)
+                with link.serve(folder, folder / "nginx"):
+                    run = _utilisation if _UTILISATION.value else _compare
+                    results = run(link, compile_delay(folder), stored)
+        except LinkUnavailableError as error:
+            print(f"Not measured: {error}", file=sys.stderr)
+            return
+    kind = "link_utilisation" if _UTILISATION.value else "links"
+    print(measure.write_json(output, kind, {"stored": stored, "links": results}))
+    if not _UTILISATION.value:
+        print(_plot(results, stored))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,83 @@
+"""The reading side of benchmarks/links.py, run in the client's namespace: measures and prints JSON.
+
+Its arguments are one JSON object: url, scheme, seconds, warmup_seconds, rounds, the names of the
+folders of both formats and the TFRecord files, and the cases.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import measure
+
+_BATCH = 64
+
+
+def _images_per_s(make_dataset: Callable[[], Any], warmup_s: float, seconds: float) -> float:
+    """Images that arrive in a second, counted from batch to batch once reading is under way."""
+    iterator = iter(make_dataset().repeat().batch(_BATCH).prefetch(2))
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < warmup_s:
+        next(iterator)
+    begin = now = time.perf_counter()
+    images = 0
+    while now - begin < seconds:
+        images += int(next(iterator).shape[0])
+        now = time.perf_counter()
+    return images / (now - begin)
+
+
+def main() -> None:
+    """Measures the cases in turn."""
+    task = json.loads(sys.argv[1])
+    if task["scheme"] == "s3":
+        os.environ.update(
+            S3_ENDPOINT=task["url"], S3_USE_HTTPS="0", S3_VERIFY_SSL="0", AWS_REGION="us-east-1"
+        )
+        os.environ.update(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
+        root = "s3://bucket"
+    else:
+        root = f"{task['url']}/bucket"
+    from pcr_tf.data import PcrDataset
+    from pcr_tf.format import object_stores
+
+    object_stores.prepare(root)
+    import tensorflow as tf
+
+    def tfrecords(buffer_mib: int, parallel_reads: int) -> Any:
+        paths = [f"{root}/{task['tfrecords']}/{name}" for name in task["tfrecord_files"]]
+        return tf.data.TFRecordDataset(
+            paths, buffer_size=buffer_mib << 20, num_parallel_reads=parallel_reads
+        )
+
+    makers: dict[str, Callable[[], Any]] = {}
+    for name, case in task["cases"].items():
+        if case["format"] == "tfrecord":
+            makers[name] = functools.partial(tfrecords, case["buffer_mib"], case["parallel_reads"])
+        else:
+            makers[name] = functools.partial(
+                PcrDataset,
+                f"{root}/{task['pcr']}",
+                case["scan_groups"],
+                reads_in_flight=case["reads_in_flight"],
+                bytes_in_flight=task["bytes_in_flight"],
+            )
+    measured = measure.interleave(
+        {
+            name: functools.partial(_images_per_s, maker, task["warmup_s"], task["seconds"])
+            for name, maker in makers.items()
+        },
+        rounds=task["rounds"],
+        warmup_rounds=0,
+    )
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+#include "ops/kernels/retry.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "ops/kernels/read_statistics.h"
+#include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/random.h"
+
+namespace pcr {
+
+bool MayPass(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kAborted:
+    // How tensorflow-io reports a broken connection and 5xx (INTERNAL), what it
+    // does not know (UNKNOWN), and 408 (RESOURCE_EXHAUSTED).
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kResourceExhausted:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsRemote(const std::string& path) {
+  return path.find("://") != std::string::npos && path.rfind("file://", 0) != 0 &&
+         path.rfind("ram://", 0) != 0;
+}
+
+absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
+                         const std::function<absl::Status()>& attempt,
+                         const std::function<bool(const absl::Status&)>& may_pass) {
+  int64_t backoff_ms = kFirstBackoffMs;
+  for (int n = 1;; ++n) {
+    if (cancellation.cancelled()) break;
+    absl::Status status = attempt();
+    if (status.ok() || !may_pass(status)) return status;
+    if (n == kMaxAttempts) {
+      ReadStatistics::Global().AddFailure();
+      const absl::string_view said = absl::StripPrefix(status.message(), what + ": ");
+      return absl::Status(status.code(),
+                          absl::StrCat(what, ": failed ", n, " times, last with: ", said));
+    }
+    const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
+                                                static_cast<uint64_t>(backoff_ms / 2 + 1));
+    ReadStatistics::Global().AddRetry();
+    if (cancellation.WaitMs(backoff_ms / 2 + jitter_ms)) break;
+    backoff_ms *= 2;
+  }
+  return tensorflow::errors::Cancelled("reading was cancelled");
+}
+
+}  // namespace pcr

@@ -1,0 +1,37 @@
+// Requests to a store, repeated after errors that may pass.
+
+#ifndef PCR_OPS_KERNELS_RETRY_H_
+#define PCR_OPS_KERNELS_RETRY_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "ops/base/cancellation.h"
+
+namespace pcr {
+
+constexpr int kMaxAttempts = 6;
+// Before the second attempt; doubled before each later one. What is waited is
+// drawn between half of that and all of it, so that readers that failed
+// together do not come back together.
+constexpr int64_t kFirstBackoffMs = 100;
+
+// Whether a file system's error may pass: a store that is busy or out of reach,
+// a connection that broke, a time that ran out.
+bool MayPass(const absl::Status& status);
+
+// Whether a path leads to another machine, as far as its name says.
+bool IsRemote(const std::string& path);
+
+// Calls `attempt` until it succeeds, fails with an error that `may_pass` does
+// not accept, or has failed kMaxAttempts times. `what`, the object and the
+// range, begins the message of that last error. CANCELLED as soon as `cancellation` is.
+absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
+                         const std::function<absl::Status()>& attempt,
+                         const std::function<bool(const absl::Status&)>& may_pass = MayPass);
+
+}  // namespace pcr
+
+#endif  // PCR_OPS_KERNELS_RETRY_H_

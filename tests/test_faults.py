@@ -1,0 +1,160 @@
+"""What a bad network may do to a reader: cost time, but no example, and never a wrong one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pcr_tf.format import PcrReader, open_dataset
+from tests import fault_proxy as faults
+from tests.fault_proxy import Request, fault_proxy
+from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
+from tests.small_dataset import make_dataset
+from tests.test_object_stores import (
+    digests,
+    needs_tensorflow_io,
+    put,
+    read_in_a_process,
+    run_python,
+)
+
+NUM_RECORDS = 16
+SCAN_GROUPS = 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "photos.pcr"
+    make_dataset(path, 2 * NUM_RECORDS, examples_per_record=2, num_shards=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
+    with web_server(tmp_path_factory.mktemp("servers") / "web", folder.parent) as server:
+        yield server
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def first_attempts_fail(*kinds: str) -> Callable[[Request], str]:
+    """A rule: the first request for each range meets the next of these faults, in turns."""
+    turns = itertools.cycle(kinds)
+    return lambda request: next(turns) if request.earlier == 0 else faults.PASS
+
+
+def range_of(folder: Path, record: int) -> tuple[str, str]:
+    """Shard and Range header of a record's prefix."""
+    index = open_dataset(folder).index
+    shard, offset, size_bytes = index.prefix(record, SCAN_GROUPS)
+    return index.shard(shard)[0], f"bytes={offset}-{offset + size_bytes - 1}"
+
+
+@needs_tensorflow_io
+def test_faults_of_a_web_server_that_pass_cost_no_example(web: Server, folder: Path) -> None:
+    rule = first_attempts_fail(
+        faults.CORRUPT,  # the side index comes first
+        faults.DROP,
+        faults.RESET,
+        faults.TRUNCATE,
+        faults.SHORTEN,
+        faults.UNAVAILABLE,
+    )
+    with fault_proxy(web.port, rule) as proxy:
+        seen = read_in_a_process(f"{proxy.url}/photos.pcr", [SCAN_GROUPS], environment())
+    assert seen["errors"] == []
+    assert seen["digests"] == digests(folder, [SCAN_GROUPS])
+    num_faults = sum(n for fault, n in proxy.faults.items() if fault != faults.PASS)
+    assert num_faults == 1 + NUM_RECORDS
+    assert seen["rereads"] == proxy.faults[faults.CORRUPT]
+    assert seen["retries"] + seen["rereads"] == num_faults
+    assert seen["failures"] == 0
+
+
+@needs_tensorflow_io
+def test_faults_of_s3_that_pass_cost_no_example(folder: Path, tmp_path: Path) -> None:
+    rule = first_attempts_fail(
+        faults.CORRUPT,
+        faults.STALL,
+        faults.DROP,
+        faults.RESET,
+        faults.TRUNCATE,
+        faults.UNAVAILABLE,
+        faults.CORRUPT,
+    )
+    with s3_server(tmp_path / "s3") as s3:
+        for file in sorted(folder.iterdir()):
+            put(f"{s3.url}/bucket/photos.pcr/{file.name}", file.read_bytes())
+        with fault_proxy(s3.port, rule) as proxy:
+            variables = {**s3_environment(proxy.url), "S3_REQUEST_TIMEOUT_MSEC": "1000"}
+            seen = read_in_a_process("s3://bucket/photos.pcr", [SCAN_GROUPS], variables)
+    assert seen["errors"] == []
+    assert seen["digests"] == digests(folder, [SCAN_GROUPS])
+    assert proxy.faults[faults.STALL] > 0
+    assert seen["rereads"] == proxy.faults[faults.CORRUPT]
+
+
+@needs_tensorflow_io
+def test_faults_that_stay_name_object_range_and_attempts_and_cost_those_records_alone(
+    web: Server, folder: Path
+) -> None:
+    stay = {3: faults.UNAVAILABLE, 7: faults.SHORTEN, 12: faults.CORRUPT}
+    by_range = {range_of(folder, record): fault for record, fault in stay.items()}
+
+    def rule(request: Request) -> str:
+        return by_range.get((request.path.rpartition("/")[2], request.range), faults.PASS)
+
+    with fault_proxy(web.port, rule) as proxy:
+        url = f"{proxy.url}/photos.pcr"
+        seen = read_in_a_process(url, [SCAN_GROUPS], environment(), "goes_on_after_errors=1")
+    assert proxy.faults[faults.UNAVAILABLE] == proxy.faults[faults.SHORTEN] == 6
+    assert proxy.faults[faults.CORRUPT] == 2
+    reader = PcrReader(folder)
+    whole = [record for record in range(NUM_RECORDS) if record not in stay]
+    assert seen["digests"][str(SCAN_GROUPS)] == [
+        hashlib.sha256(example).hexdigest()
+        for record in whole
+        for example in reader.read_record(record, SCAN_GROUPS)
+    ]
+    unavailable, short, corrupt = seen["errors"]
+    for error, record in ((unavailable, 3), (short, 7)):
+        shard, byte_range = range_of(folder, record)
+        first, last = byte_range.removeprefix("bytes=").split("-")
+        assert f"{url}/{shard}: bytes {first} to {last}: failed 6 times, last with: " in error
+    assert unavailable.startswith("UnavailableError")
+    assert "503" in unavailable
+    assert short.startswith("DataLossError")
+    assert "the file ends early; expected" in short
+    assert corrupt.startswith("DataLossError")
+    assert range_of(folder, 12)[0] in corrupt
+    assert "checksum" in corrupt
+
+
+_CANCELLED = """
+import gc, sys, time
+from pcr_tf.data import PcrDataset
+iterator = iter(PcrDataset(sys.argv[1], 1).prefetch(1))
+time.sleep(1.2)  # The waits before attempts 2 to 4 are over: the next are up to 0.8 and 1.6 s.
+start = time.monotonic()
+del iterator
+gc.collect()
+print(time.monotonic() - start)
+"""
+
+
+@needs_tensorflow_io
+def test_cancelling_a_reader_ends_its_waiting_between_attempts(web: Server) -> None:
+    def rule(request: Request) -> str:
+        return faults.PASS if request.path.endswith("index") else faults.UNAVAILABLE
+
+    with fault_proxy(web.port, rule) as proxy:
+        done = run_python(["-c", _CANCELLED, f"{proxy.url}/photos.pcr"], environment())
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.25

@@ -1,0 +1,291 @@
+"""What goes over the wire, by the logs of real servers: bytes, requests, and how processes end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from pcr_tf.format import PcrReader, open_dataset
+from tests.servers import (
+    ROOT,
+    Exchange,
+    GcsServer,
+    Server,
+    gcs_server,
+    s3_environment,
+    s3_server,
+    web_server,
+)
+from tests.small_dataset import draw_jpeg, make_dataset
+
+SCAN_GROUPS = (1, 4, 10)
+NUM_EXAMPLES = 48
+TIMEOUT_S = 120
+
+needs_tensorflow_io = pytest.mark.skipif(
+    tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17),
+    reason="tensorflow-io, which has s3:// and http://, loads into TensorFlow 2.16 and 2.17 only: "
+    "make test TF=2.17.1",
+)
+
+
+def run_python(
+    arguments: Sequence[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Python program from the root of the sources; fails after TIMEOUT_S."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+
+
+def read_in_a_process(
+    path: str, scan_groups: Sequence[int], environment: dict[str, str], *options: str
+) -> dict[str, Any]:
+    """What tests/read_dataset.py saw; the process must have ended with status 0."""
+    groups = ",".join(map(str, scan_groups))
+    done = run_python(["-m", "tests.read_dataset", path, groups, *options], environment)
+    return what_was_seen(done)
+
+
+def what_was_seen(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "photos.pcr"
+    make_dataset(path, NUM_EXAMPLES, examples_per_record=4, num_shards=6)
+    return path
+
+
+def digests(folder: Path, scan_groups: Sequence[int]) -> dict[str, list[str]]:
+    """Of the examples of a data set, by the reader that knows no TensorFlow."""
+    reader = PcrReader(folder)
+    return {
+        str(groups): [hashlib.sha256(e).hexdigest() for e in reader.examples(groups)]
+        for groups in scan_groups
+    }
+
+
+def check_exchanges(exchanges: Sequence[Exchange], folder: Path, data_path: str) -> None:
+    """One request opens the data set, and one for each record brings its prefix and no more."""
+    index = open_dataset(folder).index
+    opening = [e for e in exchanges if not e.path.endswith(".pcr")]
+    reading = [e for e in exchanges if e.path.endswith(".pcr")]
+    index_bytes = (folder / "dataset.pcr-index").stat().st_size
+    assert [(e.method, e.path, e.bytes) for e in opening] == [
+        ("GET", f"{data_path}/dataset.pcr-index", index_bytes)
+    ] * len(SCAN_GROUPS)
+    expected = []
+    for scan_groups in SCAN_GROUPS:
+        for record in range(index.num_records):
+            shard, offset, size_bytes = index.prefix(record, scan_groups)
+            name = index.shard(shard)[0]
+            expected.append((f"{data_path}/{name}", f"bytes={offset}-{offset + size_bytes - 1}"))
+    assert sorted((e.path, e.range) for e in reading) == sorted(expected)
+    assert {(e.method, e.status) for e in reading} == {("GET", 206)}
+    planned = sum(map(index.prefix_bytes, SCAN_GROUPS))
+    assert sum(e.bytes for e in reading) <= 1.01 * planned
+
+
+# S3
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
+    """A server that holds the data set as s3://bucket/photos.pcr."""
+    with s3_server(tmp_path_factory.mktemp("servers") / "s3") as server:
+        for file in sorted(folder.iterdir()):
+            put(f"{server.url}/bucket/photos.pcr/{file.name}", file.read_bytes())
+        yield server
+
+
+def put(url: str, data: bytes, method: str = "PUT") -> None:
+    headers = {"Content-Type": "application/octet-stream"}
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    urllib.request.urlopen(request, timeout=20).close()
+
+
+@needs_tensorflow_io
+def test_s3_is_asked_once_for_each_record_and_for_no_other_byte(s3: Server, folder: Path) -> None:
+    s3.log.clear()
+    seen = read_in_a_process("s3://bucket/photos.pcr", SCAN_GROUPS, s3_environment(s3.url))
+    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    exchanges = s3.log.exchanges()
+    check_exchanges(exchanges, folder, "/bucket/photos.pcr")
+    assert seen["reads"] == len(exchanges)
+    assert seen["bytes"] == sum(e.bytes for e in exchanges)
+
+
+@needs_tensorflow_io
+def test_a_conversion_into_s3_and_its_reading_end_with_status_0(s3: Server, tmp_path: Path) -> None:
+    for n in range(12):
+        image = tmp_path / "photos" / f"class-{n % 3}" / f"{n}.jpg"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(draw_jpeg(n))
+    arguments = ["-m", "pcr_tf.cli.convert", f"--input={tmp_path / 'photos'}", "--quiet"]
+    arguments += ["--images_per_record=2", "--num_shards=3", "--num_workers=2"]
+    environment = s3_environment(s3.url)
+    local = tmp_path / "converted.pcr"
+    for output in (str(local), "s3://bucket/converted.pcr"):
+        done = run_python([*arguments, f"--output={output}"], environment)
+        assert done.returncode == 0, done.stderr
+        assert "pure virtual" not in done.stderr
+    seen = read_in_a_process("s3://bucket/converted.pcr", [2], environment)
+    assert seen["digests"] == digests(local, [2])
+    arguments = ["-m", "pcr_tf.cli.inspect", "--verify", "s3://bucket/converted.pcr"]
+    done = run_python(arguments, environment)
+    assert (done.returncode, done.stdout.split(":")[-1]) == (0, " 6 records checked, no faults\n")
+
+
+_SCRIPT = """
+import atexit, sys
+atexit.register(lambda: print("the exit handler ran"))
+from pcr_tf.data import PcrDataset
+for _ in PcrDataset("s3://bucket/photos.pcr", 1):
+    pass
+sys.stdout.write("read, ")
+{end}
+"""
+
+
+@needs_tensorflow_io
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("raise ValueError('told so')", 1), ("sys.exit(7)", 7)],
+)
+def test_a_script_that_read_from_s3_ends_with_its_own_status(
+    s3: Server, end: str, status: int
+) -> None:
+    done = run_python(["-c", _SCRIPT.format(end=end)], s3_environment(s3.url))
+    assert done.returncode == status, done.stderr
+    assert done.stdout == "read, the exit handler ran\n"
+    assert "pure virtual" not in done.stderr
+    assert ("ValueError: told so" in done.stderr) == (status == 1)
+
+
+@needs_tensorflow_io
+def test_a_writer_into_s3_ends_its_process_with_status_0(s3: Server) -> None:
+    script = (
+        "from pcr_tf.format import PcrWriter\n"
+        "from tests.small_dataset import make_examples\n"
+        "with PcrWriter('s3://bucket/written.pcr') as writer:\n"
+        "    for example in make_examples(3):\n"
+        "        writer.write(example)\n"
+        "print('written')\n"
+    )
+    done = run_python(["-c", script], s3_environment(s3.url))
+    assert (done.returncode, done.stdout) == (0, "written\n"), done.stderr
+
+
+@needs_tensorflow_io
+def test_a_missing_object_of_s3_is_named_and_the_status_is_1(s3: Server) -> None:
+    arguments = ["-m", "tests.read_dataset", "s3://bucket/absent.pcr", "1"]
+    done = run_python(arguments, s3_environment(s3.url))
+    assert done.returncode == 1
+    assert "NotFoundError" in done.stderr
+    assert "absent.pcr" in done.stderr
+
+
+# HTTP
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
+    """A server that holds the data set as /photos.pcr."""
+    with web_server(tmp_path_factory.mktemp("servers") / "web", folder.parent) as server:
+        yield server
+
+
+@needs_tensorflow_io
+def test_a_web_server_is_asked_once_for_each_record_and_for_no_other_byte(
+    web: Server, folder: Path
+) -> None:
+    web.log.clear()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    seen = read_in_a_process(f"{web.url}/photos.pcr", SCAN_GROUPS, environment)
+    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    check_exchanges(web.log.exchanges(), folder, "/photos.pcr")
+
+
+# Cloud Storage
+
+
+@pytest.fixture(scope="module")
+def gcs(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[GcsServer]:
+    """A server that holds the data set as gs://bucket/photos.pcr."""
+    files = {f"photos.pcr/{file.name}": file for file in folder.iterdir()}
+    with gcs_server(tmp_path_factory.mktemp("servers") / "gcs", files) as server:
+        yield server
+
+
+def run_in_namespace(gcs: GcsServer, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        gcs.command([sys.executable, *arguments]),
+        env=gcs.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+
+
+def test_cloud_storage_is_asked_once_for_each_record_and_for_no_other_byte(
+    gcs: GcsServer, folder: Path
+) -> None:
+    gcs.log.clear()
+    groups = ",".join(map(str, SCAN_GROUPS))
+    arguments = ["-m", "tests.read_dataset", "gs://bucket/photos.pcr", groups]
+    seen = what_was_seen(run_in_namespace(gcs, arguments))
+    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    check_exchanges(gcs.log.exchanges(), folder, "/bucket/photos.pcr")
+
+
+def test_where_tensorflow_was_imported_first_cloud_storage_gives_a_warning_that_says_what_to_do(
+    gcs: GcsServer,
+) -> None:
+    script = (
+        "import tensorflow as tf\n"
+        "from pcr_tf.data import PcrDataset\n"
+        "for _ in range(2):\n"
+        "    print(sum(1 for _ in PcrDataset('gs://bucket/photos.pcr', 1)))\n"
+    )
+    done = run_in_namespace(gcs, ["-c", script])
+    assert (done.returncode, done.stdout) == (0, 2 * f"{NUM_EXAMPLES}\n"), done.stderr
+    assert done.stderr.count("Import pcr_tf.data before tensorflow") == 1
+
+
+def test_settings_of_cloud_storage_that_the_user_made_are_kept() -> None:
+    script = (
+        "import os\n"
+        "from pcr_tf.format.object_stores import configure_gcs\n"
+        "configure_gcs()\n"
+        "print(*sorted(f'{k}={v}' for k, v in os.environ.items() if k.startswith('GCS_')))\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "GCS_READ_CACHE_BLOCK_SIZE_MB": "8"}
+    done = run_python(["-c", script], environment)
+    assert done.stdout == "GCS_READAHEAD_BUFFER_SIZE_BYTES=0 GCS_READ_CACHE_BLOCK_SIZE_MB=8\n"
+
+
+def test_a_scheme_without_a_file_system_says_what_would_bring_one() -> None:
+    from pcr_tf.data import PcrDataset
+
+    with pytest.raises(OSError, match=r"no file system for nosuch://; TensorFlow .* has .*gs://"):
+        PcrDataset("nosuch://bucket/photos.pcr")
