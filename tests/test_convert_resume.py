@@ -197,7 +197,11 @@ def test_a_killed_worker_is_an_error_that_says_so(
 def test_two_jobs_cannot_write_to_one_output(source: Path, tmp_path: Path) -> None:
     process = start("convert", *_flags(source, tmp_path / "out"))
     _wait_until(lambda: len(_shards(tmp_path / "out")) >= 1, process)
-    other = run("convert", *_flags(source, tmp_path / "out"))
+    process.send_signal(signal.SIGSTOP)  # However slowly the other one starts, this one is there.
+    try:
+        other = run("convert", *_flags(source, tmp_path / "out"))
+    finally:
+        process.send_signal(signal.SIGCONT)
     assert other.returncode == 1
     assert "another conversion is writing to it" in other.stderr
     assert process.wait(timeout=60) == 0
