@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf.data import PcrDataset
+from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
 from tests.small_dataset import make_dataset
 from tests.test_dataset import label_of, labels
@@ -39,7 +40,7 @@ _STRATEGY_WORKER = """
 import json, os, sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
-from pcr_tf.data import PcrDataset
+from pcr_tf.data import PcrDataset, read_statistics
 from tests.test_dataset import label_of
 
 def make(context):
@@ -49,12 +50,13 @@ def make(context):
     return dataset.batch(4)
 
 distributed = strategy.distribute_datasets_from_function(make)
+opened = read_statistics()
 local = strategy.experimental_local_results
 epochs = [
     [label_of(e) for batches in distributed for batch in local(batches) for e in batch]
     for _ in range(2)
 ]
-print(json.dumps(epochs))
+print(json.dumps([epochs, (read_statistics() - opened).bytes]))
 """
 
 
@@ -169,7 +171,11 @@ def test_two_processes_of_a_strategy_read_an_epoch_between_them(folder: Path) ->
         for process in processes:
             process.kill()
     assert [process.returncode for process in processes] == [0, 0], outputs
-    (first, second) = (json.loads(output.splitlines()[-1]) for output, _ in outputs)
+    (first, first_bytes), (second, second_bytes) = (
+        json.loads(output.splitlines()[-1]) for output, _ in outputs
+    )
     for mine, theirs in zip(first, second, strict=True):
         assert sorted(mine + theirs) == list(range(NUM_EXAMPLES))
     assert first[0] != first[1]
+    # Two epochs between them, not two each.
+    assert first_bytes + second_bytes == 2 * open_dataset(folder).index.prefix_bytes(1)
