@@ -98,14 +98,21 @@ thread_local CoefficientArrays* started_arrays = nullptr;
 jvirt_barray_ptr RequestArray(j_common_ptr info, int pool, boolean zeroed, JDIMENSION width,
                               JDIMENSION height, JDIMENSION max_access) {
   CoefficientArrays* const self = started_arrays;
-  if (self->count == MAX_COMPONENTS) ERREXIT(info, JERR_BAD_VIRTUAL_ACCESS);
-  const int component = self->count++;
+  const int component = self->count;
+  if (component >= MAX_COMPONENTS) {
+    return self->request(info, pool, zeroed, width, height, max_access);
+  }
+  ++self->count;
+  jvirt_barray_ptr& array = self->arrays[component];
   if (self->scan != nullptr) {
     StreamedArray& streamed = self->streamed[component];
+    // At a time libjpeg accesses as many rows as the component has in a row of MCUs.
     streamed = {self->scan, component, static_cast<int>(max_access)};
-    return reinterpret_cast<jvirt_barray_ptr>(&streamed);
+    array = reinterpret_cast<jvirt_barray_ptr>(&streamed);
+  } else {
+    array = self->request(info, pool, zeroed, width, height, max_access);
   }
-  return self->arrays[component] = self->request(info, pool, zeroed, width, height, max_access);
+  return array;
 }
 
 // What libjpeg reads where the source ends before the image does.
@@ -238,11 +245,12 @@ class JpegDecoder::Image {
   bool StartStreaming() {
     WatchArrays(&scan_);
     info_.mem->access_virt_barray = AccessStreamed;
-    return errors_.Run([this] {
+    const bool started = errors_.Run([this] {
       jpeg_start_decompress(&info_);
       PretendAllIsRead();
       jpeg_start_output(&info_, info_.input_scan_number);
     });
+    return started && arrays_.count == info_.num_components;
   }
 
   // Pixels are to be made of the coefficients as they are, those of the last row included.
