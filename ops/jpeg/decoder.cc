@@ -106,8 +106,8 @@ jvirt_barray_ptr RequestArray(j_common_ptr info, int pool, boolean zeroed, JDIME
   jvirt_barray_ptr& array = self->arrays[component];
   if (self->scan != nullptr) {
     StreamedArray& streamed = self->streamed[component];
-    // At a time libjpeg accesses as many rows as the component has in a row of MCUs.
-    streamed = {self->scan, component, static_cast<int>(max_access)};
+    const auto* const decompress = reinterpret_cast<const jpeg_decompress_struct*>(info);
+    streamed = {self->scan, component, decompress->comp_info[component].v_samp_factor};
     array = reinterpret_cast<jvirt_barray_ptr>(&streamed);
   } else {
     array = self->request(info, pool, zeroed, width, height, max_access);

@@ -37,16 +37,18 @@ tensorflow::monitoring::CounterCell* DecodeErrors() {
 
 // Large outputs are mapped anew each time. With fewer and larger pages the system takes less time
 // to clear and map them.
-void PreferHugePages(void* data, size_t bytes) {
+void PreferHugePages(char* data, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr size_t kMinBytes = size_t{4} << 20;
-  constexpr uintptr_t kPageBytes = 2 << 20;
+  constexpr size_t kPageBytes = size_t{2} << 20;
   if (bytes < kMinBytes) return;
-  const auto begin = reinterpret_cast<uintptr_t>(data);
-  const uintptr_t first = (begin + kPageBytes - 1) / kPageBytes * kPageBytes;
-  const uintptr_t end = (begin + bytes) / kPageBytes * kPageBytes;
+  const size_t to_first_page = -reinterpret_cast<uintptr_t>(data) % kPageBytes;
+  const size_t whole_pages = (bytes - to_first_page) / kPageBytes * kPageBytes;
   // A hint: of no matter where it is refused.
-  static_cast<void>(madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE));
+  static_cast<void>(madvise(data + to_first_page, whole_pages, MADV_HUGEPAGE));
+#else
+  static_cast<void>(data);
+  static_cast<void>(bytes);
 #endif
 }
 
