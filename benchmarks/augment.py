@@ -146,12 +146,12 @@ def main(argv: list[str]) -> None:
         "fused op, the same TFRecords": partial(_with_fused_op, paths),
         "standard, 10 groups": partial(_with_image_batches, standard, 10),
         "standard, 5 groups": partial(_with_image_batches, standard, 5),
-        "standard, 5 groups, no smoothing": partial(
-            _with_image_batches, standard, 5, block_smoothing=False
+        "standard, 5 groups, smoothing": partial(
+            _with_image_batches, standard, 5, block_smoothing=True
         ),
         "standard, 2 groups": partial(_with_image_batches, standard, 2),
-        "standard, 2 groups, no smoothing": partial(
-            _with_image_batches, standard, 2, block_smoothing=False
+        "standard, 2 groups, smoothing": partial(
+            _with_image_batches, standard, 2, block_smoothing=True
         ),
         "no_refinement, all groups": partial(_with_image_batches, no_refinement, None),
     }

@@ -806,6 +806,8 @@ def test_defaults_are_those_of_the_interface() -> None:
         assert parameters["dct_method"].default == "islow"
         assert parameters["max_pixels"].default == 2**29
         assert parameters["max_scans"].default == 1000
+        # decode_jpeg is the equal of tf.io.decode_jpeg; the others leave out what brings nothing.
+        assert parameters["block_smoothing"].default is (function is decode_jpeg)
     random, center = (
         inspect.signature(f).parameters
         for f in (decode_and_random_crop_resize, decode_and_center_crop_resize)

@@ -8,6 +8,7 @@
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/progressive_scans.h"
+#include "ops/jpeg/sequential_scan.h"
 
 namespace pcr {
 namespace {
@@ -65,12 +66,30 @@ void CmykToRgb(const uint8_t* cmyk, size_t pixels, bool adobe, uint8_t* rgb) {
   }
 }
 
+// Stands for an array of coefficients of which only the rows that libjpeg looks at exist.
+struct StreamedArray {
+  SequentialScan* scan = nullptr;
+  int component = 0;
+  int v = 1;  // sampling factor
+};
+
+JBLOCKARRAY AccessStreamed(j_common_ptr info, jvirt_barray_ptr array, JDIMENSION first_row,
+                           JDIMENSION /*num_rows*/, boolean /*writable*/) {
+  const auto* const self = reinterpret_cast<const StreamedArray*>(array);
+  const JBLOCKARRAY rows = self->scan->Rows(self->component, static_cast<int>(first_row) / self->v);
+  if (rows == nullptr) ERREXIT(info, JERR_BAD_VIRTUAL_ACCESS);
+  return rows;
+}
+
 // The arrays of coefficients that libjpeg asks its memory manager for, in the order of the
 // components.
 struct CoefficientArrays {
   int count = 0;
+  // Its own, or with `scan`, only their stand-ins.
   jvirt_barray_ptr arrays[MAX_COMPONENTS] = {};
   decltype(jpeg_memory_mgr::request_virt_barray) request = nullptr;
+  SequentialScan* scan = nullptr;
+  StreamedArray streamed[MAX_COMPONENTS];
 };
 
 // Those of the image that this thread starts.
@@ -79,8 +98,20 @@ thread_local CoefficientArrays* started_arrays = nullptr;
 jvirt_barray_ptr RequestArray(j_common_ptr info, int pool, boolean zeroed, JDIMENSION width,
                               JDIMENSION height, JDIMENSION max_access) {
   CoefficientArrays* const self = started_arrays;
-  const jvirt_barray_ptr array = self->request(info, pool, zeroed, width, height, max_access);
-  if (self->count < MAX_COMPONENTS) self->arrays[self->count++] = array;
+  const int component = self->count;
+  if (component >= MAX_COMPONENTS) {
+    return self->request(info, pool, zeroed, width, height, max_access);
+  }
+  ++self->count;
+  jvirt_barray_ptr& array = self->arrays[component];
+  if (self->scan != nullptr) {
+    StreamedArray& streamed = self->streamed[component];
+    const auto* const decompress = reinterpret_cast<const jpeg_decompress_struct*>(info);
+    streamed = {self->scan, component, decompress->comp_info[component].v_samp_factor};
+    array = reinterpret_cast<jvirt_barray_ptr>(&streamed);
+  } else {
+    array = self->request(info, pool, zeroed, width, height, max_access);
+  }
   return array;
 }
 
@@ -113,39 +144,31 @@ class JpegDecoder::Image {
 
   Status Start(const Region& region, int eighths, int channels, const PixelOptions& options) {
     channels_ = channels == 0 ? natural_channels() : channels;
-    SetOptions(eighths, options);
-    if (!HasPlainProgression(jpeg_, layout_)) {
-      PCR_RETURN_IF_ERROR(Run([this] { jpeg_start_decompress(&info_); }));
-    } else if (!StartWithOwnDecoder()) {
-      Close();
-      PCR_RETURN_IF_ERROR(ReadHeader());
-      SetOptions(eighths, options);
-      PCR_RETURN_IF_ERROR(Run([this] { jpeg_start_decompress(&info_); }));
+    region_ = region;
+    eighths_ = eighths;
+    options_ = options;
+    rows_read_ = 0;
+    SetOptions();
+    streams_ = scan_.Start(jpeg_, layout_);
+    if (streams_) {
+      if (StartStreaming() && errors_.Run([this] { GoToRegion(); })) return Status();
+      return StartAgain();
     }
-    if (info_.out_color_space == JCS_CMYK) cmyk_.resize(size_t{4} * info_.output_width);
-    return Run([this, &region] {
-      const int margin = info_.do_fancy_upsampling ? kUpsamplingMargin : 0;
-      const int begin = std::max(0, region.x - margin - smoothing_margin());
-      const int end = std::min<int>(info_.output_width, region.x + region.width + margin);
-      JDIMENSION x = begin;
-      JDIMENSION width = end - begin;
-      // It refuses the whole width of an image narrower than an MCU.
-      if (can_crop_rows() && width < info_.output_width) {
-        jpeg_crop_scanline(&info_, &x, &width);
-      } else {
-        x = 0;
-      }
-      offset_ = region.x - static_cast<int>(x);
-      if (region.y > 0) jpeg_skip_scanlines(&info_, region.y);
-    });
+    if (!HasPlainProgression(jpeg_, layout_)) return StartLibjpeg();
+    if (!StartProgressive()) return StartAgain();
+    return Run([this] { GoToRegion(); });
   }
 
   Status ReadRow(uint8_t* row) {
-    const bool cmyk = info_.out_color_space == JCS_CMYK;
-    JSAMPROW rows[] = {cmyk ? cmyk_.data() : row};
-    PCR_RETURN_IF_ERROR(Run([this, &rows] { jpeg_read_scanlines(&info_, rows, 1); }));
-    if (cmyk) CmykToRgb(cmyk_.data(), info_.output_width, info_.saw_Adobe_marker != 0, row);
-    return Status();
+    Status read = TryReadRow(row);
+    if (!read.ok() && streams_) {
+      // Damage below the rows read so far, which are the same as libjpeg's.
+      PCR_RETURN_IF_ERROR(StartAgain());
+      for (int i = 0; i < rows_read_; ++i) PCR_RETURN_IF_ERROR(TryReadRow(row));
+      read = TryReadRow(row);
+    }
+    ++rows_read_;
+    return read;
   }
 
   int width() const { return static_cast<int>(info_.image_width); }
@@ -163,30 +186,99 @@ class JpegDecoder::Image {
     });
   }
 
-  void SetOptions(int eighths, const PixelOptions& options) {
+  void SetOptions() {
     info_.out_color_space = channels_ == 1 ? JCS_GRAYSCALE : is_cmyk() ? JCS_CMYK : JCS_RGB;
-    info_.scale_num = eighths;
+    info_.scale_num = eighths_;
     info_.scale_denom = 8;
-    info_.dct_method = LibjpegMethod(options.dct_method);
-    info_.do_fancy_upsampling = options.fancy_upsampling ? TRUE : FALSE;
-    info_.do_block_smoothing = options.block_smoothing ? TRUE : FALSE;
+    info_.dct_method = LibjpegMethod(options_.dct_method);
+    info_.do_fancy_upsampling = options_.fancy_upsampling ? TRUE : FALSE;
+    info_.do_block_smoothing = options_.block_smoothing ? TRUE : FALSE;
   }
 
-  // Lets libjpeg take an image of (nearly) no data for complete, and fills in the coefficients
-  // before it makes pixels of them. False if the image is one for libjpeg alone; it must then
-  // be opened again.
-  bool StartWithOwnDecoder() {
+  Status StartLibjpeg() {
+    return Run([this] {
+      jpeg_start_decompress(&info_);
+      GoToRegion();
+    });
+  }
+
+  // With libjpeg alone.
+  Status StartAgain() {
+    streams_ = false;
+    Close();
+    PCR_RETURN_IF_ERROR(ReadHeader());
+    SetOptions();
+    return StartLibjpeg();
+  }
+
+  // Of a started image. Inside Run().
+  void GoToRegion() {
+    const int margin = info_.do_fancy_upsampling ? kUpsamplingMargin : 0;
+    const int begin = std::max(0, region_.x - margin - smoothing_margin());
+    const int end = std::min<int>(info_.output_width, region_.x + region_.width + margin);
+    JDIMENSION x = begin;
+    JDIMENSION width = end - begin;
+    // It refuses the whole width of an image narrower than an MCU.
+    if (can_crop_rows() && width < info_.output_width) {
+      jpeg_crop_scanline(&info_, &x, &width);
+      const int mcu_width = info_.max_h_samp_factor * eighths_;
+      scan_.KeepColumns(static_cast<int>(x) / mcu_width,
+                        static_cast<int>(x + width + mcu_width - 1) / mcu_width);
+    } else {
+      x = 0;
+    }
+    offset_ = region_.x - static_cast<int>(x);
+    if (region_.y > 0) jpeg_skip_scanlines(&info_, region_.y);
+  }
+
+  Status TryReadRow(uint8_t* row) {
+    const bool cmyk = info_.out_color_space == JCS_CMYK;
+    if (cmyk) cmyk_.resize(size_t{4} * info_.output_width);
+    JSAMPROW rows[] = {cmyk ? cmyk_.data() : row};
+    PCR_RETURN_IF_ERROR(Run([this, &rows] { jpeg_read_scanlines(&info_, rows, 1); }));
+    if (cmyk) CmykToRgb(cmyk_.data(), info_.output_width, info_.saw_Adobe_marker != 0, row);
+    return Status();
+  }
+
+  // Lets libjpeg make pixels of the coefficients that scan_ reads for it, row by row. False if
+  // the image is one for libjpeg alone.
+  bool StartStreaming() {
+    WatchArrays(&scan_);
+    info_.mem->access_virt_barray = AccessStreamed;
+    const bool started = errors_.Run([this] {
+      jpeg_start_decompress(&info_);
+      PretendAllIsRead();
+      jpeg_start_output(&info_, info_.input_scan_number);
+    });
+    return started && arrays_.count == info_.num_components;
+  }
+
+  // Pixels are to be made of the coefficients as they are, those of the last row included.
+  void PretendAllIsRead() { info_.input_iMCU_row = info_.total_iMCU_rows; }
+
+  void WatchArrays(SequentialScan* scan) {
     arrays_ = CoefficientArrays();
+    arrays_.scan = scan;
     arrays_.request = info_.mem->request_virt_barray;
     info_.mem->request_virt_barray = RequestArray;
     info_.buffered_image = TRUE;
+    started_arrays = &arrays_;
+  }
+
+  // Lets libjpeg take a progressive image of (nearly) no data for complete, and fills in the
+  // coefficients before it makes pixels of them. False if the image is one for libjpeg alone.
+  bool StartProgressive() {
+    WatchArrays(nullptr);
     info_.src->fill_input_buffer = GiveEoi;
     // Smoothing is guided by how far the first scan's data went.
     const auto at = reinterpret_cast<const char*>(info_.src->next_input_byte) - jpeg_.data();
     info_.src->bytes_in_buffer = info_.do_block_smoothing ? layout_.scans[0].end - at : 0;
-    started_arrays = &arrays_;
     const bool read = errors_.Run([this] {
       jpeg_start_decompress(&info_);
+      if (!info_.do_block_smoothing) {
+        PretendAllIsRead();
+        return;
+      }
       while (jpeg_consume_input(&info_) != JPEG_REACHED_EOI) {
       }
     });
@@ -256,7 +348,13 @@ class JpegDecoder::Image {
   JpegLayout layout_;
   CoefficientArrays arrays_;
   std::vector<CoefficientPlane> planes_;
+  SequentialScan scan_;
+  bool streams_ = false;  // libjpeg has its coefficients from scan_
+  Region region_;
+  int eighths_ = 8;
   int channels_ = 0;
+  PixelOptions options_;
+  int rows_read_ = 0;
   int offset_ = 0;             // of the region's first pixel in a row
   std::vector<uint8_t> cmyk_;  // a row
 };

@@ -66,7 +66,8 @@ class JpegDecoder {
 
   // Prepares rows of `region` of the image at eighths/8 of its size, eighths in 1..8.
   // channels is 1, 3, or 0 for natural_channels(). The region lies within the scaled image
-  // and is not empty. Of a progressive image all scans are decoded here.
+  // and is not empty. Of a progressive image all scans are decoded here, of a sequential
+  // one only what the rows asked for need.
   Status Start(const Region& region, int eighths, int channels, const PixelOptions& options);
 
   // Layout of a row: row_bytes() are written, of which the region's pixels begin at

@@ -1,175 +1,17 @@
 #include "ops/jpeg/progressive_scans.h"
 
 #include <algorithm>
-#include <cstring>
 
-// The compiler makes these functions twice, and the loader takes the one that the processor
-// can run: counting and shifting of bits has instructions that not every x86-64 has.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    __GNUC__ >= 12
-#define PCR_BIT_INSTRUCTIONS __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define PCR_BIT_INSTRUCTIONS
-#endif
+#include "ops/jpeg/bit_reader.h"
+#include "ops/jpeg/huffman_table.h"
 
 namespace pcr {
 namespace {
 
-constexpr std::array<uint8_t, 64> kNaturalOrder = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
-
-constexpr int kMaxBlocksInMcu = 10;  // T.81 B.2.3
 constexpr int kMaxBitPosition = 13;
 
 // Bits k..63.
 uint64_t From(int k) { return k < 64 ? ~uint64_t{0} << k : 0; }
-
-// The bits of a scan's entropy-coded data. Behind their end come zeros, and overrun() tells.
-class BitReader {
- public:
-  explicit BitReader(std::string_view data)
-      : next_(reinterpret_cast<const uint8_t*>(data.data())), end_(next_ + data.size()) {}
-
-  // Makes 56 bits or more available to the calls below.
-  void Refill() {
-    if (end_ - next_ >= 8) {
-      uint64_t bytes;
-      std::memcpy(&bytes, next_, sizeof bytes);
-      bytes = __builtin_bswap64(bytes);
-      const bool has_ff = ((~bytes - 0x0101010101010101) & bytes & 0x8080808080808080) != 0;
-      if (!has_ff) {
-        bits_ |= bytes >> count_;
-        next_ += (63 - count_) >> 3;
-        count_ |= 56;
-        return;
-      }
-    }
-    RefillByBytes();
-  }
-
-  uint32_t Peek(int n) const { return static_cast<uint32_t>(bits_ >> (64 - n)); }
-  void Skip(int n) {
-    bits_ <<= n;
-    count_ -= n;
-  }
-  // n in 1..32.
-  uint32_t Read(int n) {
-    const uint32_t value = Peek(n);
-    Skip(n);
-    return value;
-  }
-  // A value of n bits, 1..16, by T.81 F.2.2.1 (EXTEND).
-  int ReadSigned(int n) {
-    const int value = static_cast<int>(Read(n));
-    return value < 1 << (n - 1) ? value - (1 << n) + 1 : value;
-  }
-
-  bool overrun() const { return padding_ > count_; }
-
- private:
-  void RefillByBytes() {
-    while (count_ < 56) {
-      uint64_t byte = 0;
-      if (next_ < end_) {
-        byte = *next_++;
-        // In the data of a scan 0xff is followed by 0x00, or there are restart markers, which
-        // plain progressions have not; a last lone 0xff is fill.
-        if (byte == 0xff) {
-          if (next_ < end_ && *next_ == 0) {
-            ++next_;
-          } else {
-            padding_ = kBroken;
-          }
-        }
-      } else if (padding_ < kBroken) {
-        padding_ += 8;
-      }
-      bits_ |= byte << (56 - count_);
-      count_ += 8;
-    }
-  }
-
-  static constexpr int kBroken = 1 << 30;
-
-  const uint8_t* next_;
-  const uint8_t* end_;
-  uint64_t bits_ = 0;  // the next one on top
-  int count_ = 0;
-  int padding_ = 0;  // zeros put behind the data, in bits; looked at after each row of blocks
-};
-
-class HuffmanTable {
- public:
-  // From a DHT segment's 16 counts and its symbols. False if the code is not one.
-  bool Set(const uint8_t* counts, const uint8_t* symbols, int num_symbols) {
-    std::memcpy(symbols_, symbols, num_symbols);
-    std::memset(fast_, 0, sizeof fast_);
-    std::memset(values_, 0, sizeof values_);
-    uint32_t code = 0;
-    int index = 0;
-    for (int length = 1; length <= 16; ++length) {
-      first_index_[length] = index - static_cast<int>(code);
-      for (int i = 0; i < counts[length - 1]; ++i, ++code, ++index) {
-        if (code >= 1U << length) return false;
-        if (length > kFastBits) continue;
-        const int shift = kFastBits - length;
-        for (uint32_t rest = 0; rest < 1U << shift; ++rest) {
-          SetFast(code << shift | rest, length, symbols[index]);
-        }
-      }
-      limit_[length] = code << (16 - length);
-      code <<= 1;
-    }
-    defined_ = true;
-    return true;
-  }
-  bool defined() const { return defined_; }
-
-  // The next symbol, or -1. After a Refill.
-  int Read(BitReader* bits) const {
-    const uint16_t fast = fast_[bits->Peek(kFastBits)];
-    if (fast != 0) {
-      bits->Skip(fast & 31);
-      return fast >> 5;
-    }
-    const uint32_t next = bits->Peek(16);
-    int length = kFastBits + 1;
-    while (length <= 16 && next >= limit_[length]) ++length;
-    if (length > 16) return -1;
-    bits->Skip(length);
-    return symbols_[first_index_[length] + static_cast<int>(next >> (16 - length))];
-  }
-
-  // A run of zeros and the coefficient behind it where one look shows both.
-  struct RunValue {
-    int16_t value;  // 0: one look does not show it
-    uint8_t run;
-    uint8_t bits;
-  };
-  RunValue PeekRunValue(const BitReader& bits) const { return values_[bits.Peek(kFastBits)]; }
-
- private:
-  static constexpr int kFastBits = 10;
-
-  void SetFast(uint32_t bits, int length, int symbol) {
-    fast_[bits] = static_cast<uint16_t>(symbol << 5 | length);
-    const int size = symbol & 15;
-    if (size == 0 || length + size > kFastBits) return;
-    const int raw = static_cast<int>(bits >> (kFastBits - length - size) & ((1U << size) - 1));
-    const int value = raw < 1 << (size - 1) ? raw - (1 << size) + 1 : raw;
-    values_[bits] = {static_cast<int16_t>(value), static_cast<uint8_t>(symbol >> 4),
-                     static_cast<uint8_t>(length + size)};
-  }
-
-  bool defined_ = false;
-  uint16_t fast_[1 << kFastBits];  // symbol << 5 | length; 0: a longer code
-  RunValue values_[1 << kFastBits];
-  uint32_t limit_[17];   // codes of this length and less, as 16 bits, lie below it
-  int first_index_[17];  // index of a symbol minus its code
-  uint8_t symbols_[256];
-};
 
 struct ScanHeader {
   int num_components = 0;
@@ -193,7 +35,7 @@ class ProgressiveDecoder {
   bool Run() {
     size_t scan = 0;
     for (const Segment& segment : layout_.segments) {
-      if (segment.marker == marker::kDht && !ReadTables(segment)) return false;
+      if (segment.marker == marker::kDht && !tables_.Add(jpeg_, segment)) return false;
       if (segment.marker != marker::kSos) continue;
       if (!ReadScan(layout_.scans[scan++], segment)) return false;
     }
@@ -202,23 +44,6 @@ class ProgressiveDecoder {
 
  private:
   uint8_t Byte(uint64_t offset) const { return static_cast<uint8_t>(jpeg_[offset]); }
-
-  bool ReadTables(const Segment& segment) {
-    const uint64_t end = segment.offset + segment.size;
-    for (uint64_t p = segment.offset + 4; p < end;) {
-      if (end - p < 17) return false;
-      const int slot = Byte(p);
-      uint8_t counts[16];
-      int num_symbols = 0;
-      for (int i = 0; i < 16; ++i) num_symbols += counts[i] = Byte(p + 1 + i);
-      p += 17;
-      if ((slot & ~0x13) != 0 || num_symbols > 256 || end - p < uint64_t(num_symbols)) return false;
-      const auto* const symbols = reinterpret_cast<const uint8_t*>(jpeg_.data()) + p;
-      if (!tables_[slot >> 4][slot & 3].Set(counts, symbols, num_symbols)) return false;
-      p += num_symbols;
-    }
-    return true;
-  }
 
   bool ReadHeader(const ScanExtent& extent, const Segment& segment, ScanHeader* header) {
     header->num_components = static_cast<int>(extent.component_ids.size());
@@ -284,8 +109,7 @@ class ProgressiveDecoder {
         (*block)[0] = static_cast<int16_t>((*block)[0] | bits->Read(1) << header.low);
         return true;
       }
-      const HuffmanTable& table = tables_[0][header.components[i].dc_table];
-      const int size = table.Read(bits);
+      const int size = tables_.dc(header.components[i].dc_table)->Read(bits);
       if (size < 0 || size > 15) return false;
       int& prediction = predictions[i];
       if (size > 0) prediction += bits->ReadSigned(size);
@@ -294,7 +118,7 @@ class ProgressiveDecoder {
       return value == (*block)[0];
     };
     for (int i = 0; header.high == 0 && i < header.num_components; ++i) {
-      if (!tables_[0][header.components[i].dc_table].defined()) return false;
+      if (tables_.dc(header.components[i].dc_table) == nullptr) return false;
     }
     if (header.num_components == 1) {
       CoefficientPlane& plane = planes_[header.components[0].index];
@@ -353,8 +177,9 @@ class ProgressiveDecoder {
 
   PCR_BIT_INSTRUCTIONS
   bool ReadAc(const ScanHeader& header, BitReader* input) {
-    const HuffmanTable& table = tables_[1][header.components[0].ac_table];
-    if (!table.defined()) return false;
+    const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
+    if (defined == nullptr) return false;
+    const HuffmanTable& table = *defined;
     CoefficientPlane& plane = planes_[header.components[0].index];
     BitReader bits = *input;  // in registers
     int end_run = 0;
@@ -369,10 +194,10 @@ class ProgressiveDecoder {
         for (int k = header.first; k <= header.last; ++k) {
           bits.Refill();
           int value;
-          if (const auto look = table.PeekRunValue(bits); look.value != 0) {
-            bits.Skip(look.bits);
-            k += look.run;
-            value = look.value;
+          if (const auto look = table.Look(bits); look.bits() != 0) {
+            value = bits.PeekSigned(look.length(), look.size());
+            bits.Skip(look.bits());
+            k += look.run();
           } else {
             const int symbol = table.Read(&bits);
             if (symbol < 0) return false;
@@ -421,8 +246,9 @@ class ProgressiveDecoder {
 
   PCR_BIT_INSTRUCTIONS
   bool RefineAc(const ScanHeader& header, BitReader* input) {
-    const HuffmanTable& table = tables_[1][header.components[0].ac_table];
-    if (!table.defined()) return false;
+    const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
+    if (defined == nullptr) return false;
+    const HuffmanTable& table = *defined;
     CoefficientPlane& plane = planes_[header.components[0].index];
     BitReader bits = *input;  // in registers
     const int step = 1 << header.low;
@@ -475,7 +301,7 @@ class ProgressiveDecoder {
   std::string_view jpeg_;
   const JpegLayout& layout_;
   std::vector<CoefficientPlane>& planes_;
-  HuffmanTable tables_[2][4];  // DC, AC
+  HuffmanTables tables_;
 };
 
 }  // namespace

@@ -13,11 +13,9 @@
 #include <vector>
 
 #include "ops/jpeg/markers.h"
+#include "ops/jpeg/zigzag.h"
 
 namespace pcr {
-
-// In natural order. Zero before the first scan.
-using CoefficientBlock = int16_t[64];
 
 struct CoefficientPlane {
   int width = 0;  // in blocks, without those that only fill up MCUs

@@ -35,7 +35,7 @@ def decode_and_random_crop_resize(
     dct_scaling: bool = True,
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
-    block_smoothing: bool = True,
+    block_smoothing: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -85,7 +85,9 @@ def decode_and_random_crop_resize(
         `antialias` is False.
       dct_method: as in `decode_jpeg`.
       fancy_upsampling: as in `decode_jpeg`.
-      block_smoothing: as in `decode_jpeg`.
+      block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
+        `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
+        else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise": an image that does not decode raises; "mark": it is counted
@@ -141,7 +143,7 @@ def decode_and_center_crop_resize(
     dct_scaling: bool = True,
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
-    block_smoothing: bool = True,
+    block_smoothing: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -175,7 +177,9 @@ def decode_and_center_crop_resize(
       dct_scaling: decode large images at a half, a quarter or an eighth of their size.
       dct_method: as in `decode_jpeg`.
       fancy_upsampling: as in `decode_jpeg`.
-      block_smoothing: as in `decode_jpeg`.
+      block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
+        `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
+        else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise" or "mark".

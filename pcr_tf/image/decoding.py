@@ -114,8 +114,9 @@ def decode_jpeg(
         `tf.io.decode_jpeg` does by default, and no faster on a processor with AVX2; "float".
       fancy_upsampling: interpolate subsampled chroma instead of repeating it.
       block_smoothing: smooth over block borders where a progressive image lacks scans. It takes
-        about as long as all else at one or two scan groups, does nothing to complete images, and
-        docs/DECODING.md says what it gives.
+        about as long as all else at one or two scan groups, gives hardly anything
+        (docs/DECODING.md), and does nothing to complete images. True makes pixels equal those of
+        `tf.io.decode_jpeg`; the ops that crop have False.
       max_pixels: bound on width x height, judged before anything is decoded or allocated.
       max_scans: bound on the number of scans, likewise.
       name: a name for the operation.

@@ -164,8 +164,9 @@ TEST(JpegDecoder, ARegionHoldsThePixelsOfTheWholeImage) {
           const Pixels whole = Reference(jpeg, JCS_RGB, eighths, options);
           for (int trial = 0; trial < 12; ++trial) {
             const Region region = RandomRegion(whole.width, whole.height, &random);
-            SCOPED_TRACE(::testing::Message() << "eighths " << eighths << " fancy " << fancy << ", "
-                                              << ToString(region));
+            SCOPED_TRACE(::testing::Message()
+                         << "sampling " << ::testing::PrintToString(sampling) << " eighths "
+                         << eighths << " fancy " << fancy << ", " << ToString(region));
             ExpectSame(Decode(&decoder, jpeg, &region, 3, eighths, options), Crop(whole, region));
           }
         }

@@ -31,6 +31,7 @@ struct JpegSpec {
   int quality = 90;
   int restart_interval = 0;  // in MCUs
   bool arithmetic = false;
+  bool optimize = false;  // Huffman tables for the image instead of the standard ones
   bool one_quantization_slot = false;
   std::vector<jpeg_scan_info> scans;  // empty: one sequential scan
   bool simple_progression = false;
@@ -96,6 +97,7 @@ inline std::string MakeJpeg(const JpegSpec& spec = {}) {
     info.comp_info[c].quant_tbl_no = 0;
   }
   info.restart_interval = spec.restart_interval;
+  info.optimize_coding = spec.optimize ? TRUE : FALSE;
   info.arith_code = spec.arithmetic ? TRUE : FALSE;
   if (spec.simple_progression) jpeg_simple_progression(&info);
   if (!spec.scans.empty()) {
