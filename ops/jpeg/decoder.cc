@@ -333,9 +333,11 @@ class JpegDecoder::Image {
   }
 
   // libjpeg-turbo 2.1 gives wrong columns of an image that is shrunk and of which a component
-  // has a quarter of the width of another.
+  // has a quarter of the width of another. And where it merges upsampling with the conversion of
+  // colours, up to 2.1.2 it writes rows of the whole width into those of cropped ones.
   bool can_crop_rows() const {
-    return info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom;
+    const bool may_merge = !info_.do_fancy_upsampling && info_.max_v_samp_factor == 2;
+    return !may_merge && (info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom);
   }
 
   bool is_cmyk() const {

@@ -52,7 +52,9 @@ TEST(AncillaryTest, EveryCutAndEveryFlippedBitIsFound) {
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
     const auto found = InflateAncillary(damaged, bytes.size());
     // The head of a zlib stream holds its window size, which changes nothing here.
-    if (found.ok()) EXPECT_EQ(found.value(), bytes) << bit;
+    if (found.ok()) {
+      EXPECT_EQ(found.value(), bytes) << bit;
+    }
   }
 }
 
