@@ -17,7 +17,6 @@ disturb less.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -104,13 +103,11 @@ def _images_per_s(
     make_dataset: Callable[[], Any], expected: int, images_per_cpu_s: list[float]
 ) -> float:
     dataset = make_dataset()
-    begin, cpu_begin = time.perf_counter(), time.process_time()
-    images = sum(int(labels.shape[0]) for _, labels in dataset)
-    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu_begin
-    if images != expected:
-        raise RuntimeError(f"number of images read; expected {expected}, got {images}")
-    images_per_cpu_s.append(images / cpu_seconds)
-    return images / seconds
+    drained = measure.drain(dataset, lambda batch: int(batch[1].shape[0]))
+    if drained.examples != expected:
+        raise RuntimeError(f"number of images read; expected {expected}, got {drained.examples}")
+    images_per_cpu_s.append(expected / drained.cpu_s)
+    return expected / drained.wall_s
 
 
 def main(argv: list[str]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,12 +42,10 @@ _BATCH = 64
 
 def _drain_images_per_s(make_dataset: Callable[[], Any], expected: int) -> float:
     dataset = make_dataset().batch(_BATCH).prefetch(2)
-    begin = time.perf_counter()
-    examples = sum(int(batch.shape[0]) for batch in dataset)
-    seconds = time.perf_counter() - begin
-    if examples != expected:
-        raise RuntimeError(f"number of examples read; expected {expected}, got {examples}")
-    return examples / seconds
+    drained = measure.drain(dataset, lambda batch: int(batch.shape[0]))
+    if drained.examples != expected:
+        raise RuntimeError(f"number of examples read; expected {expected}, got {drained.examples}")
+    return expected / drained.wall_s
 
 
 def _tfrecord_cases(paths: list[str]) -> dict[str, Callable[[], Any]]:
