@@ -138,7 +138,7 @@ class PcrDataset(tf.data.Dataset):
           resume: this data set is the rest of one epoch, in every iteration: what readers that had
             come as far as `resume` says have not read. `num_shards` readers share it, which need
             not be as many as began it; `seed` and `shuffle` must be those of the readers that did.
-            The order goes on as it would have. Shares may differ by the examples of a record.
+            The order goes on as it would have. Shares may differ by the examples of some records.
             Exact where what was counted follows this data set's order, so count before a shuffle
             buffer, or checkpoint the iterator, which saves the buffer too.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
