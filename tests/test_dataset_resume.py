@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -224,3 +225,16 @@ def test_a_first_epoch_beside_progress_is_refused(folder: Path) -> None:
         PcrDataset(folder, first_epoch=2, resume=EpochProgress(1, 1, 0))
     with pytest.raises(ValueError, match=r"first_epoch; expected 0 to .*got -1"):
         PcrDataset(folder, first_epoch=-1)
+
+
+def test_progress_of_a_shuffled_epoch_without_its_seed_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="seed; expected that of the readers that began the epoch"):
+        PcrDataset(folder, shuffle=True, resume=EpochProgress(0, 1, 14))
+    PcrDataset(folder, resume=EpochProgress(0, 1, 14))
+
+
+def test_progress_takes_integers_of_any_kind() -> None:
+    numbers: list[Any] = [np.int32(1), np.int64(2), tf.constant(3)]
+    progress = EpochProgress(*numbers)
+    assert progress == EpochProgress(1, 2, 3)
+    assert type(progress.examples) is int

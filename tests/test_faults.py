@@ -141,7 +141,7 @@ _CANCELLED = """
 import gc, sys, time
 from pcr_tf.data import PcrDataset
 iterator = iter(PcrDataset(sys.argv[1], 1).prefetch(1))
-time.sleep(1.2)  # The waits before attempts 2 to 4 are over: the next are up to 0.8 and 1.6 s.
+time.sleep(0.4)  # All waits together are at least 1.55 s.
 start = time.monotonic()
 del iterator
 gc.collect()
@@ -157,4 +157,4 @@ def test_cancelling_a_reader_ends_its_waiting_between_attempts(web: Server) -> N
     with fault_proxy(web.port, rule) as proxy:
         done = run_python(["-c", _CANCELLED, f"{proxy.url}/photos.pcr"], environment())
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 0.25
+    assert float(done.stdout) < 1

@@ -425,3 +425,10 @@ def test_an_argument_of_the_other_crop_is_refused(folder: Path) -> None:
         image_batches(folder, SIZE, 4, training=False, area_range=(0.1, 1))
     with pytest.raises(ValueError, match="shuffle_buffer; expected 0 without shuffle, got 5"):
         image_batches(folder, SIZE, 4, training=False, shuffle_buffer=5)
+
+
+def test_an_argument_that_nobody_has_is_named_at_once(folder: Path) -> None:
+    with pytest.raises(TypeError, match=r"suffle_buffer; .*decode_and_random_crop_resize"):
+        image_batches(folder, SIZE, 4, suffle_buffer=3)
+    with pytest.raises(TypeError, match=r"area_range; .*decode_and_center_crop_resize"):
+        image_batches(folder, SIZE, 4, training=False, area_range=(0.5, 1))

@@ -204,3 +204,10 @@ def test_the_reference_reader_works_where_nothing_was_built() -> None:
     command = [sys.executable, "-c", program, str(golden)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+def test_the_parts_of_the_format_package_are_reached_by_name() -> None:
+    import pcr_tf.format
+
+    assert pcr_tf.format.reference.__name__ == "pcr_tf.format.reference"
+    assert "reference" in dir(pcr_tf.format)

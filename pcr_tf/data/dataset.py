@@ -56,9 +56,13 @@ class EpochProgress:
     examples: int
 
     def __post_init__(self) -> None:
-        in_range("epoch", self.epoch, 0, _MAX_EPOCH)
-        in_range("num_shards", self.num_shards, 1, _MAX_RESUME_SHARDS)
-        in_range("examples", self.examples, 0)
+        checked = {
+            "epoch": in_range("epoch", self.epoch, 0, _MAX_EPOCH),
+            "num_shards": in_range("num_shards", self.num_shards, 1, _MAX_RESUME_SHARDS),
+            "examples": in_range("examples", self.examples, 0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # plain integers, whatever came
 
 
 class PcrDataset(tf.data.Dataset):
@@ -149,8 +153,8 @@ class PcrDataset(tf.data.Dataset):
           name: a name for the tf.data operation.
 
         Raises:
-          ValueError: for a fidelity below 1 and other arguments outside of their ranges, and for
-            `first_epoch` together with `resume`.
+          ValueError: for a fidelity below 1 and other arguments outside of their ranges, for
+            `first_epoch` together with `resume`, and for `resume` and `shuffle` without `seed`.
           TypeError: for arguments, or tensors, of other types.
           OSError: if TensorFlow has no file system for a path's scheme, nor tensorflow-io.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
@@ -177,6 +181,11 @@ class PcrDataset(tf.data.Dataset):
                 raise ValueError(
                     f"first_epoch; expected none beside resume, which names epoch {resume.epoch}, "
                     f"got {first_epoch}"
+                )
+            if shuffle and seed is None:
+                raise ValueError(
+                    "seed; expected that of the readers that began the epoch, got None: another "
+                    "one gives another order, and examples would be lost and repeated"
                 )
             first_epoch = resume.epoch
         paths = _as_paths(filenames)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -51,7 +52,8 @@ def image_batches(
     of `pcr_tf.image`.
 
     With `training`, each image gets a random crop and flip, another one in each epoch; else its
-    centre. Crops are decided by `seed`, the epoch and the example's place in it: the same seed
+    centre. Crops are decided by `seed`, the ordinal of the iterator and the example's place in what
+    it gives: the same call
     gives the same pixels, at any parallelism, in any process, and after an iterator is restored
     from a checkpoint. (As for `PcrDataset`, each iteration over this data set is an epoch, and so
     is each repetition by `epochs`.) The tf.data service's dynamic sharding deals out records as
@@ -133,6 +135,14 @@ def image_batches(
     own = sorted(_OWN_ARGUMENTS & decode_options.keys())
     if own:
         raise TypeError(f"{own[0]}; expected the arguments of a decoding function, not this one")
+    decode: Callable[..., Any]
+    decode = decode_and_random_crop_resize if training else decode_and_center_crop_resize
+    unknown = sorted(decode_options.keys() - inspect.signature(decode).parameters.keys())
+    if unknown:
+        raise TypeError(
+            f"{unknown[0]}; expected an argument of image_batches or of {decode.__name__}, "
+            "which have none of this name"
+        )
     seed = as_seed(seed)
 
     source = PcrDataset(
@@ -150,12 +160,8 @@ def image_batches(
     dataset = source if epochs == 1 else source.repeat(epochs)
     if shuffle_buffer > 0:
         dataset = dataset.shuffle(shuffle_buffer, seed=seed)
-    decode: Callable[..., Any]
     if training:
-        decode = decode_and_random_crop_resize
         dataset = tf.data.Dataset.zip(dataset, _image_seeds(seed, shard_index))
-    else:
-        decode = decode_and_center_crop_resize
     if callable(label):
         dataset = dataset.map(
             lambda serialized, *image_seed: ((serialized, label(serialized)), *image_seed),
