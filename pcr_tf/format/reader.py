@@ -42,7 +42,10 @@ class PcrReader:
         return self.index.header.num_groups
 
     def read_prefix(self, record: int, scan_groups: int | None = None) -> bytes:
-        """The stored bytes of a record at a fidelity; nothing outside them is requested.
+        """The stored bytes of a record at a fidelity.
+
+        From a local file nothing outside them is requested; of a remote one, TensorFlow's file
+        interface reads steps of 512 KiB.
 
         Args:
             record: global ordinal, 0 to num_records - 1.
