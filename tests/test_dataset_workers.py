@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import tensorflow as tf
 from pcr_tf.data import PcrDataset
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
+from tests.servers import free_ports
 from tests.small_dataset import make_dataset
 from tests.test_dataset import label_of, labels
 
@@ -65,17 +65,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "photos.pcr"
     make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=3)
     return path
-
-
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Service:

@@ -9,6 +9,7 @@
 #include "ops/jpeg/decoder.h"
 #include "ops/jpeg/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
+#include "tests/cpp/random_region.h"
 
 namespace pcr {
 namespace {
@@ -109,15 +110,6 @@ void ExpectSame(const Result<Pixels>& got, const Pixels& expected) {
   EXPECT_EQ(got.value().height, expected.height);
   EXPECT_EQ(got.value().channels, expected.channels);
   EXPECT_TRUE(got.value().values == expected.values);
-}
-
-Region RandomRegion(int width, int height, std::mt19937* random) {
-  Region region;
-  region.x = static_cast<int>((*random)() % width);
-  region.y = static_cast<int>((*random)() % height);
-  region.width = 1 + static_cast<int>((*random)() % (width - region.x));
-  region.height = 1 + static_cast<int>((*random)() % (height - region.y));
-  return region;
 }
 
 JpegSpec Large(std::vector<std::pair<int, int>> sampling = {}) {

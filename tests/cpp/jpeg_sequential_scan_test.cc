@@ -11,6 +11,7 @@
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/sequential_scan.h"
 #include "tests/cpp/jpeg_test_images.h"
+#include "tests/cpp/random_region.h"
 
 namespace pcr {
 namespace {
@@ -118,15 +119,6 @@ Decoded DecodeWithLibjpeg(std::string_view jpeg, const Region& region, int eight
   jpeg_destroy_decompress(&info);
   if (!done) return {errors.message(), {}};
   return decoded;
-}
-
-Region RandomRegion(int width, int height, std::mt19937* random) {
-  Region region;
-  region.x = static_cast<int>((*random)() % width);
-  region.y = static_cast<int>((*random)() % height);
-  region.width = 1 + static_cast<int>((*random)() % (width - region.x));
-  region.height = 1 + static_cast<int>((*random)() % (height - region.y));
-  return region;
 }
 
 // False if the image is refused.
