@@ -34,7 +34,6 @@ from PIL import Image
 
 import pcr_tf
 from benchmarks import inputs, measure
-from benchmarks.fidelity import ms_ssim_to_last
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features
 
@@ -169,7 +168,7 @@ def _smoothing(
             versions = {name: _DECODERS[name](jpeg).numpy() for name in psnr}
             for name, pixels in versions.items():
                 psnr[name].append(_psnr(pixels, reference))
-            values = ms_ssim_to_last([*versions.values(), reference])
+            values = pcr_tf.image.ms_ssim_to_last([*versions.values(), reference])
             for name, value in zip(similarity, values or [], strict=False):
                 similarity[name].append(value)
         result[version] = {

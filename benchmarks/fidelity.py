@@ -14,11 +14,8 @@ import tensorflow as tf
 from benchmarks import measure
 from pcr_tf.data import PcrDataset
 from pcr_tf.format.dataset_index import open_dataset
-from pcr_tf.image import decode_jpeg
+from pcr_tf.image import decode_jpeg, ms_ssim_to_last
 
-# MS-SSIM's five scales, halving each time, must all hold its window of 11 pixels.
-_SMALLEST_SIDE = 11 << 4
-_LARGEST_SIDE = 224
 _BATCH = 64
 
 
@@ -49,34 +46,6 @@ def decoded(serialized: Any, image_feature: str = "image/encoded") -> Any:
     features = {image_feature: tf.io.FixedLenFeature((), tf.string)}
     example = tf.io.parse_single_example(serialized, features)
     return decode_jpeg(example[image_feature], channels=3)
-
-
-@tf.function(
-    input_signature=[tf.TensorSpec([None] * 3 + [1], tf.float32)] * 2  # two batches of luma
-)
-def _ms_ssim(versions: Any, references: Any) -> Any:
-    return tf.image.ssim_multiscale(versions, references, 255.0)
-
-
-def ms_ssim_to_last(versions: Sequence[Any]) -> list[float] | None:
-    """MS-SSIM of versions of an image to the last one, on their luma.
-
-    Args:
-        versions: uint8 [height, width, 3] each. Of large images the centre is compared, at their
-            own scale.
-
-    Returns:
-        For each but the last, 0-1. None if they are too small.
-    """
-    height, width = versions[-1].shape[:2]
-    if min(height, width) < _SMALLEST_SIDE:
-        return None
-    side_y, side_x = min(height, _LARGEST_SIDE), min(width, _LARGEST_SIDE)
-    top, left = (height - side_y) // 2, (width - side_x) // 2
-    centres = tf.stack([one[top : top + side_y, left : left + side_x] for one in versions])
-    luma = tf.image.rgb_to_grayscale(tf.cast(centres, tf.float32))
-    references = tf.repeat(luma[-1:], len(versions) - 1, axis=0)
-    return [float(value) for value in _ms_ssim(luma[:-1], references)]
 
 
 def ms_ssim_by_fidelity(
