@@ -57,6 +57,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_
 _TFRECORD = {
     "TFRecord, buffer 8 MiB": (8, 1),
     "TFRecord, buffer 4 MiB, 4 parallel reads": (4, 4),
+    "TFRecord, buffer 1 MiB, 16 parallel reads": (1, 16),
 }
 
 
