@@ -138,6 +138,23 @@ def tfrecords(source: Photographs, *, copies: int, num_shards: int) -> list[path
         The paths, in order. Their features are image/encoded and image/class/label.
     """
     folder = pathlib.Path(OUTPUT_DIR.value) / f"tfrecords-{source.key}-{copies}x-{num_shards}"
+    examples = [(path, number) for number, path in enumerate(source.files * copies)]
+    return labelled_tfrecords(folder, examples, num_shards=num_shards)
+
+
+def labelled_tfrecords(
+    folder: pathlib.Path, examples: Sequence[tuple[pathlib.Path, int]], *, num_shards: int
+) -> list[pathlib.Path]:
+    """TFRecord files of tf.train.Example, made unless the folder is there.
+
+    Args:
+        folder: that holds them.
+        examples: path of an image, and its label.
+        num_shards: files; example n goes to file n modulo their number.
+
+    Returns:
+        The paths, in order. Their features are image/encoded and image/class/label.
+    """
     paths = [folder / f"part-{n:05d}-of-{num_shards:05d}.tfrecord" for n in range(num_shards)]
     if folder.exists():
         return paths
@@ -146,10 +163,10 @@ def tfrecords(source: Photographs, *, copies: int, num_shards: int) -> list[path
     temporary.mkdir(parents=True)
     writers = [tf.io.TFRecordWriter(str(temporary / path.name)) for path in paths]
     feature = tf.train.Feature
-    for number, path in enumerate(source.files * copies):
+    for number, (path, label) in enumerate(examples):
         features = {
             "image/encoded": feature(bytes_list=tf.train.BytesList(value=[path.read_bytes()])),
-            "image/class/label": feature(int64_list=tf.train.Int64List(value=[number])),
+            "image/class/label": feature(int64_list=tf.train.Int64List(value=[label])),
         }
         example = tf.train.Example(features=tf.train.Features(feature=features))
         writers[number % num_shards].write(example.SerializeToString())
