@@ -110,7 +110,8 @@ def _prepare(output: pathlib.Path) -> dict[str, Any]:
     number = {name: label for label, name in enumerate(classes)}
     unknown = sorted({name for _, name in held_out} - set(classes))
     if unknown:
-        raise app.UsageError(f"class {unknown[0]}: images to evaluate on, and none to train on")
+        print(f"Not evaluated, since nothing is there to train on: {', '.join(unknown)}")
+    held_out = [(path, name) for path, name in held_out if name in number]
     coarse = [name.split(_COARSE_SEPARATOR.value)[0] for name in classes]
     coarse_number = {name: label for label, name in enumerate(sorted(set(coarse)))}
     examples = [(path, number[name]) for path, name in training]

@@ -225,6 +225,22 @@ def test_a_web_server_is_asked_once_for_each_record_and_for_no_other_byte(
     check_exchanges(web.log.exchanges(), folder, "/photos.pcr")
 
 
+@needs_tensorflow_io
+def test_an_index_is_opened_from_a_web_server_which_knows_no_folders(
+    web: Server, folder: Path
+) -> None:
+    program = (
+        "import sys; from pcr_tf.format import open_dataset; "
+        "opened = open_dataset(sys.argv[1]); "
+        "print(opened.index.num_examples, opened.paths[0], len(opened.index.to_bytes()))"
+    )
+    done = run_python(["-c", program, f"{web.url}/photos.pcr"], dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    local = open_dataset(folder)
+    first = f"{web.url}/photos.pcr/{Path(local.paths[0]).name}"
+    assert done.stdout.split() == [str(NUM_EXAMPLES), first, str(len(local.index.to_bytes()))]
+
+
 # Cloud Storage
 
 

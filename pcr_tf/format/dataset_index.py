@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -97,8 +98,13 @@ def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
         ValueError: no PCR files, or files that are not of one data set.
         DataLossError: the side index or the tail of a shard is damaged.
     """
-    if isinstance(files_or_dir, (str, os.PathLike)) and filesystem.is_dir(os.fspath(files_or_dir)):
-        return _open_folder(os.fspath(files_or_dir))
+    if isinstance(files_or_dir, (str, os.PathLike)):
+        path = os.fspath(files_or_dir)
+        if filesystem.is_web(path):
+            with contextlib.suppress(OSError):  # it is a file, then
+                return _open_side_index(path)
+        elif filesystem.is_dir(path):
+            return _open_folder(path)
     paths = shard_paths(files_or_dir)
     index = DatasetIndex.from_shards([(path, load_shard_index(path)) for path in paths])
     return OpenedDataset(index, paths)
@@ -128,13 +134,18 @@ def shard_paths(files_or_dir: PathLike | Sequence[PathLike]) -> list[str]:
 
 
 def _open_folder(folder: str) -> OpenedDataset:
+    if filesystem.exists(filesystem.join(folder, SIDE_INDEX_NAME)):
+        return _open_side_index(folder)
+    return _opened(index_from_shards(folder), folder, from_side_index=False)
+
+
+def _open_side_index(folder: str) -> OpenedDataset:
     side_index = filesystem.join(folder, SIDE_INDEX_NAME)
-    from_side_index = filesystem.exists(side_index)
-    if from_side_index:
-        index = DatasetIndex.from_bytes(side_index, filesystem.read_bytes(side_index))
-    else:
-        index = index_from_shards(folder)
+    index = DatasetIndex.from_bytes(side_index, filesystem.read_bytes(side_index))
+    return _opened(index, folder, from_side_index=True)
+
+
+def _opened(index: DatasetIndex, folder: str, *, from_side_index: bool) -> OpenedDataset:
     names = [index.shard(shard)[0] for shard in range(index.num_shards)]
-    return OpenedDataset(
-        index, [filesystem.join(folder, name) for name in names], folder, from_side_index
-    )
+    paths = [filesystem.join(folder, name) for name in names]
+    return OpenedDataset(index, paths, folder, from_side_index)

@@ -24,6 +24,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def is_web(path: str) -> bool:
+    """Whether `path` is of a web server, which knows no folders and lists none."""
+    return path.startswith(("http://", "https://"))
+
+
 def join(folder: str, *names: str) -> str:
     """`folder` and `names` as one path."""
     return (posixpath if is_remote(folder) else os.path).join(folder, *names)
