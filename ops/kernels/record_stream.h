@@ -69,7 +69,7 @@ class RecordStream {
   };
   using Prefetcher = OrderedPrefetcher<RecordRequest, Loaded>;
 
-  absl::Status Load(const RecordRequest& request, Loaded* loaded);
+  absl::Status Load(const RecordRequest& request, const Prefetcher::Grow& grow, Loaded* loaded);
   // What a request reads, for messages.
   std::string Place(const RecordRequest& request) const;
 

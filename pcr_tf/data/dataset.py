@@ -148,8 +148,9 @@ class PcrDataset(tf.data.Dataset):
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
             1024. None: 48 for object stores; for local paths one for each core, 2 to 8. A network
             disk that is mounted like a local one wants more.
-          bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
-            alone. Memory may reach about twice this while examples are put together.
+          bytes_in_flight: bound on the bytes of those, and on what ancillary segments (EXIF and the
+            like, at full fidelity) inflate to; default 256 MiB. A larger record is read alone.
+            Memory may reach about twice this while examples are put together.
           name: a name for the tf.data operation.
 
         Raises:
