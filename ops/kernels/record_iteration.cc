@@ -15,7 +15,7 @@ using ::tensorflow::data::IteratorStateWriter;
 using ::tensorflow::errors::InvalidArgument;
 
 // Of the state below and of the order of records (record_order.h).
-constexpr int64_t kStateVersion = 1;
+constexpr int64_t kStateVersion = 2;
 
 constexpr char kVersion[] = "version";
 constexpr char kSeed[] = "seed";
@@ -23,8 +23,8 @@ constexpr char kEpoch[] = "epoch";
 constexpr char kNumRecords[] = "num_records";
 constexpr char kNumShards[] = "num_shards";
 constexpr char kShardIndex[] = "shard_index";
-constexpr char kResumeNumShards[] = "resume_num_shards";
-constexpr char kResumeExamples[] = "resume_examples";
+constexpr char kNumResumed[] = "num_resumed";
+constexpr char kExamples[] = "examples";
 constexpr char kNumDelivered[] = "num_delivered";
 constexpr char kUsesSplits[] = "uses_splits";
 constexpr char kNumPending[] = "num_pending";
@@ -41,6 +41,10 @@ std::string Pending(uint64_t i, const char* name) {
   return "pending[" + std::to_string(i) + "]." + name;
 }
 
+std::string Resumed(uint64_t i, const char* name) {
+  return "resume[" + std::to_string(i) + "]." + name;
+}
+
 }  // namespace
 
 RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
@@ -53,8 +57,7 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       scan_groups_(scan_groups),
       splits_(std::move(splits)) {
   if (splits_ == nullptr) {
-    epoch_ =
-        order_options_.resume_num_shards > 0 ? shared_->epochs.First() : shared_->epochs.Next();
+    epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
     order_ = OrderOf(epoch_);
   }
 }
@@ -148,9 +151,12 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
-  TF_RETURN_IF_ERROR(
-      write(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards)));
-  TF_RETURN_IF_ERROR(write(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples)));
+  const auto& resume = order_options_.resume;
+  TF_RETURN_IF_ERROR(write(kNumResumed, static_cast<int64_t>(resume.size())));
+  for (uint64_t i = 0; i < resume.size(); ++i) {
+    TF_RETURN_IF_ERROR(write(Resumed(i, kNumShards), static_cast<int64_t>(resume[i].num_shards)));
+    TF_RETURN_IF_ERROR(write(Resumed(i, kExamples), static_cast<int64_t>(resume[i].examples)));
+  }
   TF_RETURN_IF_ERROR(write(kNumDelivered, static_cast<int64_t>(num_delivered_)));
   TF_RETURN_IF_ERROR(write(kUsesSplits, splits_ != nullptr ? 1 : 0));
 
@@ -219,10 +225,16 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           read(kNumRecords));
   require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
   require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
-  require(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards),
-          read(kResumeNumShards));
-  require(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples),
-          read(kResumeExamples));
+  const auto& resume = order_options_.resume;
+  require("number of progresses in resume", static_cast<int64_t>(resume.size()), read(kNumResumed));
+  for (uint64_t i = 0; i < resume.size() && status.ok(); ++i) {
+    const auto require_resumed = [&](const char* name, uint64_t expected) {
+      const std::string key = Resumed(i, name);
+      require(key.c_str(), static_cast<int64_t>(expected), read(key));
+    };
+    require_resumed(kNumShards, resume[i].num_shards);
+    require_resumed(kExamples, resume[i].examples);
+  }
   require("use of splits", splits_ != nullptr ? 1 : 0, read(kUsesSplits));
   EpochCounter::Epoch epoch{};
   epoch.seed = static_cast<uint64_t>(read(kSeed));
@@ -267,7 +279,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     next_position_ = next_position;
     epoch_ = epoch;
     order_ = std::move(order);
-    if (order_options_.resume_num_shards == 0) shared_->epochs.ContinueAfter(epoch);
+    if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
   }

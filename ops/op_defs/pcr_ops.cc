@@ -8,6 +8,9 @@ namespace {
 using ::tensorflow::shape_inference::InferenceContext;
 using ::tensorflow::shape_inference::ShapeHandle;
 
+// Ordinal of an input of PcrDataset; resume_examples is the next one.
+constexpr int kResumeNumShards = 10;
+
 REGISTER_OP("PcrDataset")
     .Input("paths: string")
     .Input("scan_groups: int64")
@@ -29,7 +32,8 @@ REGISTER_OP("PcrDataset")
       ShapeHandle unused;
       TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 1, &unused));
       for (int i = 1; i < c->num_inputs(); ++i) {
-        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), 0, &unused));
+        const bool is_vector = i == kResumeNumShards || i == kResumeNumShards + 1;
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), is_vector ? 1 : 0, &unused));
       }
       return tensorflow::shape_inference::ScalarShape(c);
     })
@@ -46,9 +50,9 @@ reads_in_flight: Bound on range reads under way and records not yet delivered; -
 bytes_in_flight: Bound on their bytes; a larger record is read alone.
 shared_id: Names the data set object whose copies share an index and a count of epochs.
 first_epoch: Number of the epoch that the first iterator goes through.
-resume_num_shards: Number of readers that had begun that epoch, the rest of which every iterator
-  then goes through; 0: none.
-resume_examples: How many examples each of these had read.
+resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went
+  on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
+resume_examples: [S] How many examples each of these readers had read.
 )doc");
 
 REGISTER_OP("PcrReadStatistics")

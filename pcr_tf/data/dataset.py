@@ -113,7 +113,7 @@ class PcrDataset(tf.data.Dataset):
         num_shards: int = 1,
         shard_index: int = 0,
         first_epoch: int = 0,
-        resume: EpochProgress | None = None,
+        resume: EpochProgress | Sequence[EpochProgress] | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
         name: str | None = None,
@@ -140,8 +140,10 @@ class PcrDataset(tf.data.Dataset):
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
             ones follow. For training that goes on where an earlier program stopped.
           resume: this data set is the rest of one epoch, in every iteration: what readers that had
-            come as far as `resume` says have not read. `num_shards` readers share it, which need
-            not be as many as began it; `seed` and `shuffle` must be those of the readers that did.
+            come as far as `resume` says have not read. If the rest was interrupted too, a list: how
+            far those had come that began the epoch, then those that went on with its rest, and so
+            on. `num_shards` readers share what is left, which need not be as many as any of those;
+            `seed` and `shuffle` must be those of the readers that began.
             The order goes on as it would have. Shares may differ by the examples of some records.
             Exact where what was counted follows this data set's order, so count before a shuffle
             buffer, or checkpoint the iterator, which saves the buffer too.
@@ -175,20 +177,19 @@ class PcrDataset(tf.data.Dataset):
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
         first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
-        if resume is not None:
-            if not isinstance(resume, EpochProgress):
-                raise TypeError(f"resume; expected an EpochProgress, got {resume!r}")
+        stages = [] if resume is None else as_stages(resume)
+        if stages:
             if first_epoch:
                 raise ValueError(
-                    f"first_epoch; expected none beside resume, which names epoch {resume.epoch}, "
-                    f"got {first_epoch}"
+                    "first_epoch; expected none beside resume, which names epoch "
+                    f"{stages[0].epoch}, got {first_epoch}"
                 )
             if shuffle and seed is None:
                 raise ValueError(
                     "seed; expected that of the readers that began the epoch, got None: another "
                     "one gives another order, and examples would be lost and repeated"
                 )
-            first_epoch = resume.epoch
+            first_epoch = stages[0].epoch
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
@@ -202,8 +203,8 @@ class PcrDataset(tf.data.Dataset):
             bytes_in_flight=in_range("bytes_in_flight", bytes_in_flight, 1),
             shared_id=str(next(_dataset_ordinals)),
             first_epoch=first_epoch,
-            resume_num_shards=resume.num_shards if resume else 0,
-            resume_examples=resume.examples if resume else 0,
+            resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
+            resume_examples=tf.constant([one.examples for one in stages], tf.int64),
             name=name,
         )
         super().__init__(variant_tensor)
@@ -215,6 +216,24 @@ class PcrDataset(tf.data.Dataset):
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
+
+
+def as_stages(resume: EpochProgress | Sequence[EpochProgress]) -> list[EpochProgress]:
+    """The progresses that `resume` names, at least one.
+
+    Raises:
+      TypeError: for what is not an EpochProgress nor a sequence of them.
+      ValueError: for none, or of several epochs.
+    """
+    stages = [resume] if isinstance(resume, EpochProgress) else resume
+    if not isinstance(stages, Sequence) or not all(
+        isinstance(stage, EpochProgress) for stage in stages
+    ):
+        raise TypeError(f"resume; expected an EpochProgress or a list of them, got {resume!r}")
+    epochs = sorted({stage.epoch for stage in stages})
+    if len(epochs) != 1:
+        raise ValueError(f"resume; expected progress in one epoch, got epochs {epochs}")
+    return list(stages)
 
 
 def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor:
