@@ -298,6 +298,13 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
         PcrDataset(tmp_path / "none.pcr")
 
 
+def test_a_pattern_is_refused_with_what_expands_it(folder: Path) -> None:
+    pattern = str(folder / "shard-*.pcr")
+    with pytest.raises(tf.errors.NotFoundError, match=r"give the files of tf\.io\.gfile\.glob"):
+        PcrDataset(pattern)
+    PcrDataset(sorted(tf.io.gfile.glob(pattern)))
+
+
 def test_a_folder_without_pcr_files_says_what_it_looked_for(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(tf.errors.NotFoundError, match=r"neither a side index .* nor a file"):

@@ -382,6 +382,14 @@ def test_crops_of_every_kind_of_jpeg_equal_those_of_tensorflow(kind: str) -> Non
     np.testing.assert_array_equal(grey, oracle(jpeg, 1))
 
 
+def test_cmyk_to_greyscale_is_refused_with_a_remedy() -> None:
+    message = "channels of a CMYK or YCCK image; expected 3, got 1; decode it to RGB"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_and_center_crop_resize(JPEGS["CMYK"], 24, channels=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_jpeg(JPEGS["CMYK"], 1)
+
+
 @pytest.mark.parametrize("block_smoothing", [True, False])
 @pytest.mark.parametrize("scans", [1, 2, 5, 10])
 def test_a_crop_of_a_prefix_is_the_crop_of_its_pixels(scans: int, block_smoothing: bool) -> None:
