@@ -339,8 +339,8 @@ def record_order(
       epoch: from 0.
       num_shards: number of readers, at least 1.
       shard_index: which of them, 0 to num_shards - 1.
-      resume: (number of readers, examples that each had read) of those that began the epoch, then of
-        those that went on with the rest, and so on; the readers now share what is left.
+      resume: (number of readers, examples that each had read) of those that began the epoch, then
+        of those that went on with the rest, and so on; the readers now share what is left.
 
     Returns:
       (record ordinal, its first example to read). Those of all readers are disjoint and together

@@ -70,7 +70,7 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   PCR_RETURN_IF_ERROR(index.CheckScanGroups(scan_groups));
   const ShardEntry& shard = index.ShardOf(record);
   const uint64_t ordinal = record - shard.first_record;
-  const std::string place = shard.name + ": record " + std::to_string(ordinal);
+  const std::string place = index.NameOf(record);
   const PrefixRange range = index.Prefix(record, scan_groups);
   if (bytes.size() != range.size) {
     return DataLoss(Expected("bytes of the prefix", range.size, bytes.size())).WithContext(place);

@@ -1,5 +1,6 @@
 #include "ops/kernels/pcr_dataset_op.h"
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -62,6 +63,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     int64_t first_epoch = 0;
     std::vector<int64_t> resume_num_shards;
     std::vector<int64_t> resume_examples;
+    bool provenance = false;
 
     RecordOrderOptions order_options(uint64_t of_seed) const {
       RecordOrderOptions options{shuffle,
@@ -93,13 +95,17 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   std::unique_ptr<IteratorBase> MakeIteratorInternal(const std::string& prefix) const override;
 
   const DataTypeVector& output_dtypes() const override {
-    static const auto* const dtypes = new DataTypeVector({tensorflow::DT_STRING});
-    return *dtypes;
+    static const auto* const example = new DataTypeVector({tensorflow::DT_STRING});
+    static const auto* const with_provenance =
+        new DataTypeVector({tensorflow::DT_STRING, tensorflow::DT_STRING, tensorflow::DT_INT64});
+    return inputs_.provenance ? *with_provenance : *example;
   }
 
   const std::vector<PartialTensorShape>& output_shapes() const override {
-    static const auto* const shapes = new std::vector<PartialTensorShape>({{}});
-    return *shapes;
+    static const auto* const example = new std::vector<PartialTensorShape>({{}});
+    static const auto* const with_provenance = new std::vector<PartialTensorShape>(
+        {PartialTensorShape({}), PartialTensorShape({}), PartialTensorShape({2})});
+    return inputs_.provenance ? *with_provenance : *example;
   }
 
   std::string DebugString() const override { return "PcrDatasetOp::Dataset"; }
@@ -126,6 +132,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   }
 
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
+  bool provenance() const { return inputs_.provenance; }
 
   RecordOrderOptions order_options(uint64_t seed) const { return inputs_.order_options(seed); }
   ReadOptions read_options() const {
@@ -162,6 +169,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
       nodes.push_back(nullptr);
       TF_RETURN_IF_ERROR(b->AddVector(*values, &nodes.back()));
     }
+    TF_RETURN_IF_ERROR(add(inputs_.provenance));
     return b->AddDataset(this, nodes, output);
   }
 
@@ -208,11 +216,13 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     tstring example;
     // State has advanced before an error is returned, so that the call after
     // it goes on behind the record in error.
-    TF_RETURN_IF_ERROR(iteration_->Next(&example, end_of_sequence));
+    ExampleOrigin origin;
+    TF_RETURN_IF_ERROR(iteration_->Next(&example, &origin, end_of_sequence));
     if (*end_of_sequence) return absl::Status();
     out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
                               tensorflow::TensorShape({}));
     out_tensors->back().scalar<tstring>()() = std::move(example);
+    if (dataset()->provenance()) AddProvenance(ctx, origin, out_tensors);
     return absl::Status();
   }
 
@@ -233,6 +243,19 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
   }
 
  private:
+  // The example's name and its seed.
+  void AddProvenance(IteratorContext* ctx, const ExampleOrigin& origin,
+                     std::vector<Tensor>* out_tensors) const {
+    out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
+                              tensorflow::TensorShape({}));
+    out_tensors->back().scalar<tstring>()() = dataset()->shared()->index.NameOf(origin.record) +
+                                              ", example " + std::to_string(origin.example);
+    out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_INT64,
+                              tensorflow::TensorShape({2}));
+    const auto seed = origin.StatelessSeed();
+    std::copy(seed.begin(), seed.end(), out_tensors->back().vec<int64_t>().data());
+  }
+
   absl::Status RegisterCancellation(tensorflow::CancellationManager* manager) {
     if (manager == nullptr) return absl::Status();
     const tensorflow::CancellationToken token = manager->get_cancellation_token();
@@ -276,6 +299,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
               tensorflow::errors::InvalidArgument(
                   "values of resume_examples; expected ", inputs.resume_num_shards.size(),
                   ", as of resume_num_shards, got ", inputs.resume_examples.size()));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kProvenance, &inputs.provenance));
   const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
     OP_REQUIRES(ctx, ok,
                 tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
@@ -313,8 +337,36 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   *output = new Dataset(ctx, std::move(inputs), std::move(shared));
 }
 
+absl::Status PcrDatasetOp::ImageFeatures(const DatasetBase* dataset,
+                                         std::vector<std::string>* keys) {
+  const auto* const pcr_dataset = dynamic_cast<const Dataset*>(dataset);
+  if (pcr_dataset == nullptr) {
+    return tensorflow::errors::InvalidArgument("data set; expected a PcrDataset, got ",
+                                               dataset->DebugString());
+  }
+  *keys = pcr_dataset->shared()->index.header().image_features;
+  return absl::Status();
+}
+
 namespace {
 
+class PcrImageFeaturesOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(tensorflow::OpKernelContext* ctx) override {
+    DatasetBase* dataset = nullptr;
+    OP_REQUIRES_OK(ctx, tensorflow::data::GetDatasetFromVariantTensor(ctx->input(0), &dataset));
+    std::vector<std::string> keys;
+    OP_REQUIRES_OK(ctx, PcrDatasetOp::ImageFeatures(dataset, &keys));
+    Tensor* image_features = nullptr;
+    OP_REQUIRES_OK(ctx,
+                   ctx->allocate_output(0, {static_cast<int64_t>(keys.size())}, &image_features));
+    std::copy(keys.begin(), keys.end(), image_features->vec<tstring>().data());
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("PcrImageFeatures").Device(tensorflow::DEVICE_CPU),
+                        PcrImageFeaturesOp);
 REGISTER_KERNEL_BUILDER(Name("PcrDataset").Device(tensorflow::DEVICE_CPU), PcrDatasetOp);
 
 }  // namespace

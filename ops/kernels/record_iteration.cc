@@ -47,6 +47,12 @@ std::string Resumed(uint64_t i, const char* name) {
 
 }  // namespace
 
+std::array<int64_t, 2> ExampleOrigin::StatelessSeed() const {
+  // An odd factor keeps all epochs apart; a record holds less than 2^31 examples.
+  return {static_cast<int64_t>(seed + static_cast<uint64_t>(epoch) * 0x9e3779b97f4a7c15ULL),
+          static_cast<int64_t>(record << 32 | example)};
+}
+
 RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
                                  const RecordOrderOptions& order, const ReadOptions& read,
                                  int scan_groups,
@@ -59,6 +65,8 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
   if (splits_ == nullptr) {
     epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
     order_ = OrderOf(epoch_);
+  } else {
+    epoch_ = shared_->epochs.First();  // for its seed: splits name their epochs
   }
 }
 
@@ -94,6 +102,7 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     return absl::Status();
   }
   RecordPart part{0, 0};
+  int64_t epoch = epoch_.number;
   if (splits_ == nullptr) {
     if (next_position_ == order_.size()) return absl::Status();
     part = order_[next_position_++];
@@ -102,21 +111,22 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     bool end_of_splits = false;
     TF_RETURN_IF_ERROR(splits_->GetNext(&split, &end_of_splits));
     if (end_of_splits) return absl::Status();
-    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 0) {
-      return InvalidArgument("split of a PcrDataset; expected a scalar int64, got ",
+    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 1 || split.NumElements() != 2) {
+      return InvalidArgument("split of a PcrDataset; expected int64 [2], got ",
                              split.DebugString());
     }
-    part.record = static_cast<uint64_t>(split.scalar<int64_t>()());
+    epoch = split.vec<int64_t>()(0);
+    part.record = static_cast<uint64_t>(split.vec<int64_t>()(1));
     if (part.record >= shared_->index.num_records()) {
       return InvalidArgument("record that a split names; expected one of ",
                              shared_->index.num_records(), " records, got ", part.record);
     }
   }
-  *request = RecordRequest{part.record, scan_groups_, part.first_example};
+  *request = RecordRequest{part.record, scan_groups_, part.first_example, epoch};
   return absl::Status();
 }
 
-absl::Status RecordIteration::Next(tensorflow::tstring* example, bool* end) {
+absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end) {
   *end = false;
   if (stream_ == nullptr) StartStream();
   if (!current_.has_value()) {
@@ -133,6 +143,7 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, bool* end) {
     }
     next_example_ = current_->request.first_example;
   }
+  *origin = {current_->request.record, next_example_, epoch_.seed, current_->request.epoch};
   *example = std::move(current_->examples[next_example_++]);
   if (next_example_ == current_->examples.size()) {
     current_.reset();
@@ -175,6 +186,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
       TF_RETURN_IF_ERROR(
           write(Pending(i, kFirstExample), static_cast<int64_t>(request.first_example)));
       TF_RETURN_IF_ERROR(write(Pending(i, kScanGroups), request.scan_groups));
+      TF_RETURN_IF_ERROR(write(Pending(i, kEpoch), request.epoch));
     }
     if (splits_ == nullptr) return absl::Status();
     return splits_->Save(FullName(prefix), writer);
@@ -262,6 +274,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     request.record = static_cast<uint64_t>(read(Pending(i, kRecord)));
     request.first_example = static_cast<uint64_t>(read(Pending(i, kFirstExample)));
     const int64_t scan_groups = read(Pending(i, kScanGroups));
+    request.epoch = read(Pending(i, kEpoch));
     TF_RETURN_IF_ERROR(status);
     request.scan_groups =
         scan_groups < 0 || scan_groups > layout::kMaxGroups ? 0 : static_cast<int>(scan_groups);
@@ -277,12 +290,12 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           "epoch's order has there");
     }
     next_position_ = next_position;
-    epoch_ = epoch;
     order_ = std::move(order);
     if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
   }
+  epoch_ = epoch;
   num_delivered_ = static_cast<uint64_t>(num_delivered);
   restored_ = std::move(pending);
   return absl::Status();

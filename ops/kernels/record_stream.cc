@@ -71,10 +71,9 @@ void RecordStream::Cancel() {
 
 std::string RecordStream::Place(const RecordRequest& request) const {
   const PrefixRange range = shared_->index.Prefix(request.record, request.scan_groups);
-  const ShardEntry& shard = shared_->index.shards()[range.shard];
-  return shard.name + ": record " + std::to_string(request.record - shard.first_record) +
-         ", scan groups 1 to " + std::to_string(request.scan_groups) + ", " +
-         std::to_string(range.size) + " bytes at byte " + std::to_string(range.offset);
+  return shared_->index.NameOf(request.record) + ", scan groups 1 to " +
+         std::to_string(request.scan_groups) + ", " + std::to_string(range.size) +
+         " bytes at byte " + std::to_string(range.offset);
 }
 
 absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::Grow& grow,

@@ -24,6 +24,7 @@ REGISTER_OP("PcrDataset")
     .Input("first_epoch: int64")
     .Input("resume_num_shards: int64")
     .Input("resume_examples: int64")
+    .Input("provenance: bool")
     .Output("handle: variant")
     .Attr("metadata: string = ''")
     // Stateful, so that constant folding does not run it.
@@ -53,6 +54,23 @@ first_epoch: Number of the epoch that the first iterator goes through.
 resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went
   on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
 resume_examples: [S] How many examples each of these readers had read.
+provenance: Whether two more components follow each example: its name, a scalar, "file: record 3,
+  example 2"; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
+  example.
+)doc");
+
+REGISTER_OP("PcrImageFeatures")
+    .Input("dataset: variant")
+    .Output("image_features: string")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Vector(InferenceContext::kUnknownDim));
+      return absl::Status();
+    })
+    .Doc(R"doc(
+The features that hold the images of a PcrDataset.
+
+dataset: A PcrDataset.
+image_features: [F] Their keys.
 )doc");
 
 REGISTER_OP("PcrReadStatistics")

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -116,6 +117,7 @@ class PcrDataset(tf.data.Dataset):
         resume: EpochProgress | Sequence[EpochProgress] | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
+        provenance: bool = False,
         name: str | None = None,
     ) -> None:
         """Opens a data set.
@@ -130,9 +132,10 @@ class PcrDataset(tf.data.Dataset):
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all.
           shuffle: go through the records in a new random order in each epoch (each iteration over
             this data set, and each repetition of `.repeat()`, is an epoch).
-          seed: of those orders, a 64-bit integer. The same seed gives the same orders, in any
-            process and at any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else
-            random. Readers that share a data set by `num_shards` must be given one seed.
+          seed: of those orders, and of the seeds of `provenance`, a 64-bit integer. The same seed
+            gives the same orders, in any process and at any `reads_in_flight`. None:
+            `tf.random.set_seed`'s if there is one, else random. Readers that share a data set by
+            `num_shards` must be given one seed.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
             in every epoch.
@@ -153,6 +156,11 @@ class PcrDataset(tf.data.Dataset):
           bytes_in_flight: bound on the bytes of those, and on what ancillary segments (EXIF and the
             like, at full fidelity) inflate to; default 256 MiB. A larger record is read alone.
             Memory may reach about twice this while examples are put together.
+          provenance: each element is a pair: the example, and a dict of where it comes from.
+            `name`, a scalar `tf.string`: file, record in the file and example in the record, from
+            0, as in "photos.pcr: record 3, example 2". `seed`, `tf.int64` [2]: for stateless random
+            ops; it follows from `seed`, the epoch and the example alone, so it is the same whoever
+            reads the example in that epoch, and whenever.
           name: a name for the tf.data operation.
 
         Raises:
@@ -168,6 +176,7 @@ class PcrDataset(tf.data.Dataset):
         """
         ops = load_op_library()
         shuffle = as_bool("shuffle", shuffle)
+        self._provenance = as_bool("provenance", provenance)
         num_shards = in_range("num_shards", num_shards, 1)
         shard_index = in_range("shard_index", shard_index, 0, num_shards - 1)
         if reads_in_flight is None:
@@ -196,7 +205,7 @@ class PcrDataset(tf.data.Dataset):
             paths=paths,
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=as_seed(seed) if shuffle else 0,
+            seed=as_seed(seed) if shuffle or provenance else 0,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
@@ -205,14 +214,29 @@ class PcrDataset(tf.data.Dataset):
             first_epoch=first_epoch,
             resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
             resume_examples=tf.constant([one.examples for one in stages], tf.int64),
+            provenance=self._provenance,
             name=name,
         )
         super().__init__(variant_tensor)
 
     @property
-    def element_spec(self) -> tf.TensorSpec:
-        """One scalar `tf.string`: a serialized `tf.train.Example`."""
-        return tf.TensorSpec([], tf.string)
+    def element_spec(self) -> Any:
+        """One scalar `tf.string`, a serialized `tf.train.Example`; with `provenance`, a pair."""
+        example = tf.TensorSpec([], tf.string)
+        if not self._provenance:
+            return example
+        origin = {"name": tf.TensorSpec([], tf.string), "seed": tf.TensorSpec([2], tf.int64)}
+        return example, origin
+
+    def image_features(self) -> list[str]:
+        """The features that hold the images, from the index that is open. Not inside a graph.
+
+        Example:
+          >>> pcr_tf.data.PcrDataset("photos.pcr").image_features()
+          ['image/encoded']
+        """
+        keys = load_op_library().pcr_image_features(self._variant_tensor)
+        return [key.decode() for key in keys.numpy()]
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
