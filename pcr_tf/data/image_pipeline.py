@@ -176,12 +176,13 @@ def image_batches(
     # Repeated next to the source: what stands between could keep it from being saved.
     whole = source(first_epoch=first_epoch, resume=resume)
     dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
+    begins_at = stages[0].epoch if stages else first_epoch
     if stages and epochs != 1:
-        first_epoch = stages[0].epoch
-        whole = source(first_epoch=first_epoch + 1)
+        whole = source(first_epoch=begins_at + 1)
         dataset = dataset.concatenate(whole.repeat(None if epochs is None else epochs - 1))
     if shuffle_buffer > 0:
-        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + first_epoch) % 2**64))
+        # Another order than that of the epochs before: tf.data draws it without regard to them.
+        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + begins_at) % 2**64))
     if image_feature is None:
         image_feature = _image_feature_of(whole, files)
     parse = _Parser(image_feature, label)
