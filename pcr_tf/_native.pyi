@@ -328,8 +328,7 @@ def record_order(
     epoch: int = 0,
     num_shards: int = 1,
     shard_index: int = 0,
-    resume_num_shards: int = 0,
-    resume_examples: int = 0,
+    resume: list[tuple[int, int]] = ...,
 ) -> list[tuple[int, int]]:
     """What one of `num_shards` readers reads in an epoch, in order.
 
@@ -340,8 +339,8 @@ def record_order(
       epoch: from 0.
       num_shards: number of readers, at least 1.
       shard_index: which of them, 0 to num_shards - 1.
-      resume_num_shards: number of readers that had begun the epoch; 0: none.
-      resume_examples: how many examples each of these had read; the readers now share the rest.
+      resume: (number of readers, examples that each had read) of those that began the epoch, then
+        of those that went on with the rest, and so on; the readers now share what is left.
 
     Returns:
       (record ordinal, its first example to read). Those of all readers are disjoint and together

@@ -39,6 +39,7 @@ class PcrOps(Protocol):
         first_epoch: Any,
         resume_num_shards: Any,
         resume_examples: Any,
+        provenance: Any,
         metadata: str = "",
         name: str | None = None,
     ) -> Any:
@@ -61,6 +62,7 @@ class PcrOps(Protocol):
     def pcr_decode_crop_resize(
         contents: Any,
         seed: Any,
+        names: Any,
         size: Sequence[int],
         mode: str,
         max_pixels: int,
@@ -87,6 +89,10 @@ class PcrOps(Protocol):
     @staticmethod
     def pcr_decode_errors(name: str | None = None) -> Any:
         """A scalar int64: the images that were marked as broken in this process."""
+
+    @staticmethod
+    def pcr_image_features(dataset: Any, name: str | None = None) -> Any:
+        """`tf.string` [F]: the image features of a PcrDataset."""
 
     @staticmethod
     def pcr_read_statistics(name: str | None = None) -> Any:

@@ -298,6 +298,13 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
         PcrDataset(tmp_path / "none.pcr")
 
 
+def test_a_pattern_is_refused_with_what_expands_it(folder: Path) -> None:
+    pattern = str(folder / "shard-*.pcr")
+    with pytest.raises(tf.errors.NotFoundError, match=r"give the files of tf\.io\.gfile\.glob"):
+        PcrDataset(pattern)
+    PcrDataset(sorted(tf.io.gfile.glob(pattern)))
+
+
 def test_a_folder_without_pcr_files_says_what_it_looked_for(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"")
     with pytest.raises(tf.errors.NotFoundError, match=r"neither a side index .* nor a file"):
@@ -311,3 +318,45 @@ def test_a_tfrecord_file_is_refused_with_the_reason(tmp_path: Path) -> None:
             writer.write(example)
     with pytest.raises(tf.errors.DataLossError, match=r"no footer.*not a PCR file"):
         PcrDataset(path)
+
+
+# --- provenance ---------------------------------------------------------------
+
+
+def test_provenance_names_file_record_and_example(folder: Path) -> None:
+    plain = PcrDataset(folder, 1)
+    traced = PcrDataset(folder, 1, provenance=True)
+    assert traced.cardinality() == plain.cardinality()
+    names = []
+    for example, (same, origin) in zip(plain, traced, strict=True):
+        assert example == same
+        names.append(origin["name"].numpy().decode())
+    assert len(set(names)) == len(names)
+    first, second = sorted(folder.glob("*.pcr"))
+    assert names[0] == f"{first}: record 0, example 0"
+    assert names[1] == f"{first}: record 0, example 1"
+    assert names[-1].startswith(f"{second}: record ")
+
+
+def test_seeds_of_provenance_follow_from_seed_epoch_and_example(folder: Path) -> None:
+    def seeds(epochs: int = 1, **arguments: Any) -> dict[tuple[int, int], tuple[int, ...]]:
+        """The seed of each example in each epoch."""
+        dataset = PcrDataset(folder, 1, provenance=True, **arguments)
+        return {
+            (epoch, label_of(example)): tuple(origin["seed"].numpy())
+            for epoch in range(epochs)
+            for example, origin in dataset
+        }
+
+    expected = seeds(2, seed=3)
+    assert len(set(expected.values())) == len(expected)
+    assert seeds(2, seed=3, shuffle=True, reads_in_flight=1) == expected
+    parts = [seeds(2, seed=3, num_shards=3, shard_index=reader) for reader in range(3)]
+    assert parts[0] | parts[1] | parts[2] == expected
+    later = {example: seed for (_, example), seed in seeds(seed=3, first_epoch=1).items()}
+    assert later == {example: seed for (epoch, example), seed in expected.items() if epoch == 1}
+    assert not set(seeds(2, seed=4).values()) & set(expected.values())
+
+
+def test_the_image_features_are_those_of_the_open_index(folder: Path) -> None:
+    assert PcrDataset(folder).image_features() == ["image/encoded"]

@@ -46,29 +46,28 @@ def examples_of(counts: list[int], **arguments: Any) -> list[Example]:
 
 @given(
     counts=st.lists(st.integers(1, 6), max_size=20),
-    begun_by=st.integers(1, 6),
+    stages=st.lists(st.tuples(st.integers(1, 6), st.floats(0, 1)), max_size=5),
     ended_by=st.integers(1, 6),
-    share=st.floats(0, 1.2),
     order=st.fixed_dictionaries(
         {"shuffle": st.booleans(), "seed": st.integers(0, 2**64 - 1), "epoch": st.integers(0, 9)}
     ),
 )
-def test_no_example_is_lost_or_repeated_at_any_two_numbers_of_readers(
-    counts: list[int], begun_by: int, ended_by: int, share: float, order: dict[str, Any]
+def test_no_example_is_lost_or_repeated_in_any_chain_of_interruptions(
+    counts: list[int], stages: list[tuple[int, float]], ended_by: int, order: dict[str, Any]
 ) -> None:
-    read_each = int(share * sum(counts) / begun_by)
-    seen = []
-    for reader in range(begun_by):
-        arguments = {"num_shards": begun_by, "shard_index": reader, **order}
-        seen += examples_of(counts, **arguments)[:read_each]
-    rest = []
-    for reader in range(ended_by):
-        arguments = {"num_shards": ended_by, "shard_index": reader, **order}
-        rest += examples_of(
-            counts, **arguments, resume_num_shards=begun_by, resume_examples=read_each
-        )
+    seen: list[Example] = []
+    resume: list[tuple[int, int]] = []
+    for readers, share in [*stages, (ended_by, 1.0)]:
+        shares = [
+            examples_of(counts, num_shards=readers, shard_index=reader, resume=resume, **order)
+            for reader in range(readers)
+        ]
+        read_each = int(share * max(map(len, shares)))
+        for examples in shares:
+            seen += examples[:read_each]
+        resume.append((readers, read_each))
     everything = [(record, n) for record, count in enumerate(counts) for n in range(count)]
-    assert sorted(seen + rest) == everything
+    assert sorted(seen) == everything
 
 
 @given(
@@ -87,8 +86,7 @@ def test_equal_records_are_shared_evenly_again(
             examples_of(
                 counts,
                 shard_index=reader,
-                resume_num_shards=begun_by,
-                resume_examples=read,
+                resume=[(begun_by, min(read, 4 * -(-records // begun_by)))],
                 **arguments,
             )
         )
@@ -168,12 +166,48 @@ def test_a_checkpoint_within_the_rest_is_exact(folder: Path, tmp_path: Path) -> 
         assert labels(fresh) == everything[read:]
 
 
+def test_the_rest_of_a_rest_goes_on_in_the_order_that_one_reader_left(folder: Path) -> None:
+    whole = labels(PcrDataset(folder, **SHUFFLED))
+    stages = [EpochProgress(0, 1, 9), EpochProgress(0, 1, 14), EpochProgress(0, 1, 3)]
+    for begun in range(4):
+        rest = PcrDataset(folder, resume=stages[:begun] or None, **SHUFFLED)
+        assert labels(rest) == whole[sum(stage.examples for stage in stages[:begun]) :]
+
+
+def test_two_interruptions_with_other_numbers_of_readers_lose_and_repeat_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+    stages: list[EpochProgress] = []
+    for readers, examples in ((3, 5), (2, 8), (4, 2), (2, NUM_EXAMPLES)):
+        for reader in range(readers):
+            rest = PcrDataset(
+                folder, num_shards=readers, shard_index=reader, resume=stages or None, **SHUFFLED
+            )
+            seen += labels(rest.take(examples))
+        stages.append(EpochProgress(0, readers, examples))
+    assert sorted(seen) == list(range(NUM_EXAMPLES))
+    # Within such a rest checkpoints are exact too.
+    rest = PcrDataset(folder, resume=stages[:2], **SHUFFLED)
+    iterator = iter(rest)
+    begun = labels(next(iterator) for _ in range(5))
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+    fresh = iter(PcrDataset(folder, resume=stages[:2], **SHUFFLED))
+    tf.train.Checkpoint(iterator=fresh).restore(path)
+    assert begun + labels(fresh) == labels(rest)
+    other = iter(PcrDataset(folder, resume=stages[:3], **SHUFFLED))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="progresses in resume; expected 3"):
+        tf.train.Checkpoint(iterator=other).restore(path)
+
+
 def test_a_checkpoint_of_another_rest_is_refused(folder: Path, tmp_path: Path) -> None:
     saved = iter(PcrDataset(folder, resume=EpochProgress(1, 2, 6), **SHUFFLED))
     next(saved)
     path = tf.train.Checkpoint(iterator=saved).save(str(tmp_path / "state"))
     other = iter(PcrDataset(folder, resume=EpochProgress(1, 2, 7), **SHUFFLED))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="resume_examples; expected 7, got 6"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="resume\\[0\\]\\.examples; expected 7, got 6"
+    ):
         tf.train.Checkpoint(iterator=other).restore(path)
 
 
@@ -200,6 +234,23 @@ def test_more_than_an_epoch_holds_is_refused(folder: Path) -> None:
         PcrDataset(folder, resume=EpochProgress(0, 2, 24), **SHUFFLED)
 
 
+def test_more_than_was_left_is_refused_with_the_stage_that_says_so(folder: Path) -> None:
+    begun = EpochProgress(0, 2, 20)
+    PcrDataset(folder, resume=[begun, EpochProgress(0, 1, 6)], **SHUFFLED)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"resume\[1\]: .* had read of what was left of the epoch; .*at most 6, got 7",
+    ):
+        PcrDataset(folder, resume=[begun, EpochProgress(0, 1, 7)], **SHUFFLED)
+
+
+def test_progress_in_several_epochs_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"resume; expected progress in one epoch, .*\[3, 4\]"):
+        PcrDataset(folder, resume=[EpochProgress(3, 1, 9), EpochProgress(4, 1, 0)])
+    with pytest.raises(ValueError, match=r"resume; expected progress in one epoch, .*\[\]"):
+        PcrDataset(folder, resume=[])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -216,7 +267,9 @@ def test_progress_out_of_range_is_refused(arguments: tuple[int, int, int], messa
 def test_progress_of_another_type_is_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match=r"epoch; expected an integer, got 0\.5"):
         EpochProgress(0.5, 1, 0)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"resume; expected an EpochProgress, got \(0, 1, 2\)"):
+    with pytest.raises(
+        TypeError, match=r"resume; expected an EpochProgress or a list .*, got \(0, 1, 2\)"
+    ):
         PcrDataset(folder, resume=(0, 1, 2))  # type: ignore[arg-type]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import tensorflow as tf
 
 from pcr_tf import _native
 from pcr_tf.data import PcrDataset, read_statistics
-from pcr_tf.format import open_dataset
+from pcr_tf.format import PcrWriter, open_dataset
 from pcr_tf.format.dataset_index import load_shard_index
-from tests.small_dataset import make_dataset, make_examples
+from pcr_tf.format.example import encode_example
+from tests.conversion import ROOT
+from tests.small_dataset import draw_jpeg, make_dataset, make_examples
 from tests.test_dataset import label_of, labels
 
 NUM_EXAMPLES = 12
@@ -234,3 +238,33 @@ def test_a_side_index_of_more_than_a_mebibyte_takes_two_reads(folder: Path) -> N
         file.write(b"x")
     with pytest.raises(tf.errors.DataLossError, match="a side index is one frame"):
         PcrDataset(folder, 1)
+
+
+# A file that says little and inflates to much.
+
+_PEAK_OF_READING = """
+import resource, sys
+from pcr_tf.data import PcrDataset
+def peak_bytes(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+iterator = iter(PcrDataset(sys.argv[1], reads_in_flight=8, bytes_in_flight=int(sys.argv[2])))
+before = peak_bytes()
+sizes = [len(example.numpy()) for example in iterator]
+print(len(sizes), min(sizes), peak_bytes() - before)
+"""
+
+
+def test_what_ancillary_bytes_inflate_to_counts_as_bytes_in_flight(tmp_path: Path) -> None:
+    inflated_bytes = 16 << 20
+    path = tmp_path / "photos.pcr"
+    with PcrWriter(path, examples_per_record=1) as writer:
+        for n in range(10):
+            writer.write(encode_example({"image/encoded": [draw_jpeg(n) + bytes(inflated_bytes)]}))
+    assert path.stat().st_size < 1 << 19
+    bytes_in_flight = inflated_bytes // 2
+    command = [sys.executable, "-c", _PEAK_OF_READING, str(path), str(bytes_in_flight)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    read, smallest, peak_bytes = map(int, done.stdout.split())
+    assert read == 10
+    assert smallest > inflated_bytes
+    # One record, twice while it is put together; and as much again for what was handed over.
+    assert peak_bytes < 4 * inflated_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pcr_tf.data import PcrDataset, image_batches
+from pcr_tf.data import EpochProgress, PcrDataset, image_batches
 from pcr_tf.format import PcrWriter
 from pcr_tf.format.example import encode_example
 from pcr_tf.image import decode_and_center_crop_resize, decode_errors
@@ -146,8 +147,35 @@ def test_labels_may_come_from_a_function(folder: Path, on_error: str, training: 
 
 
 def test_an_example_without_the_label_is_named(folder: Path) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="no/such/feature"):
-        list(image_batches(folder, SIZE, 4, label="no/such/feature"))
+    for on_error in ("raise", "skip"):
+        batches = image_batches(folder, SIZE, 4, label="no/such/feature", on_error=on_error)
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"\.pcr: record \d, example \d.*no/such/feature"
+        ):
+            list(batches)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_labels_may_be_of_any_number(tmp_path: Path, on_error: str) -> None:
+    path = tmp_path / "boxes.pcr"
+    with PcrWriter(path, examples_per_record=4) as writer:
+        for n in range(6):
+            boxes = [float(box) for box in range(n)]
+            writer.write(
+                encode_example({"image/encoded": [draw_jpeg(n)], "boxes": boxes, "n": [n]})
+            )
+    specs = {
+        "boxes": tf.io.RaggedFeature(tf.float32),
+        "n": tf.io.FixedLenSequenceFeature((), tf.int64, allow_missing=True),
+    }
+    batches = image_batches(path, SIZE, 4, label=specs, training=False, on_error=on_error)
+    (_, spec), labels = batches.element_spec, [label for _, label in batches]
+    assert spec["boxes"] == tf.RaggedTensorSpec([None, None], tf.float32, 1, tf.int32)
+    assert [len(boxes) for batch in labels for boxes in batch["boxes"].to_list()] == [*range(6)]
+    assert labels[0]["n"].shape == (4, 1)
+    padded = {"boxes": tf.io.FixedLenSequenceFeature((), tf.float32, allow_missing=True)}
+    batches = image_batches(path, SIZE, 4, label=padded, training=False, on_error=on_error)
+    assert [label["boxes"].shape.as_list() for _, label in batches] == [[4, 3], [2, 5]]
 
 
 # The image's feature
@@ -185,6 +213,30 @@ def test_a_pipeline_can_be_made_inside_a_tf_function(folder: Path) -> None:
     assert count(tf.constant(str(folder)), tf.constant(2)) == NUM_EXAMPLES
     with pytest.raises(ValueError, match="image_feature; expected its name"):
         tf.function(lambda path: image_batches(path, SIZE, 4).cardinality())(tf.constant("x"))
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_autograph_has_nothing_to_say_of_a_pipeline_inside_a_tf_function(
+    folder: Path, on_error: str
+) -> None:
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    @tf.function
+    def count() -> tf.Tensor:
+        batches = image_batches(folder, SIZE, 4, label=LABEL, on_error=on_error)
+        return batches.reduce(0, lambda n, pair: n + tf.shape(pair[0])[0])
+
+    listener = Listener()
+    tf.get_logger().addHandler(listener)
+    try:
+        assert count() == NUM_EXAMPLES
+    finally:
+        tf.get_logger().removeHandler(listener)
+    assert not [message for message in said if "AutoGraph" in message]
 
 
 # Length
@@ -265,6 +317,104 @@ def test_readers_of_one_data_set_share_the_examples(folder: Path) -> None:
     assert sorted(label for shard in shards for label, _ in shard) == list(range(NUM_EXAMPLES))
 
 
+# Restarts
+
+
+def uninterrupted(folder: Path, epochs: int, **arguments: Any) -> list[Pixels]:
+    """What each epoch gives in a program that is never interrupted."""
+    batches = image_batches(folder, SIZE, 4, label=LABEL, seed=5, **arguments)
+    return [pixels_by_label(batches) for _ in range(epochs)]
+
+
+def test_an_image_has_the_same_crop_in_an_epoch_whoever_reads_it_and_in_what_company(
+    folder: Path,
+) -> None:
+    epochs = uninterrupted(folder, 2)
+    assert not set(epochs[0]) & set(epochs[1])
+    one = image_batches(folder, SIZE, 7, label=LABEL, seed=5, epochs=2, on_error="skip")
+    assert pixels_by_label(one) == epochs[0] + epochs[1]
+    buffered = uninterrupted(folder, 2, shuffle_buffer=9)
+    shared = [
+        image_batches(folder, SIZE, 4, label=LABEL, seed=5, num_shards=3, shard_index=reader)
+        for reader in range(3)
+    ]
+    for epoch in range(2):
+        assert sorted(buffered[epoch]) == sorted(epochs[epoch])
+        together = [pixels for reader in shared for pixels in pixels_by_label(reader)]
+        assert sorted(together) == sorted(epochs[epoch])
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_restart_at_an_epoch_gives_its_order_and_its_crops(folder: Path, shuffle: bool) -> None:
+    epochs = uninterrupted(folder, 4, shuffle=shuffle)
+    again = image_batches(
+        folder, SIZE, 4, label=LABEL, seed=5, shuffle=shuffle, first_epoch=2, epochs=1
+    )
+    assert [pixels_by_label(again) for _ in range(2)] == epochs[2:]
+    one = image_batches(
+        folder, SIZE, 4, label=LABEL, seed=5, shuffle=shuffle, first_epoch=1, epochs=3
+    )
+    assert pixels_by_label(one) == epochs[1] + epochs[2] + epochs[3]
+
+
+def test_a_restart_with_a_shuffle_buffer_gives_the_crops_of_its_epoch(folder: Path) -> None:
+    expected = uninterrupted(folder, 3, shuffle_buffer=9)[2]
+    again = uninterrupted(folder, 1, shuffle_buffer=9, first_epoch=2)[0]
+    assert sorted(again) == sorted(expected)
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_a_restart_within_an_epoch_gives_what_is_left_of_it_with_its_crops(
+    folder: Path, readers: int
+) -> None:
+    epochs = uninterrupted(folder, 4)
+    arguments: dict[str, Any] = {"label": LABEL, "seed": 5, "epochs": 2}
+    seen = epochs[1][:13]
+    rest: Pixels = []
+    for reader in range(readers):
+        batches = image_batches(
+            folder,
+            SIZE,
+            4,
+            num_shards=readers,
+            shard_index=reader,
+            resume=EpochProgress(1, 1, 13),
+            **arguments,
+        )
+        found = pixels_by_label(batches)
+        assert len(batches) == -(-len(found) // 4)
+        rest += found
+    assert sorted(seen + rest) == sorted(epochs[1] + epochs[2])
+    if readers == 1:
+        assert seen + rest == epochs[1] + epochs[2]
+        twice = [EpochProgress(1, 1, 9), EpochProgress(1, 1, 4)]
+        endless = image_batches(folder, SIZE, 4, label=LABEL, seed=5, epochs=None, resume=twice)
+        assert seen + pixels_by_label(endless.take(11)) == (epochs[1] + epochs[2] + epochs[3])[:57]
+
+
+def test_a_rest_without_the_seed_of_its_epoch_is_refused(folder: Path) -> None:
+    progress = EpochProgress(1, 1, 13)
+    with pytest.raises(ValueError, match="seed; expected that of the readers that began the epoch"):
+        image_batches(folder, SIZE, 4, shuffle=False, resume=progress)
+    image_batches(folder, SIZE, 4, training=False, resume=progress)
+    with pytest.raises(ValueError, match="first_epoch; expected none beside resume"):
+        image_batches(folder, SIZE, 4, seed=5, first_epoch=1, resume=progress)
+
+
+def test_a_restored_iterator_of_a_pipeline_without_a_seed_gives_the_same_pixels(
+    folder: Path, tmp_path: Path
+) -> None:
+    def make() -> Any:
+        return image_batches(folder, SIZE, 4, label=LABEL, epochs=2)
+
+    iterator = iter(make())
+    pixels_by_label([next(iterator) for _ in range(3)])
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+    restored = iter(make())
+    tf.train.Checkpoint(iterator=restored).restore(path).assert_consumed()
+    assert pixels_by_label(restored) == pixels_by_label(iterator)
+
+
 @pytest.mark.parametrize("symbolic", [True, False])
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
 @pytest.mark.parametrize("stop_after", [0, 1, 5, 8, 13])
@@ -300,7 +450,10 @@ def test_a_restored_iterator_gives_the_same_pixels(
 
 def test_a_broken_image_raises_by_default(damaged: Path) -> None:
     batches = image_batches(damaged, SIZE, 2, label=LABEL, training=False)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"contents\[1\]: .*JPEG"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=rf"contents\[1\]: {damaged}: record 0, example 3: .*JPEG",
+    ):
         list(batches)
     kept = labels_of(batches.ignore_errors(log_warning=False))
     assert kept == [0, 1, 4, 5, 8, 9]
@@ -318,6 +471,57 @@ def test_skipped_images_are_left_out_before_batching_and_counted(
     assert sorted(labels) == [0, 1, 2, 4, 5, 6, 8, 9]
     assert decode_errors() - before == 2
     assert [len(images) for images, _ in batches] == [4, 4]
+
+
+@pytest.fixture(scope="module")
+def hopeless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 6 examples that hold no image that decodes."""
+    path = tmp_path_factory.mktemp("hopeless") / "hopeless.pcr"
+    with PcrWriter(path, examples_per_record=4) as writer:
+        for n in range(6):
+            writer.write(encode_example({"image/encoded": [b"not a JPEG"], LABEL: [n]}))
+    return path
+
+
+@pytest.mark.parametrize("label", [None, LABEL, lambda serialized: tf.strings.length(serialized)])
+@pytest.mark.parametrize("training", [True, False])
+def test_epochs_without_end_of_which_nothing_decodes_are_refused_with_the_reason(
+    hopeless: Path, training: bool, label: Any
+) -> None:
+    batches = image_batches(
+        hopeless, SIZE, 2, label=label, training=training, on_error="skip", epochs=None
+    )
+    before = decode_errors()
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=rf"not one of the 6 images of an epoch decodes; .*{hopeless}: record .*JPEG",
+    ):
+        next(iter(batches))
+    assert decode_errors() - before >= 6
+    finite = image_batches(hopeless, SIZE, 2, training=training, on_error="skip", epochs=2)
+    assert list(finite) == []
+
+
+@pytest.mark.parametrize("symbolic", [True, False])
+def test_epochs_without_end_leave_out_broken_images_and_can_be_checkpointed(
+    damaged: Path, tmp_path: Path, symbolic: bool
+) -> None:
+    def make() -> Any:
+        batches = image_batches(
+            damaged, SIZE, 3, label=LABEL, seed=4, on_error="skip", epochs=None, shuffle_buffer=3
+        )
+        options = tf.data.Options()
+        options.experimental_symbolic_checkpoint = symbolic
+        return batches.with_options(options)
+
+    everything = pixels_by_label(make().take(16))
+    assert sorted(label for label, _ in everything) == sorted([0, 1, 2, 4, 5, 6, 8, 9] * 6)
+    iterator = iter(make())
+    before = pixels_by_label([next(iterator) for _ in range(5)])
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+    restored = iter(make())
+    tf.train.Checkpoint(iterator=restored).restore(path).assert_consumed()
+    assert before + pixels_by_label([next(restored) for _ in range(11)]) == everything
 
 
 # Consumers
@@ -383,7 +587,9 @@ def test_dynamic_sharding_of_the_service_gives_every_example_once(
 ) -> None:
     batches = image_batches(folder, SIZE, 4, label=LABEL, seed=1, training=training)
     together = batches.apply(tf.data.experimental.service.distribute("distributed_epoch", service))
-    assert sorted(labels_of(together)) == list(range(NUM_EXAMPLES))
+    found = pixels_by_label(together)
+    assert sorted(label for label, _ in found) == list(range(NUM_EXAMPLES))
+    assert sorted(found) == sorted(pixels_by_label(batches))  # the crops of the same epoch
 
 
 # What is refused
@@ -397,6 +603,8 @@ def test_dynamic_sharding_of_the_service_gives_every_example_once(
         ("size", (1, 2, 3), ValueError),
         ("epochs", 0, ValueError),
         ("shuffle_buffer", -1, ValueError),
+        ("first_epoch", -1, ValueError),
+        ("resume", 3, TypeError),
         ("training", 1, TypeError),
         ("shuffle", "yes", TypeError),
         ("drop_remainder", None, TypeError),

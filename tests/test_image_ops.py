@@ -382,6 +382,14 @@ def test_crops_of_every_kind_of_jpeg_equal_those_of_tensorflow(kind: str) -> Non
     np.testing.assert_array_equal(grey, oracle(jpeg, 1))
 
 
+def test_cmyk_to_greyscale_is_refused_with_a_remedy() -> None:
+    message = "channels of a CMYK or YCCK image; expected 3, got 1; decode it to RGB"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_and_center_crop_resize(JPEGS["CMYK"], 24, channels=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_jpeg(JPEGS["CMYK"], 1)
+
+
 @pytest.mark.parametrize("block_smoothing", [True, False])
 @pytest.mark.parametrize("scans", [1, 2, 5, 10])
 def test_a_crop_of_a_prefix_is_the_crop_of_its_pixels(scans: int, block_smoothing: bool) -> None:
@@ -593,6 +601,25 @@ def test_a_broken_image_is_refused_by_its_place_and_the_reason(kind: str) -> Non
         decode_and_center_crop_resize([PHOTO, jpeg, PHOTO], 16)
 
 
+def test_messages_have_the_names_of_images() -> None:
+    names = ["a.pcr: record 0, example 4", "a.pcr: record 7, example 2"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"contents\[1\]: {names[1]}: .*SOI"):
+        decode_and_center_crop_resize([PHOTO, b"no JPEG"], 16, names=names)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"contents: {names[0]}: .*SOI"):
+        decode_and_random_crop_resize(b"no JPEG", 16, (1, 2), names=names[0])
+    _, decoded = decode_and_center_crop_resize(
+        [PHOTO, b"no JPEG"], 16, names=names, on_error="mark"
+    )
+    assert decoded.numpy().tolist() == [True, False]
+
+
+def test_names_of_another_shape_or_type_are_refused() -> None:
+    with pytest.raises(ValueError, match="shape of names; expected"):
+        decode_and_center_crop_resize([PHOTO, PHOTO], 16, names=["a"])
+    with pytest.raises(TypeError, match=r"names; expected tf\.string"):
+        decode_and_center_crop_resize(PHOTO, 16, names=3)
+
+
 def test_decompression_bombs_cost_no_memory() -> None:
     process = psutil.Process()
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -795,7 +822,13 @@ def test_every_op_of_the_library_is_declared() -> None:
 
 def test_the_fields_of_decoded_crops_are_those_of_the_op() -> None:
     crops = load_op_library().pcr_decode_crop_resize(
-        contents=PHOTO, seed=[0, 0], size=[8, 8], mode="center", max_pixels=1 << 20, max_scans=10
+        contents=PHOTO,
+        seed=[0, 0],
+        names=[],
+        size=[8, 8],
+        mode="center",
+        max_pixels=1 << 20,
+        max_scans=10,
     )
     assert crops._fields == _op_signatures.DecodedCrops._fields
 

@@ -124,6 +124,17 @@ def test_bytes_that_are_no_example_are_refused_and_the_writer_goes_on(tmp_path: 
     assert len(PcrReader(tmp_path / "a.pcr")) == 1
 
 
+def test_what_is_no_bytes_is_refused_with_what_was_expected(tmp_path: Path) -> None:
+    with PcrWriter(tmp_path / "a.pcr") as writer:
+        for wrong in ("abc", {"image": b"abc"}):
+            with pytest.raises(
+                TypeError, match=r"a\.pcr: example to write; expected bytes, .* got"
+            ):
+                writer.write(wrong)  # type: ignore[arg-type]
+        writer.write(_example(0))
+    assert len(PcrReader(tmp_path / "a.pcr")) == 1
+
+
 def test_a_closed_writer_refuses_examples(tmp_path: Path) -> None:
     writer = _write(tmp_path / "a.pcr", 1)
     with pytest.raises(ValueError, match=r"a\.pcr: the writer is closed"):

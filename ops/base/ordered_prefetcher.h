@@ -32,11 +32,15 @@ class OrderedPrefetcher {
     int num_threads = 1;     // also the bound on loads in flight
     uint64_t max_bytes = 0;  // bound on the size of what is requested and not yet handed over
   };
+  // Makes the request being loaded one of `bytes`, all in all, once there is
+  // room for that. CANCELLED if Cancel is called before.
+  using Grow = std::function<Status(uint64_t bytes)>;
   struct Functions {
     // The next request, or none at the end. Never called by two threads at once.
     std::function<Status(std::optional<Request>*)> next;
     std::function<uint64_t(const Request&)> size_bytes;
-    std::function<Status(const Request&, Loaded*)> load;
+    // Calls `grow` before it takes more memory than size_bytes said.
+    std::function<Status(const Request&, const Grow& grow, Loaded*)> load;
   };
   struct Item {
     Request request;
@@ -70,13 +74,18 @@ class OrderedPrefetcher {
   OrderedPrefetcher& operator=(const OrderedPrefetcher&) = delete;
 
   // Blocks for the next result in order; none at the end. A request larger
-  // than max_bytes is loaded alone. Fails once Cancel was called, or with the
+  // than max_bytes is loaded alone; one that grows beyond what there is room
+  // for goes on once the consumer waits for it, so that never more than one
+  // exceeds the bound. Fails once Cancel was called, or with the
   // status of `next` after the results of the requests before it.
   Status Next(std::optional<Item>* item) {
     item->reset();
     std::unique_lock<std::mutex> lock(mutex_);
+    ++consumers_waiting_;
+    changed_.notify_all();
     changed_.wait(
         lock, [this] { return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done); });
+    --consumers_waiting_;
     if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
     if (slots_.empty()) return end_status_;
     std::unique_ptr<Slot> slot = std::move(slots_.front());
@@ -167,13 +176,30 @@ class OrderedPrefetcher {
     return true;
   }
 
+  Status GrowSlot(Slot* slot, uint64_t bytes) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (bytes <= slot->bytes) return Status();
+    const uint64_t more = bytes - slot->bytes;
+    changed_.wait(lock, [&] {
+      const bool fits =
+          bytes_in_flight_ <= options_.max_bytes && more <= options_.max_bytes - bytes_in_flight_;
+      return cancelled_ || fits || (consumers_waiting_ > 0 && slots_.front().get() == slot);
+    });
+    if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
+    slot->bytes = bytes;
+    bytes_in_flight_ += more;
+    return Status();
+  }
+
   void Work() {
     std::unique_lock<std::mutex> lock(mutex_);
     Slot* slot = nullptr;
     while ((slot = Issue(&lock)) != nullptr && MayLoad(slot, &lock)) {
       lock.unlock();
-      Status status =
-          CatchExceptions([&] { return functions_.load(slot->item.request, &slot->item.loaded); });
+      Status status = CatchExceptions([&] {
+        const Grow grow = [this, slot](uint64_t bytes) { return GrowSlot(slot, bytes); };
+        return functions_.load(slot->item.request, grow, &slot->item.loaded);
+      });
       lock.lock();
       slot->item.status = std::move(status);
       slot->done = true;
@@ -189,6 +215,7 @@ class OrderedPrefetcher {
   uint64_t num_issued_ = 0;
   uint64_t num_granted_ = 0;
   uint64_t bytes_in_flight_ = 0;  // of slots granted and not yet handed over
+  int consumers_waiting_ = 0;
   int pauses_ = 0;
   bool issuing_ = false;
   bool ended_ = false;

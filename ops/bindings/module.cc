@@ -450,11 +450,13 @@ void DefineIndex(py::module_* module) {
   module->def(
       "record_order",
       [](const std::vector<uint64_t>& example_counts, bool shuffle, uint64_t seed, uint64_t epoch,
-         uint64_t num_shards, uint64_t shard_index, uint64_t resume_num_shards,
-         uint64_t resume_examples) {
-        const RecordOrderOptions options{shuffle,           seed,           num_shards, shard_index,
-                                         resume_num_shards, resume_examples};
+         uint64_t num_shards, uint64_t shard_index,
+         const std::vector<std::pair<uint64_t, uint64_t>>& resume) {
+        RecordOrderOptions options{shuffle, seed, num_shards, shard_index, {}};
+        for (const auto& [readers, examples] : resume)
+          options.resume.push_back({readers, examples});
         ThrowIfError(options.Validate());
+        ThrowIfError(CheckResume(example_counts, options, epoch));
         std::vector<std::pair<uint64_t, uint64_t>> parts;
         for (const RecordPart& part : RecordOrder(example_counts, options, epoch)) {
           parts.emplace_back(part.record, part.first_example);
@@ -463,7 +465,7 @@ void DefineIndex(py::module_* module) {
       },
       py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
       py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0,
-      py::arg("resume_num_shards") = 0, py::arg("resume_examples") = 0);
+      py::arg("resume") = std::vector<std::pair<uint64_t, uint64_t>>());
   module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
 }
 

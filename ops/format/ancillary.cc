@@ -3,7 +3,9 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <memory>
 
 #include "ops/format/layout.h"
 
@@ -13,7 +15,45 @@ namespace {
 // Deflate's densest code is 258 bytes in two bits.
 constexpr uint64_t kMaxExpansion = 1032;
 
+constexpr size_t kStepBytes = size_t{64} << 10;
+
 static_assert(layout::kMaxFrameDataBytes <= std::numeric_limits<uInt>::max());
+
+// Appends what the stream yields and no more, so that what it only claims costs
+// no memory: an allocation of this size has no pages before they are written.
+Result<std::string> InflateInSteps(std::string_view stream, uint64_t size) {
+  z_stream inflater{};
+  if (inflateInit(&inflater) != Z_OK) return Internal("zlib has no memory to inflate with");
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&inflater, inflateEnd);
+  inflater.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(stream.data()));
+  inflater.avail_in = static_cast<uInt>(stream.size());
+  std::string bytes;
+  bytes.reserve(size);
+  std::array<char, kStepBytes> step;
+  int code = Z_OK;
+  while (code == Z_OK) {
+    inflater.next_out = reinterpret_cast<Bytef*>(step.data());
+    inflater.avail_out = static_cast<uInt>(step.size());
+    code = inflate(&inflater, Z_NO_FLUSH);
+    const size_t found = step.size() - inflater.avail_out;
+    if (found > size - bytes.size()) {
+      return DataLoss(Expected("bytes of the ancillary stream", size, "more"));
+    }
+    bytes.append(step.data(), found);
+  }
+  if (code != Z_STREAM_END) {
+    return DataLoss(Expected(
+        "an ancillary stream is a zlib stream of " + std::to_string(size) + " bytes", "a whole one",
+        std::string(zError(code)) + " after " + std::to_string(bytes.size()) + " bytes"));
+  }
+  if (bytes.size() != size) {
+    return DataLoss(Expected("bytes of the ancillary stream", size, bytes.size()));
+  }
+  if (inflater.avail_in != 0) {
+    return DataLoss(Expected("bytes behind the ancillary stream", 0, inflater.avail_in));
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -49,21 +89,7 @@ Result<std::string> InflateAncillary(std::string_view stream, uint64_t size) {
                                                                 kMaxExpansion * stream.size())),
                  size));
   }
-  std::string bytes(size, '\0');
-  uLongf found = size;
-  uLong used = stream.size();
-  const int code = uncompress2(reinterpret_cast<Bytef*>(bytes.data()), &found,
-                               reinterpret_cast<const Bytef*>(stream.data()), &used);
-  if (code != Z_OK) {
-    return DataLoss(
-        Expected("an ancillary stream is a zlib stream of " + std::to_string(size) + " bytes",
-                 "a whole one", zError(code)));
-  }
-  if (found != size) return DataLoss(Expected("bytes of the ancillary stream", size, found));
-  if (used != stream.size()) {
-    return DataLoss(Expected("bytes behind the ancillary stream", 0, stream.size() - used));
-  }
-  return bytes;
+  return InflateInSteps(stream, size);
 }
 
 }  // namespace pcr

@@ -17,8 +17,8 @@ namespace pcr {
 Result<std::string> DeflateAncillary(std::string_view bytes);
 
 // The `size` bytes of `stream`. DATA_LOSS unless it is whole, holds exactly
-// `size` bytes and nothing follows it. Spends no memory on a size that a stream
-// of this length cannot hold.
+// `size` bytes and nothing follows it. Spends memory on what the stream yields,
+// not on what it is said to hold.
 Result<std::string> InflateAncillary(std::string_view stream, uint64_t size);
 
 }  // namespace pcr

@@ -149,6 +149,11 @@ const ShardEntry& DatasetIndex::ShardOf(uint64_t record) const {
   return *(after - 1);
 }
 
+std::string DatasetIndex::NameOf(uint64_t record) const {
+  const ShardEntry& shard = ShardOf(record);
+  return shard.name + ": record " + std::to_string(record - shard.first_record);
+}
+
 PrefixRange DatasetIndex::Prefix(uint64_t record, int scan_groups) const {
   PrefixRange range;
   range.shard = &ShardOf(record) - shards_.data();

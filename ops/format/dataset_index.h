@@ -49,6 +49,8 @@ class DatasetIndex {
 
   // Requires record < num_records().
   const ShardEntry& ShardOf(uint64_t record) const;
+  // "<file>: record <ordinal in the file>", for messages. Requires record < num_records().
+  std::string NameOf(uint64_t record) const;
   // Requires record < num_records() and 1 <= scan_groups <= num_groups.
   PrefixRange Prefix(uint64_t record, int scan_groups) const;
   // INVALID_ARGUMENT unless 1 <= scan_groups <= num_groups.

@@ -74,6 +74,21 @@ void Deal(const std::vector<RecordPart>& parts, const std::vector<uint64_t>& exa
   }
 }
 
+// What is left of `parts`, in order, when readers that share them have come as far as `progress`.
+std::vector<RecordPart> RestOf(const std::vector<RecordPart>& parts,
+                               const std::vector<uint64_t>& example_counts,
+                               const RecordProgress& progress) {
+  std::vector<uint64_t> to_skip(progress.num_shards, progress.examples);
+  std::vector<RecordPart> left;
+  Deal(parts, example_counts, progress.num_shards,
+       [&](const RecordPart& part, uint64_t examples, uint64_t shard) {
+         const uint64_t skipped = std::min(to_skip[shard], examples);
+         to_skip[shard] -= skipped;
+         if (skipped < examples) left.push_back({part.record, part.first_example + skipped});
+       });
+  return left;
+}
+
 }  // namespace
 
 Status RecordOrderOptions::Validate() const {
@@ -82,22 +97,20 @@ Status RecordOrderOptions::Validate() const {
     return InvalidArgument(
         Expected("shard_index", "0 to " + std::to_string(num_shards - 1), shard_index));
   }
+  for (const RecordProgress& progress : resume) {
+    if (progress.num_shards < 1) {
+      return InvalidArgument(
+          Expected("num_shards of a progress", "at least 1", progress.num_shards));
+    }
+  }
   return Status();
 }
 
 std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
                                     const RecordOrderOptions& options, uint64_t epoch) {
   std::vector<RecordPart> parts = AllRecords(example_counts.size(), options, epoch);
-  if (options.resume_num_shards > 0) {
-    std::vector<uint64_t> to_skip(options.resume_num_shards, options.resume_examples);
-    std::vector<RecordPart> left;
-    Deal(parts, example_counts, options.resume_num_shards,
-         [&](const RecordPart& part, uint64_t examples, uint64_t shard) {
-           const uint64_t skipped = std::min(to_skip[shard], examples);
-           to_skip[shard] -= skipped;
-           if (skipped < examples) left.push_back({part.record, skipped});
-         });
-    parts = std::move(left);
+  for (const RecordProgress& progress : options.resume) {
+    parts = RestOf(parts, example_counts, progress);
   }
   if (options.num_shards == 1) return parts;
   std::vector<RecordPart> own;
@@ -109,13 +122,27 @@ std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
   return own;
 }
 
-uint64_t LargestShare(const std::vector<uint64_t>& example_counts, uint64_t num_shards) {
-  std::vector<uint64_t> shares(num_shards);
-  Deal(AllRecords(example_counts.size(), {}, 0), example_counts, num_shards,
-       [&](const RecordPart& /*part*/, uint64_t examples, uint64_t shard) {
-         shares[shard] += examples;
-       });
-  return *std::max_element(shares.begin(), shares.end());
+Status CheckResume(const std::vector<uint64_t>& example_counts, const RecordOrderOptions& options,
+                   uint64_t epoch) {
+  std::vector<RecordPart> parts = AllRecords(example_counts.size(), options, epoch);
+  for (size_t i = 0; i < options.resume.size(); ++i) {
+    const RecordProgress& progress = options.resume[i];
+    std::vector<uint64_t> shares(progress.num_shards);
+    Deal(parts, example_counts, progress.num_shards,
+         [&](const RecordPart& /*part*/, uint64_t examples, uint64_t shard) {
+           shares[shard] += examples;
+         });
+    const uint64_t most = *std::max_element(shares.begin(), shares.end());
+    if (progress.examples > most) {
+      return InvalidArgument(Expected("resume[" + std::to_string(i) + "]: examples that each of " +
+                                          std::to_string(progress.num_shards) +
+                                          " readers had read of " +
+                                          (i == 0 ? "the epoch" : "what was left of the epoch"),
+                                      "at most " + std::to_string(most), progress.examples));
+    }
+    parts = RestOf(parts, example_counts, progress);
+  }
+  return Status();
 }
 
 }  // namespace pcr

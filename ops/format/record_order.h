@@ -10,17 +10,24 @@
 
 namespace pcr {
 
+// How far readers have come: each of `num_shards` has read `examples` examples,
+// or its whole share, if that is less.
+struct RecordProgress {
+  uint64_t num_shards = 1;
+  uint64_t examples = 0;
+};
+
 struct RecordOrderOptions {
   bool shuffle = false;
   uint64_t seed = 0;
   uint64_t num_shards = 1;
   uint64_t shard_index = 0;
-  // What is left of an epoch that `resume_num_shards` readers began, each of
-  // which had come `resume_examples` examples far; 0 readers: the whole epoch.
-  uint64_t resume_num_shards = 0;
-  uint64_t resume_examples = 0;
+  // What is left of an epoch after the readers of the first had begun it, those of the second had
+  // gone on with the rest of that, and so on; none: the whole epoch.
+  std::vector<RecordProgress> resume;
 
-  // INVALID_ARGUMENT unless 0 <= shard_index < num_shards.
+  // INVALID_ARGUMENT unless 0 <= shard_index < num_shards, and each progress is
+  // one of at least 1 reader.
   Status Validate() const;
 };
 
@@ -43,8 +50,9 @@ struct RecordPart {
 std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
                                     const RecordOrderOptions& options, uint64_t epoch);
 
-// The most examples that one of `num_shards` shards reads in an epoch.
-uint64_t LargestShare(const std::vector<uint64_t>& example_counts, uint64_t num_shards);
+// INVALID_ARGUMENT if a progress of `options` is beyond the largest share of what was left then.
+Status CheckResume(const std::vector<uint64_t>& example_counts, const RecordOrderOptions& options,
+                   uint64_t epoch);
 
 }  // namespace pcr
 

@@ -65,11 +65,12 @@ Status ParseGroup(const ExampleView& frame, uint64_t ordinal, int group, uint64_
 }  // namespace
 
 Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t record,
-                                         int scan_groups, std::string_view bytes) {
+                                         int scan_groups, std::string_view bytes,
+                                         const BeforeInflating& before_inflating) {
   PCR_RETURN_IF_ERROR(index.CheckScanGroups(scan_groups));
   const ShardEntry& shard = index.ShardOf(record);
   const uint64_t ordinal = record - shard.first_record;
-  const std::string place = shard.name + ": record " + std::to_string(ordinal);
+  const std::string place = index.NameOf(record);
   const PrefixRange range = index.Prefix(record, scan_groups);
   if (bytes.size() != range.size) {
     return DataLoss(Expected("bytes of the prefix", range.size, bytes.size())).WithContext(place);
@@ -154,16 +155,21 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
         ParseGroup(view.value(), ordinal, group, data_size, &data).WithContext(group_byte));
     prefix.groups_.push_back(data);
     if (group == prefix.num_groups_) {
-      PCR_RETURN_IF_ERROR(prefix.TakeAncillary(view.value()).WithContext(group_byte));
+      PCR_RETURN_IF_ERROR(
+          prefix.TakeAncillary(view.value(), before_inflating).WithContext(group_byte));
     }
     position += frame_sizes[group];
   }
   return prefix;
 }
 
-Status RecordPrefix::TakeAncillary(const ExampleView& last_group) {
+Status RecordPrefix::TakeAncillary(const ExampleView& last_group,
+                                   const BeforeInflating& before_inflating) {
   auto stream = last_group.OneBytes(layout::kAncillary);
   if (!stream.ok()) return stream.status();
+  if (before_inflating != nullptr && metadata_.ancillary_stream_bytes > 0) {
+    PCR_RETURN_IF_ERROR(before_inflating(metadata_.ancillary_stream_bytes));
+  }
   auto bytes = InflateAncillary(stream.value(), metadata_.ancillary_stream_bytes);
   if (!bytes.ok()) return bytes.status();
   ancillary_ = std::move(bytes).value();

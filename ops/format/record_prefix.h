@@ -5,6 +5,7 @@
 #define PCR_OPS_FORMAT_RECORD_PREFIX_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,10 +22,15 @@ namespace pcr {
 // several threads at once.
 class RecordPrefix {
  public:
+  // Called once with the number of bytes that the ancillary stream inflates to,
+  // if any, before it is inflated. Its error is Parse's.
+  using BeforeInflating = std::function<Status(uint64_t bytes)>;
+
   // `bytes` is the range index.Prefix(record, scan_groups). Errors name the
   // shard, the record, the scan group and the byte.
   static Result<RecordPrefix> Parse(const DatasetIndex& index, uint64_t record, int scan_groups,
-                                    std::string_view bytes);
+                                    std::string_view bytes,
+                                    const BeforeInflating& before_inflating = nullptr);
 
   const RecordMetadata& metadata() const { return metadata_; }
   uint64_t num_examples() const { return metadata_.num_examples(); }
@@ -47,7 +53,7 @@ class RecordPrefix {
 
  private:
   // Inflates the stream of the last group's frame.
-  Status TakeAncillary(const ExampleView& last_group);
+  Status TakeAncillary(const ExampleView& last_group, const BeforeInflating& before_inflating);
   std::string_view Slice(int group, uint64_t m) const;
   bool at_full_fidelity() const { return static_cast<int>(groups_.size()) == num_groups_; }
   // An image feature of an example that has images, with the sizes of the

@@ -144,6 +144,10 @@ class JpegDecoder::Image {
 
   Status Start(const Region& region, int eighths, int channels, const PixelOptions& options) {
     channels_ = channels == 0 ? natural_channels() : channels;
+    if (channels_ == 1 && is_cmyk()) {
+      return InvalidArgument(Expected("channels of a CMYK or YCCK image", 3, 1) +
+                             "; decode it to RGB, then tf.image.rgb_to_grayscale");
+    }
     region_ = region;
     eighths_ = eighths;
     options_ = options;

@@ -204,6 +204,12 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
       return absl::Status(status.code(),
                           absl::StrCat(status.message(), "; give one folder alone, or files"));
     }
+    if (absl::IsNotFound(status) && file.find_first_of("*?[") != std::string::npos) {
+      return absl::Status(
+          status.code(),
+          absl::StrCat(status.message(),
+                       "; patterns are not expanded: give the files of tf.io.gfile.glob(pattern)"));
+    }
     TF_RETURN_IF_ERROR(status);
   }
   return absl::Status();

@@ -14,6 +14,7 @@
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/lib/monitoring/counter.h"
 #include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/logging.h"
 
 namespace pcr {
 namespace {
@@ -23,6 +24,9 @@ using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
 using ::tensorflow::tstring;
+
+// Broken images that the log names; all are counted.
+constexpr int64_t kMaxLogged = 10;
 
 DecodeAugmenter* ThreadAugmenter() {
   thread_local DecodeAugmenter augmenter;
@@ -117,6 +121,12 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
         ctx, !random || seed.shape() == seed_shape,
         tensorflow::errors::InvalidArgument("shape of seed; expected ", seed_shape.DebugString(),
                                             ", got ", seed.shape().DebugString()));
+    const Tensor& names = ctx->input(2);
+    const bool named = names.NumElements() > 0;
+    OP_REQUIRES(ctx, !named || names.shape() == contents.shape(),
+                tensorflow::errors::InvalidArgument("shape of names; expected ",
+                                                    contents.shape().DebugString(), ", got ",
+                                                    names.shape().DebugString()));
     TensorShape shape = contents.shape();
     for (const int side : {options_.height, options_.width, options_.channels}) {
       OP_REQUIRES_OK(ctx, shape.AddDimWithStatus(side));
@@ -137,9 +147,14 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
                      char* const to = pixels + i * image_bytes;
                      Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
                      marks(i) = status.ok();
-                     if (status.ok() || !mark_) return status;
+                     if (status.ok()) return status;
+                     if (named) status = status.WithContext(names.flat<tstring>()(i));
+                     if (!mark_) return status;
                      std::memset(to, 0, image_bytes);
                      DecodeErrors()->IncrementBy(1);
+                     if (named && DecodeErrors()->value() <= kMaxLogged) {
+                       LOG(WARNING) << "broken image left out: " << status.message();
+                     }
                      return Status();
                    }));
   }

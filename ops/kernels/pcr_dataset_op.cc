@@ -1,5 +1,6 @@
 #include "ops/kernels/pcr_dataset_op.h"
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -60,8 +61,22 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     int64_t bytes_in_flight = 1;
     tstring shared_id;
     int64_t first_epoch = 0;
-    int64_t resume_num_shards = 0;
-    int64_t resume_examples = 0;
+    std::vector<int64_t> resume_num_shards;
+    std::vector<int64_t> resume_examples;
+    bool provenance = false;
+
+    RecordOrderOptions order_options(uint64_t of_seed) const {
+      RecordOrderOptions options{shuffle,
+                                 of_seed,
+                                 static_cast<uint64_t>(num_shards),
+                                 static_cast<uint64_t>(shard_index),
+                                 {}};
+      for (size_t i = 0; i < resume_num_shards.size(); ++i) {
+        options.resume.push_back({static_cast<uint64_t>(resume_num_shards[i]),
+                                  static_cast<uint64_t>(resume_examples[i])});
+      }
+      return options;
+    }
   };
 
   Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
@@ -70,7 +85,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     // Shuffling does not change how many examples a shard has, unless it shares
     // the rest of one epoch.
     RecordOrderOptions options = order_options(static_cast<uint64_t>(inputs_.seed));
-    options.shuffle = options.shuffle && options.resume_num_shards > 0;
+    options.shuffle = options.shuffle && !options.resume.empty();
     for (const RecordPart& part :
          RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
       cardinality_ += static_cast<int64_t>(counts[part.record] - part.first_example);
@@ -80,13 +95,17 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   std::unique_ptr<IteratorBase> MakeIteratorInternal(const std::string& prefix) const override;
 
   const DataTypeVector& output_dtypes() const override {
-    static const auto* const dtypes = new DataTypeVector({tensorflow::DT_STRING});
-    return *dtypes;
+    static const auto* const example = new DataTypeVector({tensorflow::DT_STRING});
+    static const auto* const with_provenance =
+        new DataTypeVector({tensorflow::DT_STRING, tensorflow::DT_STRING, tensorflow::DT_INT64});
+    return inputs_.provenance ? *with_provenance : *example;
   }
 
   const std::vector<PartialTensorShape>& output_shapes() const override {
-    static const auto* const shapes = new std::vector<PartialTensorShape>({{}});
-    return *shapes;
+    static const auto* const example = new std::vector<PartialTensorShape>({{}});
+    static const auto* const with_provenance = new std::vector<PartialTensorShape>(
+        {PartialTensorShape({}), PartialTensorShape({}), PartialTensorShape({2})});
+    return inputs_.provenance ? *with_provenance : *example;
   }
 
   std::string DebugString() const override { return "PcrDatasetOp::Dataset"; }
@@ -102,7 +121,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
 
   absl::Status MakeSplitProviders(
       std::vector<std::unique_ptr<SplitProvider>>* split_providers) const override {
-    if (inputs_.resume_num_shards > 0) {
+    if (!inputs_.resume_num_shards.empty()) {
       return tensorflow::errors::Unimplemented(
           "the rest of an epoch cannot be dealt out by the tf.data service, which deals out whole "
           "records: give its readers num_shards and shard_index, and ShardingPolicy.OFF");
@@ -113,15 +132,9 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   }
 
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
+  bool provenance() const { return inputs_.provenance; }
 
-  RecordOrderOptions order_options(uint64_t seed) const {
-    return {inputs_.shuffle,
-            seed,
-            static_cast<uint64_t>(inputs_.num_shards),
-            static_cast<uint64_t>(inputs_.shard_index),
-            static_cast<uint64_t>(inputs_.resume_num_shards),
-            static_cast<uint64_t>(inputs_.resume_examples)};
-  }
+  RecordOrderOptions order_options(uint64_t seed) const { return inputs_.order_options(seed); }
   ReadOptions read_options() const {
     const int64_t reads = inputs_.reads_in_flight == kAutoReadsInFlight
                               ? DefaultReadsInFlight({inputs_.paths.begin(), inputs_.paths.end()})
@@ -152,8 +165,11 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     TF_RETURN_IF_ERROR(add(inputs_.bytes_in_flight));
     TF_RETURN_IF_ERROR(add(inputs_.shared_id));
     TF_RETURN_IF_ERROR(add(inputs_.first_epoch));
-    TF_RETURN_IF_ERROR(add(inputs_.resume_num_shards));
-    TF_RETURN_IF_ERROR(add(inputs_.resume_examples));
+    for (const auto* values : {&inputs_.resume_num_shards, &inputs_.resume_examples}) {
+      nodes.push_back(nullptr);
+      TF_RETURN_IF_ERROR(b->AddVector(*values, &nodes.back()));
+    }
+    TF_RETURN_IF_ERROR(add(inputs_.provenance));
     return b->AddDataset(this, nodes, output);
   }
 
@@ -200,11 +216,13 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     tstring example;
     // State has advanced before an error is returned, so that the call after
     // it goes on behind the record in error.
-    TF_RETURN_IF_ERROR(iteration_->Next(&example, end_of_sequence));
+    ExampleOrigin origin;
+    TF_RETURN_IF_ERROR(iteration_->Next(&example, &origin, end_of_sequence));
     if (*end_of_sequence) return absl::Status();
     out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
                               tensorflow::TensorShape({}));
     out_tensors->back().scalar<tstring>()() = std::move(example);
+    if (dataset()->provenance()) AddProvenance(ctx, origin, out_tensors);
     return absl::Status();
   }
 
@@ -225,6 +243,19 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
   }
 
  private:
+  // The example's name and its seed.
+  void AddProvenance(IteratorContext* ctx, const ExampleOrigin& origin,
+                     std::vector<Tensor>* out_tensors) const {
+    out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
+                              tensorflow::TensorShape({}));
+    out_tensors->back().scalar<tstring>()() = dataset()->shared()->index.NameOf(origin.record) +
+                                              ", example " + std::to_string(origin.example);
+    out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_INT64,
+                              tensorflow::TensorShape({2}));
+    const auto seed = origin.StatelessSeed();
+    std::copy(seed.begin(), seed.end(), out_tensors->back().vec<int64_t>().data());
+  }
+
   absl::Status RegisterCancellation(tensorflow::CancellationManager* manager) {
     if (manager == nullptr) return absl::Status();
     const tensorflow::CancellationToken token = manager->get_cancellation_token();
@@ -260,8 +291,15 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kBytesInFlight, &inputs.bytes_in_flight));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSharedId, &inputs.shared_id));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFirstEpoch, &inputs.first_epoch));
-  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeNumShards, &inputs.resume_num_shards));
-  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeExamples, &inputs.resume_examples));
+  OP_REQUIRES_OK(ctx, tensorflow::data::ParseVectorArgument<int64_t>(ctx, kResumeNumShards,
+                                                                     &inputs.resume_num_shards));
+  OP_REQUIRES_OK(ctx, tensorflow::data::ParseVectorArgument<int64_t>(ctx, kResumeExamples,
+                                                                     &inputs.resume_examples));
+  OP_REQUIRES(ctx, inputs.resume_num_shards.size() == inputs.resume_examples.size(),
+              tensorflow::errors::InvalidArgument(
+                  "values of resume_examples; expected ", inputs.resume_num_shards.size(),
+                  ", as of resume_num_shards, got ", inputs.resume_examples.size()));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kProvenance, &inputs.provenance));
   const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
     OP_REQUIRES(ctx, ok,
                 tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
@@ -274,9 +312,12 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
           kReadsInFlight, "1 to 1024", inputs.reads_in_flight);
   require(inputs.first_epoch >= 0 && inputs.first_epoch < kMaxEpoch, kFirstEpoch, "0 to 2^62 - 1",
           inputs.first_epoch);
-  require(inputs.resume_num_shards >= 0 && inputs.resume_num_shards <= kMaxResumeShards,
-          kResumeNumShards, "0 to 2^20", inputs.resume_num_shards);
-  require(inputs.resume_examples >= 0, kResumeExamples, "at least 0", inputs.resume_examples);
+  for (size_t i = 0; i < inputs.resume_num_shards.size(); ++i) {
+    const int64_t readers = inputs.resume_num_shards[i];
+    require(readers >= 1 && readers <= kMaxResumeShards, kResumeNumShards, "1 to 2^20", readers);
+    const int64_t examples = inputs.resume_examples[i];
+    require(examples >= 0, kResumeExamples, "at least 0", examples);
+  }
   require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;
 
@@ -288,20 +329,44 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));
   }
-  if (inputs.resume_num_shards > 0) {
-    const uint64_t most = LargestShare(shared->index.columns().example_counts,
-                                       static_cast<uint64_t>(inputs.resume_num_shards));
-    OP_REQUIRES(ctx, static_cast<uint64_t>(inputs.resume_examples) <= most,
-                tensorflow::errors::InvalidArgument(
-                    inputs.paths.front(), ": examples that each of ", inputs.resume_num_shards,
-                    " readers had read of an epoch; expected at most ", most, ", got ",
-                    inputs.resume_examples));
-  }
+  OP_REQUIRES_OK(ctx,
+                 ToTensorFlow(CheckResume(shared->index.columns().example_counts,
+                                          inputs.order_options(static_cast<uint64_t>(inputs.seed)),
+                                          static_cast<uint64_t>(inputs.first_epoch))
+                                  .WithContext(std::string(inputs.paths.front()))));
   *output = new Dataset(ctx, std::move(inputs), std::move(shared));
+}
+
+absl::Status PcrDatasetOp::ImageFeatures(const DatasetBase* dataset,
+                                         std::vector<std::string>* keys) {
+  const auto* const pcr_dataset = dynamic_cast<const Dataset*>(dataset);
+  if (pcr_dataset == nullptr) {
+    return tensorflow::errors::InvalidArgument("data set; expected a PcrDataset, got ",
+                                               dataset->DebugString());
+  }
+  *keys = pcr_dataset->shared()->index.header().image_features;
+  return absl::Status();
 }
 
 namespace {
 
+class PcrImageFeaturesOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(tensorflow::OpKernelContext* ctx) override {
+    DatasetBase* dataset = nullptr;
+    OP_REQUIRES_OK(ctx, tensorflow::data::GetDatasetFromVariantTensor(ctx->input(0), &dataset));
+    std::vector<std::string> keys;
+    OP_REQUIRES_OK(ctx, PcrDatasetOp::ImageFeatures(dataset, &keys));
+    Tensor* image_features = nullptr;
+    OP_REQUIRES_OK(ctx,
+                   ctx->allocate_output(0, {static_cast<int64_t>(keys.size())}, &image_features));
+    std::copy(keys.begin(), keys.end(), image_features->vec<tstring>().data());
+  }
+};
+
+REGISTER_KERNEL_BUILDER(Name("PcrImageFeatures").Device(tensorflow::DEVICE_CPU),
+                        PcrImageFeaturesOp);
 REGISTER_KERNEL_BUILDER(Name("PcrDataset").Device(tensorflow::DEVICE_CPU), PcrDatasetOp);
 
 }  // namespace

@@ -3,6 +3,10 @@
 #ifndef PCR_OPS_KERNELS_PCR_DATASET_OP_H_
 #define PCR_OPS_KERNELS_PCR_DATASET_OP_H_
 
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
 #include "tensorflow/core/framework/dataset.h"
 
 namespace pcr {
@@ -23,7 +27,13 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
   static constexpr const char* const kResumeNumShards = "resume_num_shards";
   static constexpr const char* const kResumeExamples = "resume_examples";
 
+  static constexpr const char* const kProvenance = "provenance";
+
   using DatasetOpKernel::DatasetOpKernel;
+
+  // The image features of a PcrDataset; INVALID_ARGUMENT for another data set.
+  static absl::Status ImageFeatures(const tensorflow::data::DatasetBase* dataset,
+                                    std::vector<std::string>* keys);
 
  protected:
   void MakeDataset(tensorflow::OpKernelContext* ctx,

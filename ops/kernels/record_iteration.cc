@@ -15,7 +15,7 @@ using ::tensorflow::data::IteratorStateWriter;
 using ::tensorflow::errors::InvalidArgument;
 
 // Of the state below and of the order of records (record_order.h).
-constexpr int64_t kStateVersion = 1;
+constexpr int64_t kStateVersion = 2;
 
 constexpr char kVersion[] = "version";
 constexpr char kSeed[] = "seed";
@@ -23,8 +23,8 @@ constexpr char kEpoch[] = "epoch";
 constexpr char kNumRecords[] = "num_records";
 constexpr char kNumShards[] = "num_shards";
 constexpr char kShardIndex[] = "shard_index";
-constexpr char kResumeNumShards[] = "resume_num_shards";
-constexpr char kResumeExamples[] = "resume_examples";
+constexpr char kNumResumed[] = "num_resumed";
+constexpr char kExamples[] = "examples";
 constexpr char kNumDelivered[] = "num_delivered";
 constexpr char kUsesSplits[] = "uses_splits";
 constexpr char kNumPending[] = "num_pending";
@@ -41,7 +41,17 @@ std::string Pending(uint64_t i, const char* name) {
   return "pending[" + std::to_string(i) + "]." + name;
 }
 
+std::string Resumed(uint64_t i, const char* name) {
+  return "resume[" + std::to_string(i) + "]." + name;
+}
+
 }  // namespace
+
+std::array<int64_t, 2> ExampleOrigin::StatelessSeed() const {
+  // An odd factor keeps all epochs apart; a record holds less than 2^31 examples.
+  return {static_cast<int64_t>(seed + static_cast<uint64_t>(epoch) * 0x9e3779b97f4a7c15ULL),
+          static_cast<int64_t>(record << 32 | example)};
+}
 
 RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
                                  const RecordOrderOptions& order, const ReadOptions& read,
@@ -53,9 +63,10 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       scan_groups_(scan_groups),
       splits_(std::move(splits)) {
   if (splits_ == nullptr) {
-    epoch_ =
-        order_options_.resume_num_shards > 0 ? shared_->epochs.First() : shared_->epochs.Next();
+    epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
     order_ = OrderOf(epoch_);
+  } else {
+    epoch_ = shared_->epochs.First();  // for its seed: splits name their epochs
   }
 }
 
@@ -91,6 +102,7 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     return absl::Status();
   }
   RecordPart part{0, 0};
+  int64_t epoch = epoch_.number;
   if (splits_ == nullptr) {
     if (next_position_ == order_.size()) return absl::Status();
     part = order_[next_position_++];
@@ -99,21 +111,22 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     bool end_of_splits = false;
     TF_RETURN_IF_ERROR(splits_->GetNext(&split, &end_of_splits));
     if (end_of_splits) return absl::Status();
-    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 0) {
-      return InvalidArgument("split of a PcrDataset; expected a scalar int64, got ",
+    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 1 || split.NumElements() != 2) {
+      return InvalidArgument("split of a PcrDataset; expected int64 [2], got ",
                              split.DebugString());
     }
-    part.record = static_cast<uint64_t>(split.scalar<int64_t>()());
+    epoch = split.vec<int64_t>()(0);
+    part.record = static_cast<uint64_t>(split.vec<int64_t>()(1));
     if (part.record >= shared_->index.num_records()) {
       return InvalidArgument("record that a split names; expected one of ",
                              shared_->index.num_records(), " records, got ", part.record);
     }
   }
-  *request = RecordRequest{part.record, scan_groups_, part.first_example};
+  *request = RecordRequest{part.record, scan_groups_, part.first_example, epoch};
   return absl::Status();
 }
 
-absl::Status RecordIteration::Next(tensorflow::tstring* example, bool* end) {
+absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end) {
   *end = false;
   if (stream_ == nullptr) StartStream();
   if (!current_.has_value()) {
@@ -130,6 +143,7 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, bool* end) {
     }
     next_example_ = current_->request.first_example;
   }
+  *origin = {current_->request.record, next_example_, epoch_.seed, current_->request.epoch};
   *example = std::move(current_->examples[next_example_++]);
   if (next_example_ == current_->examples.size()) {
     current_.reset();
@@ -148,9 +162,12 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
-  TF_RETURN_IF_ERROR(
-      write(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards)));
-  TF_RETURN_IF_ERROR(write(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples)));
+  const auto& resume = order_options_.resume;
+  TF_RETURN_IF_ERROR(write(kNumResumed, static_cast<int64_t>(resume.size())));
+  for (uint64_t i = 0; i < resume.size(); ++i) {
+    TF_RETURN_IF_ERROR(write(Resumed(i, kNumShards), static_cast<int64_t>(resume[i].num_shards)));
+    TF_RETURN_IF_ERROR(write(Resumed(i, kExamples), static_cast<int64_t>(resume[i].examples)));
+  }
   TF_RETURN_IF_ERROR(write(kNumDelivered, static_cast<int64_t>(num_delivered_)));
   TF_RETURN_IF_ERROR(write(kUsesSplits, splits_ != nullptr ? 1 : 0));
 
@@ -169,6 +186,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
       TF_RETURN_IF_ERROR(
           write(Pending(i, kFirstExample), static_cast<int64_t>(request.first_example)));
       TF_RETURN_IF_ERROR(write(Pending(i, kScanGroups), request.scan_groups));
+      TF_RETURN_IF_ERROR(write(Pending(i, kEpoch), request.epoch));
     }
     if (splits_ == nullptr) return absl::Status();
     return splits_->Save(FullName(prefix), writer);
@@ -219,10 +237,16 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           read(kNumRecords));
   require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
   require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
-  require(kResumeNumShards, static_cast<int64_t>(order_options_.resume_num_shards),
-          read(kResumeNumShards));
-  require(kResumeExamples, static_cast<int64_t>(order_options_.resume_examples),
-          read(kResumeExamples));
+  const auto& resume = order_options_.resume;
+  require("number of progresses in resume", static_cast<int64_t>(resume.size()), read(kNumResumed));
+  for (uint64_t i = 0; i < resume.size() && status.ok(); ++i) {
+    const auto require_resumed = [&](const char* name, uint64_t expected) {
+      const std::string key = Resumed(i, name);
+      require(key.c_str(), static_cast<int64_t>(expected), read(key));
+    };
+    require_resumed(kNumShards, resume[i].num_shards);
+    require_resumed(kExamples, resume[i].examples);
+  }
   require("use of splits", splits_ != nullptr ? 1 : 0, read(kUsesSplits));
   EpochCounter::Epoch epoch{};
   epoch.seed = static_cast<uint64_t>(read(kSeed));
@@ -250,6 +274,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     request.record = static_cast<uint64_t>(read(Pending(i, kRecord)));
     request.first_example = static_cast<uint64_t>(read(Pending(i, kFirstExample)));
     const int64_t scan_groups = read(Pending(i, kScanGroups));
+    request.epoch = read(Pending(i, kEpoch));
     TF_RETURN_IF_ERROR(status);
     request.scan_groups =
         scan_groups < 0 || scan_groups > layout::kMaxGroups ? 0 : static_cast<int>(scan_groups);
@@ -265,12 +290,12 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           "epoch's order has there");
     }
     next_position_ = next_position;
-    epoch_ = epoch;
     order_ = std::move(order);
-    if (order_options_.resume_num_shards == 0) shared_->epochs.ContinueAfter(epoch);
+    if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
   }
+  epoch_ = epoch;
   num_delivered_ = static_cast<uint64_t>(num_delivered);
   restored_ = std::move(pending);
   return absl::Status();

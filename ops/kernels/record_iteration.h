@@ -4,6 +4,7 @@
 #ifndef PCR_OPS_KERNELS_RECORD_ITERATION_H_
 #define PCR_OPS_KERNELS_RECORD_ITERATION_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -22,6 +23,18 @@
 
 namespace pcr {
 
+// Where an example comes from.
+struct ExampleOrigin {
+  uint64_t record = 0;   // global ordinal
+  uint64_t example = 0;  // in the record
+  uint64_t seed = 0;     // of the iterator
+  int64_t epoch = 0;
+
+  // Two int64 for stateless random ops: for one data set they follow from the
+  // seed, the epoch and the example alone, and differ where one of them does.
+  std::array<int64_t, 2> StatelessSeed() const;
+};
+
 // Not thread-safe, but for Cancel.
 class RecordIteration {
  public:
@@ -34,7 +47,7 @@ class RecordIteration {
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);
 
   // The next example. After an error it stands behind the record in error.
-  absl::Status Next(tensorflow::tstring* example, bool* end);
+  absl::Status Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end);
 
   // Makes Next fail, also one that is blocked now. From any thread.
   void Cancel();

@@ -49,9 +49,10 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
   functions.size_bytes = [this](const RecordRequest& request) {
     return shared_->index.Prefix(request.record, request.scan_groups).size;
   };
-  functions.load = [this](const RecordRequest& request, Loaded* loaded) {
+  functions.load = [this](const RecordRequest& request, const Prefetcher::Grow& grow,
+                          Loaded* loaded) {
     const Status thrown = CatchExceptions([&] {
-      loaded->status = Load(request, loaded);
+      loaded->status = Load(request, grow, loaded);
       return Status();
     });
     if (!thrown.ok()) loaded->status = ToTensorFlow(thrown.WithContext(Place(request)));
@@ -70,13 +71,13 @@ void RecordStream::Cancel() {
 
 std::string RecordStream::Place(const RecordRequest& request) const {
   const PrefixRange range = shared_->index.Prefix(request.record, request.scan_groups);
-  const ShardEntry& shard = shared_->index.shards()[range.shard];
-  return shard.name + ": record " + std::to_string(request.record - shard.first_record) +
-         ", scan groups 1 to " + std::to_string(request.scan_groups) + ", " +
-         std::to_string(range.size) + " bytes at byte " + std::to_string(range.offset);
+  return shared_->index.NameOf(request.record) + ", scan groups 1 to " +
+         std::to_string(request.scan_groups) + ", " + std::to_string(range.size) +
+         " bytes at byte " + std::to_string(range.offset);
 }
 
-absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
+absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::Grow& grow,
+                                Loaded* loaded) {
   const DatasetIndex& index = shared_->index;
   const PrefixRange range = index.Prefix(request.record, request.scan_groups);
   const ShardEntry& shard = index.shards()[range.shard];
@@ -100,7 +101,8 @@ absl::Status RecordStream::Load(const RecordRequest& request, Loaded* loaded) {
   };
   const auto parse = [&] {
     return RecordPrefix::Parse(index, request.record, request.scan_groups,
-                               std::string_view(buffer.data(), range.size));
+                               std::string_view(buffer.data(), range.size),
+                               [&](uint64_t bytes) { return grow(range.size + bytes); });
   };
   TF_RETURN_IF_ERROR(read());
   auto prefix = parse();

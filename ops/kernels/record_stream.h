@@ -24,6 +24,7 @@ struct RecordRequest {
   uint64_t record = 0;         // global ordinal
   int scan_groups = 1;         // fidelity, fixed when the request is made
   uint64_t first_example = 0;  // those before it were delivered already
+  int64_t epoch = 0;           // that the record is read in
 };
 
 struct LoadedRecord {
@@ -69,7 +70,7 @@ class RecordStream {
   };
   using Prefetcher = OrderedPrefetcher<RecordRequest, Loaded>;
 
-  absl::Status Load(const RecordRequest& request, Loaded* loaded);
+  absl::Status Load(const RecordRequest& request, const Prefetcher::Grow& grow, Loaded* loaded);
   // What a request reads, for messages.
   std::string Place(const RecordRequest& request) const;
 

@@ -54,6 +54,7 @@ max_scans: Bound on the number of scans.
 REGISTER_OP("PcrDecodeCropResize")
     .Input("contents: string")
     .Input("seed: int64")
+    .Input("names: string")
     .Output("image: T")
     .Output("decoded: bool")
     .Attr("size: list(int) >= 2")
@@ -94,6 +95,7 @@ Training or evaluation examples from JPEGs: crop, resize, flip and normalise whi
 contents: [] or [B] JPEGs.
 seed: [2] or [B, 2]: for each image what its crop and flip are drawn from. Any shape, and of no
   matter, with mode "center".
+names: [] or [B]: what messages call the images. Any shape without values: nothing.
 image: [height, width, channels] or [B, height, width, channels].
 decoded: [] or [B]. False, with on_error "mark", where an image is broken: its pixels are 0.
 size: [height, width] of the output.
@@ -116,7 +118,7 @@ fancy_upsampling: Interpolate subsampled chroma instead of repeating it.
 block_smoothing: Smooth over block borders where a progressive image lacks scans.
 max_pixels: Bound on width x height.
 max_scans: Bound on the number of scans.
-on_error: "raise", or "mark" and count a broken image.
+on_error: "raise", or "mark" and count a broken image; the first ones that have names are logged.
 )doc");
 
 REGISTER_OP("PcrDecodeErrors")

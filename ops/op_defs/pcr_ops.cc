@@ -8,6 +8,9 @@ namespace {
 using ::tensorflow::shape_inference::InferenceContext;
 using ::tensorflow::shape_inference::ShapeHandle;
 
+// Ordinal of an input of PcrDataset; resume_examples is the next one.
+constexpr int kResumeNumShards = 10;
+
 REGISTER_OP("PcrDataset")
     .Input("paths: string")
     .Input("scan_groups: int64")
@@ -21,6 +24,7 @@ REGISTER_OP("PcrDataset")
     .Input("first_epoch: int64")
     .Input("resume_num_shards: int64")
     .Input("resume_examples: int64")
+    .Input("provenance: bool")
     .Output("handle: variant")
     .Attr("metadata: string = ''")
     // Stateful, so that constant folding does not run it.
@@ -29,7 +33,8 @@ REGISTER_OP("PcrDataset")
       ShapeHandle unused;
       TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 1, &unused));
       for (int i = 1; i < c->num_inputs(); ++i) {
-        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), 0, &unused));
+        const bool is_vector = i == kResumeNumShards || i == kResumeNumShards + 1;
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), is_vector ? 1 : 0, &unused));
       }
       return tensorflow::shape_inference::ScalarShape(c);
     })
@@ -46,9 +51,26 @@ reads_in_flight: Bound on range reads under way and records not yet delivered; -
 bytes_in_flight: Bound on their bytes; a larger record is read alone.
 shared_id: Names the data set object whose copies share an index and a count of epochs.
 first_epoch: Number of the epoch that the first iterator goes through.
-resume_num_shards: Number of readers that had begun that epoch, the rest of which every iterator
-  then goes through; 0: none.
-resume_examples: How many examples each of these had read.
+resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went
+  on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
+resume_examples: [S] How many examples each of these readers had read.
+provenance: Whether two more components follow each example: its name, a scalar, "file: record 3,
+  example 2"; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
+  example.
+)doc");
+
+REGISTER_OP("PcrImageFeatures")
+    .Input("dataset: variant")
+    .Output("image_features: string")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->Vector(InferenceContext::kUnknownDim));
+      return absl::Status();
+    })
+    .Doc(R"doc(
+The features that hold the images of a PcrDataset.
+
+dataset: A PcrDataset.
+image_features: [F] Their keys.
 )doc");
 
 REGISTER_OP("PcrReadStatistics")

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -113,9 +114,10 @@ class PcrDataset(tf.data.Dataset):
         num_shards: int = 1,
         shard_index: int = 0,
         first_epoch: int = 0,
-        resume: EpochProgress | None = None,
+        resume: EpochProgress | Sequence[EpochProgress] | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
+        provenance: bool = False,
         name: str | None = None,
     ) -> None:
         """Opens a data set.
@@ -130,9 +132,10 @@ class PcrDataset(tf.data.Dataset):
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all.
           shuffle: go through the records in a new random order in each epoch (each iteration over
             this data set, and each repetition of `.repeat()`, is an epoch).
-          seed: of those orders, a 64-bit integer. The same seed gives the same orders, in any
-            process and at any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else
-            random. Readers that share a data set by `num_shards` must be given one seed.
+          seed: of those orders, and of the seeds of `provenance`, a 64-bit integer. The same seed
+            gives the same orders, in any process and at any `reads_in_flight`. None:
+            `tf.random.set_seed`'s if there is one, else random. Readers that share a data set by
+            `num_shards` must be given one seed.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
             in every epoch.
@@ -140,16 +143,24 @@ class PcrDataset(tf.data.Dataset):
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
             ones follow. For training that goes on where an earlier program stopped.
           resume: this data set is the rest of one epoch, in every iteration: what readers that had
-            come as far as `resume` says have not read. `num_shards` readers share it, which need
-            not be as many as began it; `seed` and `shuffle` must be those of the readers that did.
+            come as far as `resume` says have not read. If the rest was interrupted too, a list: how
+            far those had come that began the epoch, then those that went on with its rest, and so
+            on. `num_shards` readers share what is left, which need not be as many as any of those;
+            `seed` and `shuffle` must be those of the readers that began.
             The order goes on as it would have. Shares may differ by the examples of some records.
             Exact where what was counted follows this data set's order, so count before a shuffle
             buffer, or checkpoint the iterator, which saves the buffer too.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
             1024. None: 48 for object stores; for local paths one for each core, 2 to 8. A network
             disk that is mounted like a local one wants more.
-          bytes_in_flight: bound on the bytes of those (default 256 MiB). A larger record is read
-            alone. Memory may reach about twice this while examples are put together.
+          bytes_in_flight: bound on the bytes of those, and on what ancillary segments (EXIF and the
+            like, at full fidelity) inflate to; default 256 MiB. A larger record is read alone.
+            Memory may reach about twice this while examples are put together.
+          provenance: each element is a pair: the example, and a dict of where it comes from.
+            `name`, a scalar `tf.string`: file, record in the file and example in the record, from
+            0, as in "photos.pcr: record 3, example 2". `seed`, `tf.int64` [2]: for stateless random
+            ops; it follows from `seed`, the epoch and the example alone, so it is the same whoever
+            reads the example in that epoch, and whenever.
           name: a name for the tf.data operation.
 
         Raises:
@@ -165,6 +176,7 @@ class PcrDataset(tf.data.Dataset):
         """
         ops = load_op_library()
         shuffle = as_bool("shuffle", shuffle)
+        self._provenance = as_bool("provenance", provenance)
         num_shards = in_range("num_shards", num_shards, 1)
         shard_index = in_range("shard_index", shard_index, 0, num_shards - 1)
         if reads_in_flight is None:
@@ -174,46 +186,78 @@ class PcrDataset(tf.data.Dataset):
         if bytes_in_flight is None:
             bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
         first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
-        if resume is not None:
-            if not isinstance(resume, EpochProgress):
-                raise TypeError(f"resume; expected an EpochProgress, got {resume!r}")
+        stages = [] if resume is None else as_stages(resume)
+        if stages:
             if first_epoch:
                 raise ValueError(
-                    f"first_epoch; expected none beside resume, which names epoch {resume.epoch}, "
-                    f"got {first_epoch}"
+                    "first_epoch; expected none beside resume, which names epoch "
+                    f"{stages[0].epoch}, got {first_epoch}"
                 )
             if shuffle and seed is None:
                 raise ValueError(
                     "seed; expected that of the readers that began the epoch, got None: another "
                     "one gives another order, and examples would be lost and repeated"
                 )
-            first_epoch = resume.epoch
+            first_epoch = stages[0].epoch
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
             paths=paths,
             scan_groups=_as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=as_seed(seed) if shuffle else 0,
+            seed=as_seed(seed) if shuffle or provenance else 0,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
             bytes_in_flight=in_range("bytes_in_flight", bytes_in_flight, 1),
             shared_id=str(next(_dataset_ordinals)),
             first_epoch=first_epoch,
-            resume_num_shards=resume.num_shards if resume else 0,
-            resume_examples=resume.examples if resume else 0,
+            resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
+            resume_examples=tf.constant([one.examples for one in stages], tf.int64),
+            provenance=self._provenance,
             name=name,
         )
         super().__init__(variant_tensor)
 
     @property
-    def element_spec(self) -> tf.TensorSpec:
-        """One scalar `tf.string`: a serialized `tf.train.Example`."""
-        return tf.TensorSpec([], tf.string)
+    def element_spec(self) -> Any:
+        """One scalar `tf.string`, a serialized `tf.train.Example`; with `provenance`, a pair."""
+        example = tf.TensorSpec([], tf.string)
+        if not self._provenance:
+            return example
+        origin = {"name": tf.TensorSpec([], tf.string), "seed": tf.TensorSpec([2], tf.int64)}
+        return example, origin
+
+    def image_features(self) -> list[str]:
+        """The features that hold the images, from the index that is open. Not inside a graph.
+
+        Example:
+          >>> pcr_tf.data.PcrDataset("photos.pcr").image_features()
+          ['image/encoded']
+        """
+        keys = load_op_library().pcr_image_features(self._variant_tensor)
+        return [key.decode() for key in keys.numpy()]
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
+
+
+def as_stages(resume: EpochProgress | Sequence[EpochProgress]) -> list[EpochProgress]:
+    """The progresses that `resume` names, at least one.
+
+    Raises:
+      TypeError: for what is not an EpochProgress nor a sequence of them.
+      ValueError: for none, or of several epochs.
+    """
+    stages = [resume] if isinstance(resume, EpochProgress) else resume
+    if not isinstance(stages, Sequence) or not all(
+        isinstance(stage, EpochProgress) for stage in stages
+    ):
+        raise TypeError(f"resume; expected an EpochProgress or a list of them, got {resume!r}")
+    epochs = sorted({stage.epoch for stage in stages})
+    if len(epochs) != 1:
+        raise ValueError(f"resume; expected progress in one epoch, got epochs {epochs}")
+    return list(stages)
 
 
 def _as_paths(filenames: PathLike | Sequence[PathLike] | tf.Tensor) -> tf.Tensor:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from pcr_tf._arguments import as_bool, in_range, one_of
-from pcr_tf.data.dataset import PathLike, PcrDataset, as_seed
-from pcr_tf.format import filesystem
-from pcr_tf.format.dataset_index import load_shard_index, open_dataset
+from pcr_tf.data.dataset import EpochProgress, PathLike, PcrDataset, as_seed, as_stages
 from pcr_tf.image import decode_and_center_crop_resize, decode_and_random_crop_resize
 
 Labels = str | Mapping[str, Any] | Callable[[tf.Tensor], Any]
 
 # The arguments of the decoding ops that image_batches sets itself.
-_OWN_ARGUMENTS = frozenset({"contents", "size", "seed", "on_error", "name"})
+_OWN_ARGUMENTS = frozenset({"contents", "size", "seed", "on_error", "names", "name"})
 
 
 def image_batches(
@@ -37,6 +33,8 @@ def image_batches(
     seed: int | None = None,
     num_shards: int = 1,
     shard_index: int = 0,
+    first_epoch: int = 0,
+    resume: EpochProgress | Sequence[EpochProgress] | None = None,
     reads_in_flight: int | None = None,
     bytes_in_flight: int | None = None,
     drop_remainder: bool = False,
@@ -52,12 +50,13 @@ def image_batches(
     of `pcr_tf.image`.
 
     With `training`, each image gets a random crop and flip, another one in each epoch; else its
-    centre. Crops are decided by `seed`, the ordinal of the iterator and the example's place in what
-    it gives: the same call
-    gives the same pixels, at any parallelism, in any process, and after an iterator is restored
-    from a checkpoint. (As for `PcrDataset`, each iteration over this data set is an epoch, and so
-    is each repetition by `epochs`.) The tf.data service's dynamic sharding deals out records as
-    workers ask for them, and with it no order, hence no crop, is certain.
+    centre. They follow from `seed`, the number of the epoch and the example alone, so an image has
+    the same pixels in an epoch whatever the parallelism, the batch size, the shuffle buffer and the
+    number of readers, in any process, after a restart with `first_epoch` or `resume`, and under the
+    tf.data service. (As for `PcrDataset`, each iteration over this data set is an epoch, and so is
+    each repetition by `epochs`.) The order of images is certain too, but for the service's dynamic
+    sharding, whose workers ask for records as they can, and for a shuffle buffer, which a restart
+    without a checkpoint of the iterator begins anew.
 
     The data set's cardinality is exact, unless broken images are skipped: then it is unknown, for
     nobody knows beforehand how many there are.
@@ -79,8 +78,9 @@ def image_batches(
       scan_groups: fidelity, as in `PcrDataset`.
       label: what comes with each image: the name of an int64 feature of one value; or a dict from
         features' names to `tf.io` specs (`FixedLenFeature`, `RaggedFeature`, ...), which gives a
-        dict; or a function from the serialized `tf.train.Example`, a scalar `tf.string`, to any
-        structure of tensors of fixed shape. None: nothing.
+        dict, with values of any shape and number; or a function from the serialized
+        `tf.train.Example`, a scalar `tf.string`, to any structure of tensors of fixed shape. None:
+        nothing.
       image_feature: name of the feature that holds the JPEG. None: that of the data set; one that
         has several must be told which.
       training: random crops and flips, and records in random order. False: centre crops, and
@@ -95,13 +95,20 @@ def image_batches(
         else random. Readers that share a data set by `num_shards` must be given one seed.
       num_shards: as in `PcrDataset`. Above 1, tf.data's own sharding is switched off.
       shard_index: as in `PcrDataset`.
+      first_epoch: number of the epoch that the first iterator begins with, from 0: images get the
+        order and the crops that they would have had in it without an interruption.
+      resume: as in `PcrDataset`: the first of `epochs` is what is left of an epoch, counted in
+        examples; whole ones follow. With `epochs=1`, each iteration is that rest. Counting is exact
+        without a shuffle buffer and without skipped images, and where batches do not reach across
+        epochs.
       reads_in_flight: as in `PcrDataset`.
       bytes_in_flight: as in `PcrDataset`.
       drop_remainder: leave out a last batch that is not full. Makes the size of the batch part of
         the data set's `element_spec`, which TPUs and XLA want; `epochs=None` does so too.
-      on_error: "raise": an image that does not decode raises; "skip": it is left out, before
-        batching, and counted by `pcr_tf.image.decode_errors`. Damaged records raise in any case;
-        `.ignore_errors()` leaves out those.
+      on_error: "raise": an image that does not decode raises, named by file, record and example;
+        "skip": it is left out, before batching, and counted by `pcr_tf.image.decode_errors`, and
+        the first ten are named in the log. With `epochs=None`, as many broken images on end as an
+        epoch has raise too. Damaged records raise in any case; `.ignore_errors()` leaves out those.
       num_parallel_calls: batches to make at once, each on all cores; with "skip", images. None: as
         many as tf.data finds good.
       **decode_options: further arguments of `pcr_tf.image.decode_and_random_crop_resize`, or, with
@@ -113,7 +120,8 @@ def image_batches(
 
     Raises:
       ValueError: for arguments outside of their ranges, and where `image_feature` is needed or is
-        named as a label too.
+        named as a label too; for `first_epoch` together with `resume`, and for `resume` without
+        `seed` where anything is random.
       TypeError: for arguments of other types, and those that the decoding function does not have.
       tf.errors.OpError: as `PcrDataset` does. While iterating, `tf.errors.InvalidArgumentError` for
         an image that does not decode, which takes its batch along under `.ignore_errors()`, or an
@@ -143,50 +151,68 @@ def image_batches(
             f"{unknown[0]}; expected an argument of image_batches or of {decode.__name__}, "
             "which have none of this name"
         )
+    stages = [] if resume is None else as_stages(resume)
+    if stages and seed is None and (training or shuffle):
+        raise ValueError(
+            "seed; expected that of the readers that began the epoch, got None: another one gives "
+            "another order and other crops"
+        )
     seed = as_seed(seed)
 
-    source = PcrDataset(
-        files,
-        scan_groups,
-        shuffle=shuffle,
-        seed=seed if shuffle else None,
-        num_shards=num_shards,
-        shard_index=shard_index,
-        reads_in_flight=reads_in_flight,
-        bytes_in_flight=bytes_in_flight,
-    )
-    parse = _Parser(_image_feature_of(files) if image_feature is None else image_feature, label)
-    # Next to the source: what stands between it and repeat() could keep it from being saved.
-    dataset = source if epochs == 1 else source.repeat(epochs)
-    if shuffle_buffer > 0:
-        dataset = dataset.shuffle(shuffle_buffer, seed=seed)
-    if training:
-        dataset = tf.data.Dataset.zip(dataset, _image_seeds(seed, shard_index))
-    if callable(label):
-        dataset = dataset.map(
-            lambda serialized, *image_seed: ((serialized, label(serialized)), *image_seed),
-            num_parallel_calls,
-            deterministic=True,
+    def source(**epoch: Any) -> PcrDataset:
+        return PcrDataset(
+            files,
+            scan_groups,
+            shuffle=shuffle,
+            seed=seed,
+            num_shards=num_shards,
+            shard_index=shard_index,
+            reads_in_flight=reads_in_flight,
+            bytes_in_flight=bytes_in_flight,
+            provenance=True,
+            **epoch,
         )
 
-    def to_batch(examples: Any, *image_seeds: tf.Tensor) -> Any:
-        jpegs, labels = parse(examples)
-        images = decode(jpegs, size, *image_seeds, **decode_options)
-        return (images, *labels) if labels else images
+    # Repeated next to the source: what stands between could keep it from being saved.
+    whole = source(first_epoch=first_epoch, resume=resume)
+    dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
+    begins_at = stages[0].epoch if stages else first_epoch
+    if stages and epochs != 1:
+        whole = source(first_epoch=begins_at + 1)
+        dataset = dataset.concatenate(whole.repeat(None if epochs is None else epochs - 1))
+    if shuffle_buffer > 0:
+        # Another order than that of the epochs before: tf.data draws it without regard to them.
+        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + begins_at) % 2**64))
+    if image_feature is None:
+        image_feature = _image_feature_of(whole, files)
+    parse = _Parser(image_feature, label)
+    if callable(label):
 
-    def to_image(example: Any, *image_seed: tf.Tensor) -> Any:
-        jpeg, labels = parse(example)
-        image, decoded = decode(jpeg, size, *image_seed, on_error="mark", **decode_options)
-        return ((image, *labels) if labels else image), decoded
+        def with_values(serialized: tf.Tensor, origin: Any) -> Any:
+            return serialized, origin, label(serialized)
+
+        dataset = dataset.map(with_values, num_parallel_calls, deterministic=True)
+
+    def crop(jpegs: tf.Tensor, origin: Any, **arguments: Any) -> Any:
+        seeds = (origin["seed"],) if training else ()
+        return decode(
+            jpegs, size, *seeds, **{"names": origin["name"], **arguments, **decode_options}
+        )
+
+    def to_batch(serialized: tf.Tensor, origin: Any, *values: Any) -> Any:
+        jpegs, labels = parse.all(serialized, origin["name"])
+        labels += values
+        images = crop(jpegs, origin)
+        return (images, *labels) if labels else images
 
     if on_error == "raise":
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
         dataset = dataset.map(to_batch, num_parallel_calls, deterministic=True)
     else:
-        dataset = dataset.map(to_image, num_parallel_calls, deterministic=True)
-        dataset = dataset.filter(lambda element, decoded: decoded)
-        dataset = dataset.map(lambda element, decoded: element)
+        dataset = _decoded_only(dataset, crop, parse, num_parallel_calls, whole, epochs)
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+        if parse.has_labels:
+            dataset = dataset.map(parse.labels_beside, num_parallel_calls, deterministic=True)
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
     if num_shards > 1:
         # Else it would deal out this reader's share once more.
@@ -196,67 +222,114 @@ def image_batches(
     return dataset
 
 
+def _decoded_only(
+    dataset: tf.data.Dataset,
+    crop: Callable[..., Any],
+    parse: _Parser,
+    num_parallel_calls: int,
+    whole: tf.data.Dataset,
+    epochs: int | None,
+) -> tf.data.Dataset:
+    """Images that decode, one by one, each with what its labels are made of, if any.
+
+    Labels that are features are parsed after batching, whatever their shapes, and so need the
+    example.
+    """
+
+    def to_image(serialized: tf.Tensor, origin: Any, *values: Any) -> Any:
+        jpeg = parse.image(serialized, origin["name"])
+        image, decoded = crop(jpeg, origin, on_error="mark")
+        rest = (serialized, origin["name"]) if parse.has_labels else values
+        return (image, *rest) if rest else image, decoded, (tf.where(decoded, b"", jpeg), origin)
+
+    def count_broken(broken: tf.Tensor, element: Any) -> Any:
+        (_, decoded, (jpeg, origin)) = element
+        broken = tf.where(decoded, tf.constant(0, tf.int64), broken + 1)
+
+        def refuse() -> tf.Tensor:
+            name = tf.strings.join(
+                [
+                    "not one of the ",
+                    tf.strings.as_string(limit),
+                    " images of an epoch decodes; ",
+                    "the last of them: ",
+                    origin["name"],
+                ]
+            )
+            # What it gives is of no matter, but it must be used to be computed.
+            return tf.cast(tf.reduce_max(crop(jpeg, origin, names=name)), tf.int64)
+
+        return tf.cond(broken < limit, lambda: broken, refuse), element
+
+    dataset = dataset.map(to_image, num_parallel_calls, deterministic=True)
+    if epochs is None:  # it would search without end
+        limit = whole.cardinality()
+        dataset = dataset.scan(tf.constant(0, tf.int64), count_broken)
+    dataset = dataset.filter(lambda element, decoded, broken: decoded)
+    return dataset.map(lambda element, decoded, broken: element)
+
+
 class _Parser:
-    """From serialized examples to JPEGs and a tuple of their labels, if any."""
+    """Reads the image and the labels that are features from serialized examples.
+
+    A function as label is not its affair.
+    """
 
     def __init__(self, image_feature: str, label: Labels | None) -> None:
-        features: dict[str, Any] = {}
+        self._labels: dict[str, Any] = {}
         if isinstance(label, str):
-            features[label] = tf.io.FixedLenFeature((), tf.int64)
+            self._labels[label] = tf.io.FixedLenFeature((), tf.int64)
         elif isinstance(label, Mapping):
-            features.update(label)
+            self._labels.update(label)
         elif label is not None and not callable(label):
             raise TypeError(
                 "label; expected the name of a feature, a dict of tf.io specs or a function, "
                 f"got {label!r}"
             )
-        if image_feature in features:
+        if image_feature in self._labels:
             raise ValueError(f"label; expected other features than the image's, got {label!r}")
         self._label = label
         self._image_feature = image_feature
-        self._features = {**features, image_feature: tf.io.FixedLenFeature((), tf.string)}
+        self._image = {image_feature: tf.io.FixedLenFeature((), tf.string)}
 
-    def __call__(self, example: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
-        """Parses one serialized example, or a batch; with a function as label, the pair of that
-        and its values."""
-        serialized, values = example if callable(self._label) else (example, None)
-        parsed = tf.io.parse_example(serialized, self._features)
-        jpeg = parsed.pop(self._image_feature)
-        if self._label is None:
-            return jpeg, ()
-        if callable(self._label):
-            return jpeg, (values,)
-        return jpeg, (parsed[self._label] if isinstance(self._label, str) else parsed,)
+    @property
+    def has_labels(self) -> bool:
+        return self._label is not None and not callable(self._label)
+
+    def image(self, serialized: tf.Tensor, names: tf.Tensor) -> tf.Tensor:
+        """The JPEG of one example, or those of a batch."""
+        return tf.io.parse_example(serialized, self._image, names)[self._image_feature]
+
+    def all(self, serialized: tf.Tensor, names: tf.Tensor) -> tuple[tf.Tensor, tuple[Any, ...]]:
+        """The JPEGs of a batch, and a tuple of their labels, if any."""
+        parsed = tf.io.parse_example(serialized, {**self._labels, **self._image}, names)
+        jpegs = parsed.pop(self._image_feature)
+        return jpegs, (self._shaped(parsed),) if self.has_labels else ()
+
+    def labels_beside(self, images: tf.Tensor, serialized: tf.Tensor, names: tf.Tensor) -> Any:
+        """The pair of a batch's images and labels."""
+        return images, self._shaped(tf.io.parse_example(serialized, self._labels, names))
+
+    def _shaped(self, parsed: dict[str, Any]) -> Any:
+        return parsed[self._label] if isinstance(self._label, str) else parsed
 
 
-def _image_seeds(seed: int, shard_index: int) -> tf.data.Dataset:
-    """Without end, a seed for each image: int64 [2]. Others in each iteration."""
-    # Readers that share a data set draw different ones: an odd factor keeps all bits of the seed.
-    number = (seed + shard_index * 0x9E3779B97F4A7C15) % 2**64
-    numbers = tf.data.Dataset.random(
-        seed=number - 2**64 if number >= 2**63 else number, rerandomize_each_iteration=True
-    )
-    return numbers.batch(2, drop_remainder=True)
-
-
-def _image_feature_of(files: PathLike | Sequence[PathLike] | tf.Tensor) -> str:
-    """The name of the image feature of a data set, from the first header there is."""
-    if tf.is_tensor(files):
-        files = tf.get_static_value(files)
-        if files is None:
-            raise ValueError(
-                "image_feature; expected its name, since files is known only when the graph runs"
-            )
-    if isinstance(files, np.ndarray):
-        files = files.reshape(-1).tolist()
-    paths = [files] if isinstance(files, (str, bytes, os.PathLike)) else list(files)
-    first = os.fsdecode(paths[0])
-    if len(paths) == 1 and filesystem.is_dir(first):
-        header = open_dataset(first).index.header
+def _image_feature_of(dataset: PcrDataset, files: PathLike | Sequence[PathLike] | tf.Tensor) -> str:
+    """The name of the image feature of the data set, which is open unless a graph is made."""
+    if tf.executing_eagerly():
+        found = dataset.image_features()
     else:
-        header = load_shard_index(first).header
-    if len(header.image_features) != 1:
+        if tf.is_tensor(files):
+            files = tf.get_static_value(files)
+        with tf.init_scope():
+            if files is None or not tf.executing_eagerly():
+                raise ValueError(
+                    "image_feature; expected its name, since files is known only when the graph "
+                    "runs"
+                )
+            found = PcrDataset(files).image_features()
+    if len(found) != 1:
         raise ValueError(
-            f"image_feature; expected which of {header.image_features}, that {first} has, got None"
+            f"image_feature; expected which of {found}, that the data set has, got None"
         )
-    return header.image_features[0]
+    return found[0]

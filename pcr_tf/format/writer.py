@@ -130,9 +130,15 @@ class PcrWriter:
 
         Raises:
             ValueError: `record` is not a serialized example, or the writer is closed.
+            TypeError: `record` is not bytes.
             OSError: the file system refused the bytes; names the file.
         """
         self._check_open()
+        if not isinstance(record, bytes):
+            raise TypeError(
+                f"{self.path}: example to write; expected bytes, a serialized tf.train.Example "
+                f"(SerializeToString makes them), got {type(record).__name__}"
+            )
         summaries = self._shard.add_example(record, prove=self._prove)
         statistics = self.statistics
         for summary in summaries:

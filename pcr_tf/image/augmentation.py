@@ -39,6 +39,7 @@ def decode_and_random_crop_resize(
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
+    names: tf.Tensor | None = None,
     name: str | None = None,
 ) -> Any:
     """A random crop of each JPEG, resized, perhaps flipped, perhaps normalised, in one pass.
@@ -92,6 +93,8 @@ def decode_and_random_crop_resize(
       max_scans: as in `decode_jpeg`.
       on_error: "raise": an image that does not decode raises; "mark": it is counted
         (`decode_errors`), its pixels are 0, and its place in `decoded` is False.
+      names: `tf.string` of the shape of contents: what messages call the images, such as the `name`
+        of `PcrDataset(provenance=True)`. The log names the first ten broken ones that are marked.
       name: a name for the operation.
 
     Returns:
@@ -104,7 +107,7 @@ def decode_and_random_crop_resize(
       tf.errors.InvalidArgumentError: for an image that does not decode, as in `decode_jpeg`.
     """
     tensor = as_contents(contents)
-    attributes: dict[str, Any] = {
+    window: dict[str, Any] = {
         "area_range": _ordered("area_range", area_range, 1e-9, 1.0),
         "aspect_ratio_range": _ordered(
             "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
@@ -118,16 +121,9 @@ def decode_and_random_crop_resize(
     decode = DecodeOptions.checked(
         dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
     )
-    crops = load_op_library().pcr_decode_crop_resize(
-        contents=tensor,
-        seed=_as_seeds(seed, tensor.shape),
-        mode="random",
-        name=name,
-        **attributes,
-        **output.attributes(),
-        **decode.attributes(),
+    return _decode_crop_resize(
+        tensor, _as_seeds(seed, tensor.shape), names, "random", window, output, decode, name
     )
-    return (crops.image, crops.decoded) if output.on_error == "mark" else crops.image
 
 
 def decode_and_center_crop_resize(
@@ -147,6 +143,7 @@ def decode_and_center_crop_resize(
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
+    names: tf.Tensor | None = None,
     name: str | None = None,
 ) -> Any:
     """The middle of each JPEG, resized and perhaps normalised, in one pass: for evaluation.
@@ -183,6 +180,7 @@ def decode_and_center_crop_resize(
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise" or "mark".
+      names: what messages call the images.
       name: a name for the operation.
 
     Returns:
@@ -195,23 +193,15 @@ def decode_and_center_crop_resize(
       tf.errors.InvalidArgumentError: for an image that does not decode, as in `decode_jpeg`.
     """
     tensor = as_contents(contents)
-    crop_fraction = as_fraction("crop_fraction", crop_fraction, zero=False)
+    window = {"crop_fraction": as_fraction("crop_fraction", crop_fraction, zero=False)}
     output = _OutputOptions.checked(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
     decode = DecodeOptions.checked(
         dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
     )
-    crops = load_op_library().pcr_decode_crop_resize(
-        contents=tensor,
-        seed=tf.constant([0, 0], tf.int64),
-        mode="center",
-        crop_fraction=crop_fraction,
-        name=name,
-        **output.attributes(),
-        **decode.attributes(),
-    )
-    return (crops.image, crops.decoded) if output.on_error == "mark" else crops.image
+    any_seed = tf.constant([0, 0], tf.int64)
+    return _decode_crop_resize(tensor, any_seed, names, "center", window, output, decode, name)
 
 
 def decode_errors() -> int:
@@ -279,6 +269,42 @@ class _OutputOptions:
 
     def attributes(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def _decode_crop_resize(
+    contents: tf.Tensor,
+    seed: tf.Tensor,
+    names: tf.Tensor | None,
+    mode: str,
+    window: dict[str, Any],
+    output: _OutputOptions,
+    decode: DecodeOptions,
+    name: str | None,
+) -> Any:
+    crops = load_op_library().pcr_decode_crop_resize(
+        contents=contents,
+        seed=seed,
+        names=_as_names(names, contents.shape),
+        mode=mode,
+        name=name,
+        **window,
+        **output.attributes(),
+        **decode.attributes(),
+    )
+    return (crops.image, crops.decoded) if output.on_error == "mark" else crops.image
+
+
+def _as_names(names: tf.Tensor | None, contents_shape: tf.TensorShape) -> tf.Tensor:
+    """`tf.string` of the contents' shape, or without values."""
+    if names is None:
+        return tf.constant([], tf.string)
+    try:
+        tensor = tf.convert_to_tensor(names, tf.string)
+    except (TypeError, ValueError):
+        raise TypeError(f"names; expected tf.string, got {names!r}") from None
+    if not tensor.shape.is_compatible_with(contents_shape):
+        raise ValueError(f"shape of names; expected {contents_shape}, got {tensor.shape}")
+    return tensor
 
 
 def _as_size(size: int | Sequence[int]) -> tuple[int, int]:

@@ -1,11 +1,19 @@
 #include "ops/format/ancillary.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <random>
 #include <string>
 
 namespace pcr {
 namespace {
+
+long PeakKilobytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
 
 std::string Deflated(const std::string& bytes) { return DeflateAncillary(bytes).value(); }
 
@@ -38,6 +46,30 @@ TEST(AncillaryTest, ASizeThatTheStreamCannotHoldIsRefused) {
                               uint64_t{1} << 50, ~uint64_t{0}}) {
     EXPECT_EQ(InflateAncillary(stream, size).status().code(), Code::kDataLoss) << size;
   }
+}
+
+// Under AddressSanitizer the shadow of what is reserved counts: an eighth of it.
+TEST(AncillaryTest, AStreamThatIsWrongCostsNoMemoryForWhatItClaimsToHold) {
+  constexpr uint64_t kClaimed = uint64_t{1} << 30;
+  std::mt19937 random(7);
+  std::string noise(kClaimed / 1000, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  const std::string garbage = "\x78\x9c" + noise;
+  const std::string cut = Deflated(noise).substr(0, noise.size() - 100) + std::string(99, 'x');
+  const std::string other_size = Deflated(std::string(kClaimed / 64, '\0'));
+  const long before = PeakKilobytes();
+  EXPECT_EQ(InflateAncillary(garbage, kClaimed).status().code(), Code::kDataLoss);
+  EXPECT_EQ(InflateAncillary(cut, kClaimed).status().code(), Code::kDataLoss);
+  EXPECT_EQ(InflateAncillary(other_size, other_size.size() * 1032).status().code(),
+            Code::kDataLoss);
+  EXPECT_LT(PeakKilobytes() - before, 300 << 10);
+}
+
+TEST(AncillaryTest, AStreamThatYieldsMoreThanItsSizeIsRefusedAtOnce) {
+  const std::string stream = Deflated(std::string(64 << 20, '\0'));
+  const auto found = InflateAncillary(stream, 1000);
+  EXPECT_NE(found.status().message().find("expected 1000, got more"), std::string::npos)
+      << found.status().message();
 }
 
 TEST(AncillaryTest, EveryCutAndEveryFlippedBitIsFound) {

@@ -48,7 +48,7 @@ Prefetcher::Functions Squares(int count) {
     return Status();
   };
   functions.size_bytes = [](const int&) { return uint64_t{1}; };
-  functions.load = [](const int& request, int* loaded) {
+  functions.load = [](const int& request, const Prefetcher::Grow&, int* loaded) {
     *loaded = request * request;
     return Status();
   };
@@ -70,7 +70,7 @@ std::vector<int> UpTo(int count) {
 
 TEST(OrderedPrefetcherTest, HandsResultsOverInOrderWhateverTheLoadsTake) {
   auto functions = Squares(300);
-  functions.load = [](const int& request, int* loaded) {
+  functions.load = [](const int& request, const Prefetcher::Grow&, int* loaded) {
     if (request % 7 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     *loaded = request * request;
     return Status();
@@ -94,7 +94,7 @@ TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarg
   std::atomic<uint64_t> most{0};
   auto functions = Squares(60);
   functions.size_bytes = [](const int& request) { return request == 30 ? uint64_t{99} : 4; };
-  functions.load = [&](const int& request, int* /*loaded*/) {
+  functions.load = [&](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
     const uint64_t now = in_flight += request == 30 ? 99 : 4;
     EXPECT_TRUE(now <= 10 || now == 99) << now;
     for (uint64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
@@ -106,6 +106,64 @@ TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarg
   Prefetcher prefetcher({6, 10}, functions);
   EXPECT_EQ(TakeAll(&prefetcher), UpTo(60));
   EXPECT_EQ(most, 99u);
+}
+
+TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
+  std::atomic<uint64_t> in_flight{0};
+  std::atomic<uint64_t> most{0};
+  auto functions = Squares(60);
+  functions.load = [&](const int& request, const Prefetcher::Grow& grow, int* /*loaded*/) {
+    const uint64_t bytes = 1 + request % 5;
+    PCR_RETURN_IF_ERROR(grow(bytes));
+    PCR_RETURN_IF_ERROR(grow(bytes));  // of no effect: the same size again
+    const uint64_t now = in_flight += bytes;
+    for (uint64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    in_flight -= bytes;
+    return Status();
+  };
+  Prefetcher prefetcher({8, 12}, functions);
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(60));
+  // The one that the consumer waits for may exceed the bound: by less than what it has grown.
+  EXPECT_GT(most, 5u);
+  EXPECT_LE(most, 12u + 4u);
+}
+
+TEST(OrderedPrefetcherTest, OfRequestsThatGrowBeyondTheBoundOnlyTheOneWaitedForGoesOn) {
+  std::atomic<int> grown{0};
+  auto functions = Squares(20);
+  functions.load = [&](const int&, const Prefetcher::Grow& grow, int*) {
+    PCR_RETURN_IF_ERROR(grow(1000));
+    ++grown;
+    return Status();
+  };
+  Prefetcher prefetcher({6, 10}, functions);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(grown, 0);
+  std::optional<Prefetcher::Item> item;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(prefetcher.Next(&item).ok());
+    ASSERT_TRUE(item.has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(item->request, i);
+    EXPECT_EQ(grown, i + 1);
+  }
+}
+
+TEST(OrderedPrefetcherTest, CancelFreesALoadThatWaitsToGrow) {
+  auto functions = Squares(4);
+  std::atomic<int> cancelled{0};
+  functions.load = [&](const int&, const Prefetcher::Grow& grow, int*) {
+    const Status status = grow(1000);
+    cancelled += status.code() == Code::kCancelled ? 1 : 0;
+    return status;
+  };
+  {
+    Prefetcher prefetcher({4, 10}, functions);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(cancelled, 4);
 }
 
 TEST(OrderedPrefetcherTest, SizesThatWouldOverflowAreLoadedOneAtATime) {
@@ -130,7 +188,7 @@ TEST(OrderedPrefetcherTest, AnErrorOfNextComesAfterTheResultsBeforeIt) {
 
 TEST(OrderedPrefetcherTest, ALoadThatThrowsFailsItsRequestAlone) {
   auto functions = Squares(5);
-  functions.load = [](const int& request, int* /*loaded*/) {
+  functions.load = [](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
     if (request == 1) throw std::bad_alloc();
     if (request == 3) throw std::runtime_error("the shelf fell down");
     return Status();
@@ -162,7 +220,7 @@ TEST(OrderedPrefetcherTest, ANextThatThrowsEndsTheRequestsWithAnError) {
 TEST(OrderedPrefetcherTest, CancelFreesAConsumerThatWaits) {
   Gate gate;
   auto functions = Squares(10);
-  functions.load = [&gate](const int&, int*) {
+  functions.load = [&gate](const int&, const Prefetcher::Grow&, int*) {
     gate.Wait();
     return Status();
   };
