@@ -10,6 +10,8 @@
 
 #include "ops/format/record_order.h"
 #include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/fidelity_cell.h"
+#include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/record_iteration.h"
 #include "ops/kernels/record_split_provider.h"
 #include "ops/kernels/record_stream.h"
@@ -62,14 +64,20 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     int64_t first_epoch = 0;
     int64_t resume_num_shards = 0;
     int64_t resume_examples = 0;
+    tstring fidelity;
+    int64_t fidelity_poll_ms = 0;
   };
 
-  Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
-      : DatasetBase(DatasetContext(ctx)), inputs_(std::move(inputs)), shared_(std::move(shared)) {
+  Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared,
+          FidelityCell* fidelity_cell)
+      : DatasetBase(DatasetContext(ctx)),
+        inputs_(std::move(inputs)),
+        shared_(std::move(shared)),
+        fidelity_cell_(fidelity_cell) {
     const auto& counts = shared_->index.columns().example_counts;
     // Shuffling does not change how many examples a shard has, unless it shares
     // the rest of one epoch.
-    RecordOrderOptions options = order_options(static_cast<uint64_t>(inputs_.seed));
+    RecordOrderOptions options = order_options(seed());
     options.shuffle = options.shuffle && options.resume_num_shards > 0;
     for (const RecordPart& part :
          RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
@@ -107,8 +115,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
           "the rest of an epoch cannot be dealt out by the tf.data service, which deals out whole "
           "records: give its readers num_shards and shard_index, and ShardingPolicy.OFF");
     }
-    split_providers->push_back(std::make_unique<RecordSplitProvider>(
-        shared_, order_options(static_cast<uint64_t>(inputs_.seed)), inputs_.first_epoch));
+    split_providers->push_back(
+        std::make_unique<RecordSplitProvider>(shared_, order_options(seed()), inputs_.first_epoch));
     return absl::Status();
   }
 
@@ -128,9 +136,12 @@ class PcrDatasetOp::Dataset : public DatasetBase {
                               : inputs_.reads_in_flight;
     return {reads, inputs_.bytes_in_flight};
   }
-  int scan_groups() const {
-    return inputs_.scan_groups == kAllScanGroups ? shared_->index.header().num_groups()
-                                                 : static_cast<int>(inputs_.scan_groups);
+  uint64_t seed() const { return static_cast<uint64_t>(inputs_.seed); }
+  RecordFidelity fidelity() const {
+    if (fidelity_cell_ != nullptr) return {fidelity_cell_, inputs_.fidelity_poll_ms};
+    return RecordFidelity(inputs_.scan_groups == kAllScanGroups
+                              ? shared_->index.header().num_groups()
+                              : static_cast<int>(inputs_.scan_groups));
   }
 
  protected:
@@ -154,6 +165,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     TF_RETURN_IF_ERROR(add(inputs_.first_epoch));
     TF_RETURN_IF_ERROR(add(inputs_.resume_num_shards));
     TF_RETURN_IF_ERROR(add(inputs_.resume_examples));
+    TF_RETURN_IF_ERROR(add(inputs_.fidelity));
+    TF_RETURN_IF_ERROR(add(inputs_.fidelity_poll_ms));
     return b->AddDataset(this, nodes, output);
   }
 
@@ -162,6 +175,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
 
   const Inputs inputs_;
   const std::shared_ptr<SharedDataset> shared_;
+  FidelityCell* const fidelity_cell_;  // null: scan_groups says the fidelity
   int64_t cardinality_ = 0;
 };
 
@@ -188,8 +202,8 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     {
       mutex_lock l(mu_);
       iteration_ = std::make_unique<RecordIteration>(
-          dataset()->shared(), dataset()->order_options(0), dataset()->read_options(),
-          dataset()->scan_groups(), std::move(splits));
+          dataset()->shared(), dataset()->order_options(dataset()->seed()),
+          dataset()->read_options(), dataset()->fidelity(), std::move(splits));
     }
     return RegisterCancellation(ctx->cancellation_manager());
   }
@@ -262,6 +276,8 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFirstEpoch, &inputs.first_epoch));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeNumShards, &inputs.resume_num_shards));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kResumeExamples, &inputs.resume_examples));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFidelity, &inputs.fidelity));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFidelityPollMs, &inputs.fidelity_poll_ms));
   const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
     OP_REQUIRES(ctx, ok,
                 tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
@@ -280,11 +296,20 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;
 
+  FidelityCell* fidelity_cell = nullptr;
+  if (!inputs.fidelity.empty()) {
+    OP_REQUIRES_OK(ctx, FidelityCell::Find(ctx->env(), {inputs.fidelity, inputs.fidelity_poll_ms},
+                                           &fidelity_cell));
+  }
   std::shared_ptr<SharedDataset> shared;
   OP_REQUIRES_OK(ctx, SharedDataset::Open(
                           ctx->env(), inputs.shared_id, {inputs.paths.begin(), inputs.paths.end()},
                           static_cast<uint64_t>(inputs.seed), inputs.first_epoch, &shared));
-  if (inputs.scan_groups != kAllScanGroups) {
+  if (fidelity_cell != nullptr) {
+    fidelity_cell->AddDataset(inputs.paths.front(), shared);
+    const FidelityCell::Value value = fidelity_cell->value();
+    if (value != nullptr) OP_REQUIRES_OK(ctx, CheckFidelity(shared->index, *value));
+  } else if (inputs.scan_groups != kAllScanGroups) {
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));
   }
@@ -297,7 +322,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
                     " readers had read of an epoch; expected at most ", most, ", got ",
                     inputs.resume_examples));
   }
-  *output = new Dataset(ctx, std::move(inputs), std::move(shared));
+  *output = new Dataset(ctx, std::move(inputs), std::move(shared), fidelity_cell);
 }
 
 namespace {

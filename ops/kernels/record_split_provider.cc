@@ -29,8 +29,9 @@ absl::Status RecordSplitProvider::GetNext(tensorflow::Tensor* split, bool* end_o
   std::lock_guard<std::mutex> lock(mutex_);
   *end_of_splits = position_ == order_.size();
   if (*end_of_splits) return absl::Status();
-  *split = tensorflow::Tensor(tensorflow::DT_INT64, tensorflow::TensorShape({}));
-  split->scalar<int64_t>()() = static_cast<int64_t>(order_[position_++].record);
+  *split = tensorflow::Tensor(tensorflow::DT_INT64, tensorflow::TensorShape({2}));
+  split->vec<int64_t>()(0) = epoch_;
+  split->vec<int64_t>()(1) = static_cast<int64_t>(order_[position_++].record);
   return absl::Status();
 }
 

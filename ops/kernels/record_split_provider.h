@@ -1,5 +1,6 @@
 // RecordSplitProvider: deals the records of a data set out to the workers of
-// the tf.data service. A split is the global ordinal of a record.
+// the tf.data service. A split is the number of the epoch and the global ordinal
+// of a record.
 
 #ifndef PCR_OPS_KERNELS_RECORD_SPLIT_PROVIDER_H_
 #define PCR_OPS_KERNELS_RECORD_SPLIT_PROVIDER_H_
