@@ -195,7 +195,7 @@ def test_several_data_sets_obey_one_handle_and_another_handle_is_another(
         assert groups.of_all(dataset) == [expected] * NUM_EXAMPLES
 
 
-def test_image_batches_obey(folder: Path) -> None:
+def test_image_batches_obey_a_handle(folder: Path) -> None:
     fidelity = pcr_tf.Fidelity(10)
     batches = image_batches(
         folder, 32, 8, scan_groups=fidelity, training=False, image_feature="image/encoded"
@@ -283,9 +283,7 @@ def test_readers_that_share_an_epoch_draw_as_one_reader_would(folder: Path, grou
     fidelity = pcr_tf.Fidelity(MIXTURE)
     drawn: dict[int, int] = {}
     for shard in range(3):
-        part = PcrDataset(
-            folder, fidelity, shuffle=True, seed=5, num_shards=3, shard_index=shard
-        )
+        part = PcrDataset(folder, fidelity, shuffle=True, seed=5, num_shards=3, shard_index=shard)
         drawn |= groups.by_record(part)
     assert drawn == groups.by_record(PcrDataset(folder, fidelity, shuffle=True, seed=5))
 
@@ -331,7 +329,7 @@ def test_a_mixture_goes_on_exactly_after_a_restore(
     options.experimental_symbolic_checkpoint = symbolic
 
     def make(seed: int) -> tf.data.Dataset:
-        # Another program: another handle of the same value, and a seed that the checkpoint replaces.
+        # Another program: another handle; the checkpoint brings the seed.
         dataset = PcrDataset(folder, pcr_tf.Fidelity(MIXTURE), shuffle=shuffle, seed=seed)
         return dataset.repeat(2).with_options(options)
 
@@ -388,10 +386,11 @@ def test_handles_of_one_file_are_one(folder: Path, tmp_path: Path, groups: Group
     writer = pcr_tf.Fidelity({2: 0.1, 10: 0.9}, path=path)
     assert path.read_text() == "pcr-fidelity 1\n2 0.1\n10 0.9\nend\n"
     reader = pcr_tf.Fidelity(path=path)
-    assert reader.value == {2: 0.1, 10: 0.9}
+    values = [reader.value]
     dataset = PcrDataset(folder, reader)
     writer.set(4)
-    assert reader.value == 4
+    values.append(reader.value)
+    assert values == [{2: 0.1, 10: 0.9}, 4]
     assert groups.of_all(dataset) == [4] * NUM_EXAMPLES
 
 
@@ -539,13 +538,16 @@ def test_a_value_that_is_none_is_refused_and_changes_nothing(
 
 
 def test_values_of_numpy_are_taken_and_a_mixture_of_one_is_a_number() -> None:
-    fidelity = pcr_tf.Fidelity(np.int32(3))
-    assert fidelity.value == 3
-    fidelity.set({np.int64(10): np.float32(0.25), 2: np.float64(0.75)})
-    assert fidelity.value == {2: 0.75, 10: 0.25}
-    assert list(fidelity.value) == [2, 10]
-    fidelity.set({5: 1.0})
-    assert fidelity.value == 5
+    values: list[tuple[Any, Any]] = [
+        (np.int32(3), 3),
+        ({np.int64(10): np.float32(0.25), 2: np.float64(0.75)}, {2: 0.75, 10: 0.25}),
+        ({5: 1.0}, 5),
+    ]
+    fidelity = pcr_tf.Fidelity(1)
+    for value, expected in values:
+        fidelity.set(value)
+        assert fidelity.value == expected
+        assert type(fidelity.value) is type(expected)
     assert repr(fidelity) == "Fidelity(5)"
 
 

@@ -48,7 +48,9 @@ class PcrFidelityOp : public tensorflow::OpKernel {
     FidelityCell* cell = nullptr;
     OP_REQUIRES_OK(ctx, FidelityCell::Find(ctx->env(), name, &cell));
     OP_REQUIRES_OK(ctx, cell->Look(name.poll_ms, Cancellation()));
-    SetOutput(ctx, 0, tstring(cell->value()->text()));
+    const FidelityCell::Value value = cell->value();
+    OP_REQUIRES(ctx, value != nullptr, tensorflow::errors::Internal("a fidelity without a value"));
+    SetOutput(ctx, 0, tstring(value->text()));
   }
 };
 

@@ -194,14 +194,14 @@ class PcrDataset(tf.data.Dataset):
                     "one gives another order, and examples would be lost and repeated"
                 )
             first_epoch = resume.epoch
-        obeys = isinstance(scan_groups, Fidelity)
+        fidelity = scan_groups if isinstance(scan_groups, Fidelity) else None
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
             paths=paths,
-            scan_groups=_as_scan_groups(None if obeys else scan_groups),
+            scan_groups=_ALL_SCAN_GROUPS if fidelity else _as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=as_seed(seed) if shuffle or (obeys and seed is not None) else 0,
+            seed=as_seed(seed) if shuffle or (fidelity and seed is not None) else 0,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
@@ -210,7 +210,7 @@ class PcrDataset(tf.data.Dataset):
             first_epoch=first_epoch,
             resume_num_shards=resume.num_shards if resume else 0,
             resume_examples=resume.examples if resume else 0,
-            **(scan_groups.op_inputs() if obeys else _NO_FIDELITY),
+            **(fidelity.op_inputs() if fidelity else _NO_FIDELITY),
             name=name,
         )
         super().__init__(variant_tensor)

@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pcr {
@@ -77,7 +78,7 @@ TEST(FidelityMixtureTest, SeedEpochAndRecordEachChangeTheDraw) {
     differ[1] += static_cast<int>(drawn != mixture.Draw(7, 4, record));
     differ[2] += static_cast<int>(drawn != mixture.Draw(7, 3, record + kRecords));
   }
-  for (const int count : differ) EXPECT_NEAR(count, kRecords / 2, 200);
+  for (const int count : differ) EXPECT_NEAR(count, 0.5 * kRecords, 200);
 }
 
 // Written down, since checkpoints rely on it; docs/ORDER.md states the same.
