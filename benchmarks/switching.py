@@ -147,8 +147,10 @@ def _run(
     switches: dict[str, list[Switch]] = {"changed": [], "unchanged": []}
     for before, after in itertools.pairwise(phases):
         changed = before.value != after.value
+        old, new = sizes[before.value], sizes[after.value]
+        # An image that is the same at both tells nothing.
         late = [
-            int(changed and np.sum(sizes[before.value][number] == size))
+            int(np.sum((old[number] == size) & (new[number] != size)))
             for number, size in zip(after.numbers, after.sizes, strict=True)
         ]
         switch = switch_of(after.times, after.counts, np.array(late), slower)
