@@ -6,6 +6,7 @@ Importing this package imports nothing else; its parts are imported when they ar
 - `pcr_tf.convert`: the job that converts a data set. TensorFlow only for paths in its file systems.
 - `pcr_tf.image`: ops that decode and augment JPEGs.
 - `pcr_tf.data`: the tf.data face, `PcrDataset` and `image_batches`.
+- `pcr_tf.Fidelity`: what such a data set reads, to be changed while it runs; of `pcr_tf.data`.
 
 >>> import pcr_tf
 >>> pcr_tf.format.__name__
@@ -15,24 +16,26 @@ Importing this package imports nothing else; its parts are imported when they ar
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pcr_tf.version import __version__
 
 if TYPE_CHECKING:
     from pcr_tf import convert, data, format, image
+    from pcr_tf.data import Fidelity
 
-__all__ = ["__version__", "convert", "data", "format", "image"]
+__all__ = ["Fidelity", "__version__", "convert", "data", "format", "image"]
 
 _SUBMODULES = frozenset({"convert", "data", "format", "image"})
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "Fidelity":
+        return importlib.import_module(f"{__name__}.data").Fidelity
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES})
+    return sorted({*globals(), *_SUBMODULES, "Fidelity"})

@@ -22,6 +22,18 @@ class DecodedCrops(NamedTuple):
     decoded: Any
 
 
+class FidelityBound(NamedTuple):
+    """What `pcr_fidelity_bound` gives.
+
+    Attributes:
+      dataset: string, [].
+      num_scan_groups: int64, [].
+    """
+
+    dataset: Any
+    num_scan_groups: Any
+
+
 class PcrOps(Protocol):
     """The ops that the library registers; ops/op_defs documents their arguments."""
 
@@ -40,10 +52,28 @@ class PcrOps(Protocol):
         resume_num_shards: Any,
         resume_examples: Any,
         provenance: Any,
+        fidelity: Any,
+        fidelity_poll_ms: Any,
         metadata: str = "",
         name: str | None = None,
     ) -> Any:
         """A scalar `tf.variant`: a data set of serialized tf.train.Examples."""
+
+    @staticmethod
+    def pcr_set_fidelity(
+        fidelity: Any, fidelity_poll_ms: Any, value: Any, name: str | None = None
+    ) -> Any:
+        """Sets the value of a `pcr_tf.Fidelity` in this process; gives nothing."""
+
+    @staticmethod
+    def pcr_fidelity(fidelity: Any, fidelity_poll_ms: Any, name: str | None = None) -> Any:
+        """A scalar string: the value of a `pcr_tf.Fidelity`."""
+
+    @staticmethod
+    def pcr_fidelity_bound(
+        fidelity: Any, fidelity_poll_ms: Any, name: str | None = None
+    ) -> FidelityBound:
+        """How many scan groups its data sets have."""
 
     @staticmethod
     def pcr_decode_jpeg(

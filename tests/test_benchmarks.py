@@ -155,6 +155,28 @@ def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.P
     assert by_images_per_record["30"]["records"] == 40
 
 
+def test_the_switching_benchmark_finds_no_more_at_the_old_fidelity_than_may_be_in_flight(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=2", "--images_per_record=2", "--prefetch=3", "--seconds=0.3", "--rounds=1"]
+    result = _run("switching", tmp_path, f"--images={images}", *flags)
+    cases = result["cases"]
+    assert isinstance(cases, dict)
+    assert len(cases) == 4
+    for case in cases.values():
+        bound = case["most_late_examples_allowed"]
+        assert len(case["changed"]) == len(case["unchanged"]) == 2
+        for switch in case["changed"]:
+            assert bound is None or switch["late_examples"] <= bound
+
+
+def test_what_a_switch_loses_is_the_lag_behind_the_slower_rate() -> None:
+    # In a process of its own: flags of two benchmarks have one name.
+    program = "import doctest, sys; from benchmarks import switching as s; "
+    program += "found = doctest.testmod(s); sys.exit(found.failed or not found.attempted)"
+    subprocess.run([sys.executable, "-c", program], cwd=_ROOT, check=True)
+
+
 def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_same_buffer(
     tmp_path: pathlib.Path,
 ) -> None:

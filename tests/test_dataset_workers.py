@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-from pcr_tf.data import PcrDataset
+from pcr_tf.data import Fidelity, PcrDataset
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
 from tests.servers import free_ports
@@ -135,6 +136,35 @@ def test_a_worker_killed_and_started_again_costs_what_it_had_in_hand_and_repeats
     assert NUM_EXAMPLES // 3 <= len(read) <= NUM_EXAMPLES
     again = distributed(folder, "distributed_epoch", service)
     assert sorted(labels(again)) == list(range(NUM_EXAMPLES))
+
+
+def test_a_fidelity_of_this_process_is_refused_by_worker_processes_with_the_remedy(
+    folder: Path, service: Service
+) -> None:
+    dataset = PcrDataset(folder, Fidelity(1))
+    shared = dataset.apply(SERVICE.distribute("distributed_epoch", service.target))
+    with pytest.raises(tf.errors.FailedPreconditionError, match=r"Fidelity\(value, path=\.\.\.\)"):
+        next(iter(shared))
+
+
+def test_a_fidelity_in_a_file_is_obeyed_by_worker_processes(
+    folder: Path, service: Service, tmp_path: Path
+) -> None:
+    fidelity = Fidelity(1, path=tmp_path / "fidelity", poll_interval_s=0.05)
+    dataset = PcrDataset(folder, fidelity, reads_in_flight=2).repeat()
+    shared = dataset.apply(
+        SERVICE.distribute("distributed_epoch", service.target, max_outstanding_requests=1)
+    )
+    low = {serialized.numpy() for serialized in PcrDataset(folder, 1)}
+    high = {serialized.numpy() for serialized in PcrDataset(folder, 10)}
+    iterator = iter(shared)
+    assert next(iterator).numpy() in low
+    fidelity.set(10)
+    deadline = time.monotonic() + 60
+    seen = 0
+    while seen < 2 * NUM_EXAMPLES and time.monotonic() < deadline:
+        seen = seen + 1 if next(iterator).numpy() in high else 0
+    assert seen == 2 * NUM_EXAMPLES  # of both workers
 
 
 def test_two_processes_of_a_strategy_read_an_epoch_between_them(folder: Path) -> None:

@@ -11,6 +11,8 @@
 
 #include "ops/format/record_order.h"
 #include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/fidelity_cell.h"
+#include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/record_iteration.h"
 #include "ops/kernels/record_split_provider.h"
 #include "ops/kernels/record_stream.h"
@@ -64,6 +66,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     std::vector<int64_t> resume_num_shards;
     std::vector<int64_t> resume_examples;
     bool provenance = false;
+    tstring fidelity;
+    int64_t fidelity_poll_ms = 0;
 
     RecordOrderOptions order_options(uint64_t of_seed) const {
       RecordOrderOptions options{shuffle,
@@ -79,12 +83,16 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     }
   };
 
-  Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared)
-      : DatasetBase(DatasetContext(ctx)), inputs_(std::move(inputs)), shared_(std::move(shared)) {
+  Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared,
+          FidelityCell* fidelity_cell)
+      : DatasetBase(DatasetContext(ctx)),
+        inputs_(std::move(inputs)),
+        shared_(std::move(shared)),
+        fidelity_cell_(fidelity_cell) {
     const auto& counts = shared_->index.columns().example_counts;
     // Shuffling does not change how many examples a shard has, unless it shares
     // the rest of one epoch.
-    RecordOrderOptions options = order_options(static_cast<uint64_t>(inputs_.seed));
+    RecordOrderOptions options = order_options(seed());
     options.shuffle = options.shuffle && !options.resume.empty();
     for (const RecordPart& part :
          RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
@@ -126,8 +134,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
           "the rest of an epoch cannot be dealt out by the tf.data service, which deals out whole "
           "records: give its readers num_shards and shard_index, and ShardingPolicy.OFF");
     }
-    split_providers->push_back(std::make_unique<RecordSplitProvider>(
-        shared_, order_options(static_cast<uint64_t>(inputs_.seed)), inputs_.first_epoch));
+    split_providers->push_back(
+        std::make_unique<RecordSplitProvider>(shared_, order_options(seed()), inputs_.first_epoch));
     return absl::Status();
   }
 
@@ -141,9 +149,12 @@ class PcrDatasetOp::Dataset : public DatasetBase {
                               : inputs_.reads_in_flight;
     return {reads, inputs_.bytes_in_flight};
   }
-  int scan_groups() const {
-    return inputs_.scan_groups == kAllScanGroups ? shared_->index.header().num_groups()
-                                                 : static_cast<int>(inputs_.scan_groups);
+  uint64_t seed() const { return static_cast<uint64_t>(inputs_.seed); }
+  RecordFidelity fidelity() const {
+    if (fidelity_cell_ != nullptr) return {fidelity_cell_, inputs_.fidelity_poll_ms};
+    return RecordFidelity(inputs_.scan_groups == kAllScanGroups
+                              ? shared_->index.header().num_groups()
+                              : static_cast<int>(inputs_.scan_groups));
   }
 
  protected:
@@ -170,6 +181,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
       TF_RETURN_IF_ERROR(b->AddVector(*values, &nodes.back()));
     }
     TF_RETURN_IF_ERROR(add(inputs_.provenance));
+    TF_RETURN_IF_ERROR(add(inputs_.fidelity));
+    TF_RETURN_IF_ERROR(add(inputs_.fidelity_poll_ms));
     return b->AddDataset(this, nodes, output);
   }
 
@@ -178,6 +191,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
 
   const Inputs inputs_;
   const std::shared_ptr<SharedDataset> shared_;
+  FidelityCell* const fidelity_cell_;  // null: scan_groups says the fidelity
   int64_t cardinality_ = 0;
 };
 
@@ -204,8 +218,8 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     {
       mutex_lock l(mu_);
       iteration_ = std::make_unique<RecordIteration>(
-          dataset()->shared(), dataset()->order_options(0), dataset()->read_options(),
-          dataset()->scan_groups(), std::move(splits));
+          dataset()->shared(), dataset()->order_options(dataset()->seed()),
+          dataset()->read_options(), dataset()->fidelity(), std::move(splits));
     }
     return RegisterCancellation(ctx->cancellation_manager());
   }
@@ -300,6 +314,8 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
                   "values of resume_examples; expected ", inputs.resume_num_shards.size(),
                   ", as of resume_num_shards, got ", inputs.resume_examples.size()));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kProvenance, &inputs.provenance));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFidelity, &inputs.fidelity));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kFidelityPollMs, &inputs.fidelity_poll_ms));
   const auto require = [ctx](bool ok, const char* name, const char* expected, int64_t got) {
     OP_REQUIRES(ctx, ok,
                 tensorflow::errors::InvalidArgument(name, "; expected ", expected, ", got ", got));
@@ -321,11 +337,20 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;
 
+  FidelityCell* fidelity_cell = nullptr;
+  if (!inputs.fidelity.empty()) {
+    OP_REQUIRES_OK(ctx, FidelityCell::Find(ctx->env(), {inputs.fidelity, inputs.fidelity_poll_ms},
+                                           &fidelity_cell));
+  }
   std::shared_ptr<SharedDataset> shared;
   OP_REQUIRES_OK(ctx, SharedDataset::Open(
                           ctx->env(), inputs.shared_id, {inputs.paths.begin(), inputs.paths.end()},
                           static_cast<uint64_t>(inputs.seed), inputs.first_epoch, &shared));
-  if (inputs.scan_groups != kAllScanGroups) {
+  if (fidelity_cell != nullptr) {
+    fidelity_cell->AddDataset(inputs.paths.front(), shared);
+    const FidelityCell::Value value = fidelity_cell->value();
+    if (value != nullptr) OP_REQUIRES_OK(ctx, CheckFidelity(shared->index, *value));
+  } else if (inputs.scan_groups != kAllScanGroups) {
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));
   }
@@ -334,7 +359,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
                                           inputs.order_options(static_cast<uint64_t>(inputs.seed)),
                                           static_cast<uint64_t>(inputs.first_epoch))
                                   .WithContext(std::string(inputs.paths.front()))));
-  *output = new Dataset(ctx, std::move(inputs), std::move(shared));
+  *output = new Dataset(ctx, std::move(inputs), std::move(shared), fidelity_cell);
 }
 
 absl::Status PcrDatasetOp::ImageFeatures(const DatasetBase* dataset,

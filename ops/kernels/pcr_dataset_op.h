@@ -26,6 +26,8 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
   static constexpr const char* const kFirstEpoch = "first_epoch";
   static constexpr const char* const kResumeNumShards = "resume_num_shards";
   static constexpr const char* const kResumeExamples = "resume_examples";
+  static constexpr const char* const kFidelity = "fidelity";
+  static constexpr const char* const kFidelityPollMs = "fidelity_poll_ms";
 
   static constexpr const char* const kProvenance = "provenance";
 

@@ -14,7 +14,8 @@ using ::tensorflow::data::IteratorStateReader;
 using ::tensorflow::data::IteratorStateWriter;
 using ::tensorflow::errors::InvalidArgument;
 
-// Of the state below and of the order of records (record_order.h).
+// Of the state below, of the order of records (record_order.h) and of the draws of a mixture
+// (fidelity_mixture.h).
 constexpr int64_t kStateVersion = 2;
 
 constexpr char kVersion[] = "version";
@@ -55,12 +56,12 @@ std::array<int64_t, 2> ExampleOrigin::StatelessSeed() const {
 
 RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
                                  const RecordOrderOptions& order, const ReadOptions& read,
-                                 int scan_groups,
+                                 const RecordFidelity& fidelity,
                                  std::shared_ptr<tensorflow::data::SplitProvider> splits)
     : shared_(std::move(shared)),
       order_options_(order),
       read_options_(read),
-      scan_groups_(scan_groups),
+      fidelity_(fidelity),
       splits_(std::move(splits)) {
   if (splits_ == nullptr) {
     epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
@@ -80,7 +81,9 @@ std::vector<RecordPart> RecordIteration::OrderOf(const EpochCounter::Epoch& epoc
 void RecordIteration::StartStream() {
   auto stream = std::make_unique<RecordStream>(
       shared_, read_options_,
-      [this](std::optional<RecordRequest>* request) { return NextRequest(request); });
+      [this](std::optional<RecordRequest>* request) { return NextRequest(request); },
+      // Should it fail, a value is known: NextRequest has looked before.
+      [this](const Cancellation& cancellation) { fidelity_.Look(cancellation).IgnoreError(); });
   std::lock_guard<std::mutex> lock(stream_mutex_);
   stream_ = std::move(stream);
   if (cancelled_) stream_->Cancel();
@@ -107,22 +110,33 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     if (next_position_ == order_.size()) return absl::Status();
     part = order_[next_position_++];
   } else {
-    tensorflow::Tensor split;
-    bool end_of_splits = false;
-    TF_RETURN_IF_ERROR(splits_->GetNext(&split, &end_of_splits));
-    if (end_of_splits) return absl::Status();
-    if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 1 || split.NumElements() != 2) {
-      return InvalidArgument("split of a PcrDataset; expected int64 [2], got ",
-                             split.DebugString());
-    }
-    epoch = split.vec<int64_t>()(0);
-    part.record = static_cast<uint64_t>(split.vec<int64_t>()(1));
-    if (part.record >= shared_->index.num_records()) {
-      return InvalidArgument("record that a split names; expected one of ",
-                             shared_->index.num_records(), " records, got ", part.record);
-    }
+    bool end = false;
+    TF_RETURN_IF_ERROR(NextSplit(&part, &epoch, &end));
+    if (end) return absl::Status();
   }
-  *request = RecordRequest{part.record, scan_groups_, part.first_example, epoch};
+  if (!std::exchange(looked_at_fidelity_, true)) {
+    TF_RETURN_IF_ERROR(fidelity_.Look(Cancellation()));
+  }
+  int scan_groups = 0;
+  TF_RETURN_IF_ERROR(fidelity_.Choose(shared_->index, epoch_.seed, static_cast<uint64_t>(epoch),
+                                      part.record, &scan_groups));
+  *request = RecordRequest{part.record, scan_groups, part.first_example, epoch};
+  return absl::Status();
+}
+
+absl::Status RecordIteration::NextSplit(RecordPart* part, int64_t* epoch, bool* end) {
+  tensorflow::Tensor split;
+  TF_RETURN_IF_ERROR(splits_->GetNext(&split, end));
+  if (*end) return absl::Status();
+  if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 1 || split.NumElements() != 2) {
+    return InvalidArgument("split of a PcrDataset; expected two int64, got ", split.DebugString());
+  }
+  *epoch = split.vec<int64_t>()(0);
+  *part = {static_cast<uint64_t>(split.vec<int64_t>()(1)), 0};
+  if (part->record >= shared_->index.num_records()) {
+    return InvalidArgument("record that a split names; expected one of ",
+                           shared_->index.num_records(), " records, got ", part->record);
+  }
   return absl::Status();
 }
 
@@ -171,8 +185,8 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kNumDelivered, static_cast<int64_t>(num_delivered_)));
   TF_RETURN_IF_ERROR(write(kUsesSplits, splits_ != nullptr ? 1 : 0));
 
-  // Without splits the order says what comes after the record in delivery; the
-  // records that splits named are nowhere else but here.
+  // Without splits the order says what comes after the record in delivery; the records that splits
+  // named are nowhere else but here, nor is the fidelity of those requested under another value.
   std::vector<RecordRequest> unfinished;
   if (current_.has_value()) {
     unfinished.push_back(current_->request);
@@ -191,7 +205,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
     if (splits_ == nullptr) return absl::Status();
     return splits_->Save(FullName(prefix), writer);
   };
-  if (splits_ == nullptr || stream_ == nullptr) {
+  if ((splits_ == nullptr && !fidelity_.changes()) || stream_ == nullptr) {
     if (stream_ == nullptr) unfinished.assign(restored_.begin(), restored_.end());
     return write_unfinished();
   }
@@ -262,8 +276,8 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   const auto num_records = static_cast<int64_t>(shared_->index.num_records());
   const auto limit = splits_ == nullptr ? static_cast<int64_t>(order.size()) : num_records;
   if (epoch.number < 0 || epoch.number == std::numeric_limits<int64_t>::max() ||
-      num_delivered < 0 || num_delivered > limit || num_pending < 0 || num_pending > num_records ||
-      (splits_ == nullptr && num_pending > 1)) {
+      num_delivered < 0 || num_delivered > limit || num_pending < 0 ||
+      num_pending > (splits_ == nullptr ? limit - num_delivered : num_records)) {
     return InvalidArgument("checkpoint of a PcrDataset: epoch ", epoch.number, ", ", num_delivered,
                            " records delivered and ", num_pending, " begun; expected at most ",
                            limit);
@@ -282,14 +296,14 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     pending.push_back(request);
   }
   if (splits_ == nullptr) {
-    const uint64_t next_position = static_cast<uint64_t>(num_delivered) + pending.size();
-    if (next_position > order.size() ||
-        (!pending.empty() && pending.front().record != order[num_delivered].record)) {
-      return InvalidArgument(
-          "checkpoint of a PcrDataset: the record begun is not the one that its "
-          "epoch's order has there");
+    next_position_ = static_cast<uint64_t>(num_delivered);
+    for (const RecordRequest& request : pending) {
+      if (request.record != order[next_position_++].record) {
+        return InvalidArgument(
+            "checkpoint of a PcrDataset: the record begun is not the one that its "
+            "epoch's order has there");
+      }
     }
-    next_position_ = next_position;
     order_ = std::move(order);
     if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {

@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "ops/format/record_order.h"
+#include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/record_stream.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/framework/dataset.h"
@@ -41,9 +42,9 @@ class RecordIteration {
   // Without `splits` it takes the next epoch of `shared` (the first, where
   // `order` resumes an epoch) and goes through its records in the order of
   // `order` (whose seed is not used: the epoch has its own); with them, through
-  // the records they name.
+  // the records they name, of the seed of `order`.
   RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
-                  const ReadOptions& read, int scan_groups,
+                  const ReadOptions& read, const RecordFidelity& fidelity,
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);
 
   // The next example. After an error it stands behind the record in error.
@@ -60,18 +61,20 @@ class RecordIteration {
   std::vector<RecordPart> OrderOf(const EpochCounter::Epoch& epoch) const;
   void StartStream();
   absl::Status NextRequest(std::optional<RecordRequest>* request);
+  absl::Status NextSplit(RecordPart* part, int64_t* epoch, bool* end);
   absl::Status CheckRestored(const RecordRequest& request) const;
 
   const std::shared_ptr<SharedDataset> shared_;
   RecordOrderOptions order_options_;
   const ReadOptions read_options_;
-  const int scan_groups_;
+  const RecordFidelity fidelity_;
   const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
 
-  EpochCounter::Epoch epoch_{0, 0};
-  std::vector<RecordPart> order_;  // without splits
+  EpochCounter::Epoch epoch_{0, 0};  // with splits, these name their epochs
+  std::vector<RecordPart> order_;    // without splits
   uint64_t next_position_ = 0;  // in order_, of the next request; used by the stream's threads only
   std::deque<RecordRequest> restored_;  // requests to make before all others; likewise
+  bool looked_at_fidelity_ = false;     // since this began; likewise
 
   uint64_t num_delivered_ = 0;  // records wholly delivered, or in error
   std::optional<LoadedRecord> current_;

@@ -31,9 +31,10 @@ int64_t DefaultReadsInFlight(const std::vector<std::string>& paths) {
 }
 
 RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
-                           NextRequest next)
+                           NextRequest next, std::function<void(const Cancellation&)> before_read)
     : shared_(std::move(shared)),
       next_(std::move(next)),
+      before_read_(std::move(before_read)),
       buffers_(static_cast<uint64_t>(options.bytes_in_flight)) {
   Prefetcher::Options prefetch;
   prefetch.num_threads = static_cast<int>(std::min<int64_t>(
@@ -52,6 +53,7 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
   functions.load = [this](const RecordRequest& request, const Prefetcher::Grow& grow,
                           Loaded* loaded) {
     const Status thrown = CatchExceptions([&] {
+      before_read_(cancellation_);
       loaded->status = Load(request, grow, loaded);
       return Status();
     });

@@ -49,7 +49,10 @@ class RecordStream {
   // `next` gives the requests in order, none at the end.
   using NextRequest = std::function<absl::Status(std::optional<RecordRequest>*)>;
 
-  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options, NextRequest next);
+  // `before_read` is called before each read, by the thread that then reads: it holds up none of
+  // the other reads.
+  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options, NextRequest next,
+               std::function<void(const Cancellation&)> before_read);
   ~RecordStream();
 
   // The next record, none at the end. A record that could not be read comes
@@ -76,6 +79,7 @@ class RecordStream {
 
   const std::shared_ptr<SharedDataset> shared_;
   const NextRequest next_;
+  const std::function<void(const Cancellation&)> before_read_;
   Cancellation cancellation_;
   bool next_failed_ = false;
   absl::Status next_status_;  // of next_, once it has failed, until Next has said so

@@ -10,6 +10,15 @@ using ::tensorflow::shape_inference::ShapeHandle;
 
 // Ordinal of an input of PcrDataset; resume_examples is the next one.
 constexpr int kResumeNumShards = 10;
+// All inputs and outputs are scalars.
+absl::Status Scalars(InferenceContext* c) {
+  ShapeHandle unused;
+  for (int i = 0; i < c->num_inputs(); ++i) {
+    TF_RETURN_IF_ERROR(c->WithRank(c->input(i), 0, &unused));
+  }
+  for (int i = 0; i < c->num_outputs(); ++i) c->set_output(i, c->Scalar());
+  return absl::Status();
+}
 
 REGISTER_OP("PcrDataset")
     .Input("paths: string")
@@ -25,6 +34,8 @@ REGISTER_OP("PcrDataset")
     .Input("resume_num_shards: int64")
     .Input("resume_examples: int64")
     .Input("provenance: bool")
+    .Input("fidelity: string")
+    .Input("fidelity_poll_ms: int64")
     .Output("handle: variant")
     .Attr("metadata: string = ''")
     // Stateful, so that constant folding does not run it.
@@ -42,7 +53,8 @@ REGISTER_OP("PcrDataset")
 Serialized tf.train.Examples of a PCR data set at a fidelity, one scalar each.
 
 paths: [P] The folder of a data set, or its files.
-scan_groups: Fidelity: scan groups to read, 1 to the data set's number; 2^63 - 1: all.
+scan_groups: Scan groups to read, 1 to the data set's number; 2^63 - 1: all. Not used if `fidelity`
+  is given.
 shuffle: Whether to go through the records in a new order in each epoch.
 seed: Of the epochs' orders.
 num_shards: Number of readers that share the records.
@@ -57,6 +69,9 @@ resume_examples: [S] How many examples each of these readers had read.
 provenance: Whether two more components follow each example: its name, a scalar, "file: record 3,
   example 2"; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
   example.
+fidelity: Names the pcr_tf.Fidelity that says how many scan groups to read: as in PcrSetFidelity;
+  empty: `scan_groups` does.
+fidelity_poll_ms: As in PcrSetFidelity.
 )doc");
 
 REGISTER_OP("PcrImageFeatures")
@@ -71,6 +86,50 @@ The features that hold the images of a PcrDataset.
 
 dataset: A PcrDataset.
 image_features: [F] Their keys.
+)doc");
+
+REGISTER_OP("PcrSetFidelity")
+    .Input("fidelity: string")
+    .Input("fidelity_poll_ms: int64")
+    .Input("value: string")
+    .SetIsStateful()
+    .SetShapeFn(Scalars)
+    .Doc(R"doc(
+Sets the value of a pcr_tf.Fidelity in this process, which PcrDatasets obey.
+
+fidelity: Its id, or the path of its file, which this op does not write.
+fidelity_poll_ms: For a path, the least time between two looks at the file; 0: `fidelity` is an id.
+value: As ops/format/fidelity_mixture.h describes it.
+)doc");
+
+REGISTER_OP("PcrFidelity")
+    .Input("fidelity: string")
+    .Input("fidelity_poll_ms: int64")
+    .Output("value: string")
+    .SetIsStateful()
+    .SetShapeFn(Scalars)
+    .Doc(R"doc(
+The value of a pcr_tf.Fidelity, from its file if a look at that is due.
+
+fidelity: As in PcrSetFidelity.
+fidelity_poll_ms: As in PcrSetFidelity.
+value: As in PcrSetFidelity.
+)doc");
+
+REGISTER_OP("PcrFidelityBound")
+    .Input("fidelity: string")
+    .Input("fidelity_poll_ms: int64")
+    .Output("dataset: string")
+    .Output("num_scan_groups: int64")
+    .SetIsStateful()
+    .SetShapeFn(Scalars)
+    .Doc(R"doc(
+How many scan groups the data sets of this process have that obey a pcr_tf.Fidelity.
+
+fidelity: As in PcrSetFidelity.
+fidelity_poll_ms: As in PcrSetFidelity.
+dataset: The path of the one that has the fewest; empty if there is none.
+num_scan_groups: How many it has; 0 if there is none.
 )doc");
 
 REGISTER_OP("PcrReadStatistics")

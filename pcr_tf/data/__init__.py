@@ -10,9 +10,17 @@ configure_gcs()  # Before TensorFlow is imported, if it is not yet.
 
 from pcr_tf._op_library import load_op_library  # noqa: E402
 from pcr_tf.data.dataset import EpochProgress, PcrDataset  # noqa: E402
+from pcr_tf.data.fidelity import Fidelity  # noqa: E402
 from pcr_tf.data.image_pipeline import image_batches  # noqa: E402
 from pcr_tf.data.statistics import ReadStatistics, read_statistics  # noqa: E402
 
-__all__ = ["EpochProgress", "PcrDataset", "ReadStatistics", "image_batches", "read_statistics"]
+__all__ = [
+    "EpochProgress",
+    "Fidelity",
+    "PcrDataset",
+    "ReadStatistics",
+    "image_batches",
+    "read_statistics",
+]
 
 load_op_library()

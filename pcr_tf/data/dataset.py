@@ -14,9 +14,12 @@ import tensorflow as tf
 
 from pcr_tf._arguments import MAX_INT64, as_bool, as_int, in_range
 from pcr_tf._op_library import load_op_library
+from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.format import object_stores
 
 _ALL_SCAN_GROUPS = MAX_INT64  # the op's value for "as many as the data set has"
+
+_NO_FIDELITY = {"fidelity": "", "fidelity_poll_ms": 0}  # the op goes by its scan_groups
 
 _AUTO_READS_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 
@@ -107,7 +110,7 @@ class PcrDataset(tf.data.Dataset):
     def __init__(
         self,
         filenames: PathLike | Sequence[PathLike] | tf.Tensor,
-        scan_groups: int | tf.Tensor | None = None,
+        scan_groups: int | tf.Tensor | Fidelity | None = None,
         *,
         shuffle: bool = False,
         seed: int | None = None,
@@ -129,13 +132,15 @@ class PcrDataset(tf.data.Dataset):
         Args:
           filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
             vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
-          scan_groups: fidelity, 1 to the data set's number of scan groups; None: all.
+          scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
+            `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
           shuffle: go through the records in a new random order in each epoch (each iteration over
             this data set, and each repetition of `.repeat()`, is an epoch).
-          seed: of those orders, and of the seeds of `provenance`, a 64-bit integer. The same seed
-            gives the same orders, in any process and at any `reads_in_flight`. None:
-            `tf.random.set_seed`'s if there is one, else random. Readers that share a data set by
-            `num_shards` must be given one seed.
+          seed: of those orders, of the seeds of `provenance`, and of the draws of a mixture of
+            fidelities, a 64-bit integer. The same seed gives the same orders, in any process and at
+            any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random;
+            where only a mixture uses it, 0. Readers that share a data set by `num_shards` must be
+            given one seed.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
             in every epoch.
@@ -199,13 +204,14 @@ class PcrDataset(tf.data.Dataset):
                     "one gives another order, and examples would be lost and repeated"
                 )
             first_epoch = stages[0].epoch
+        fidelity = scan_groups if isinstance(scan_groups, Fidelity) else None
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
             paths=paths,
-            scan_groups=_as_scan_groups(scan_groups),
+            scan_groups=_ALL_SCAN_GROUPS if fidelity else _as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=as_seed(seed) if shuffle or provenance else 0,
+            seed=as_seed(seed) if shuffle or provenance or (fidelity and seed is not None) else 0,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
@@ -215,6 +221,7 @@ class PcrDataset(tf.data.Dataset):
             resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
             resume_examples=tf.constant([one.examples for one in stages], tf.int64),
             provenance=self._provenance,
+            **(fidelity.op_inputs() if fidelity else _NO_FIDELITY),
             name=name,
         )
         super().__init__(variant_tensor)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pcr_tf._arguments import as_bool, in_range, one_of
 from pcr_tf.data.dataset import EpochProgress, PathLike, PcrDataset, as_seed, as_stages
+from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.image import decode_and_center_crop_resize, decode_and_random_crop_resize
 
 Labels = str | Mapping[str, Any] | Callable[[tf.Tensor], Any]
@@ -23,7 +24,7 @@ def image_batches(
     size: int | Sequence[int],
     batch_size: int,
     *,
-    scan_groups: int | tf.Tensor | None = None,
+    scan_groups: int | tf.Tensor | Fidelity | None = None,
     label: Labels | None = None,
     image_feature: str | None = None,
     training: bool = True,
@@ -75,7 +76,7 @@ def image_batches(
       files: as in `PcrDataset`.
       size: of the images in pixels: a side, or (height, width).
       batch_size: images of a batch, at least 1. With `tf.distribute`: of all replicas together.
-      scan_groups: fidelity, as in `PcrDataset`.
+      scan_groups: fidelity, as in `PcrDataset`; a `pcr_tf.Fidelity` can be changed while this runs.
       label: what comes with each image: the name of an int64 feature of one value; or a dict from
         features' names to `tf.io` specs (`FixedLenFeature`, `RaggedFeature`, ...), which gives a
         dict, with values of any shape and number; or a function from the serialized

@@ -1,0 +1,30 @@
+#include "ops/kernels/record_fidelity.h"
+
+#include "ops/kernels/dataset_opener.h"
+#include "tensorflow/core/platform/errors.h"
+
+namespace pcr {
+
+absl::Status CheckFidelity(const DatasetIndex& index, const FidelityMixture& fidelity) {
+  return ToTensorFlow(index.CheckScanGroups(fidelity.max_scan_groups())
+                          .WithContext(index.shards().front().name + ": pcr_tf.Fidelity"));
+}
+
+absl::Status RecordFidelity::Choose(const DatasetIndex& index, uint64_t seed, uint64_t epoch,
+                                    uint64_t record, int* scan_groups) const {
+  if (cell_ == nullptr) {
+    *scan_groups = scan_groups_;
+    return absl::Status();
+  }
+  const FidelityCell::Value value = cell_->value();
+  if (value == nullptr) return tensorflow::errors::Internal("a fidelity without a value");
+  TF_RETURN_IF_ERROR(CheckFidelity(index, *value));
+  *scan_groups = value->Draw(seed, epoch, record);
+  return absl::Status();
+}
+
+absl::Status RecordFidelity::Look(const Cancellation& cancellation) const {
+  return cell_ == nullptr ? absl::Status() : cell_->Look(poll_ms_, cancellation);
+}
+
+}  // namespace pcr
