@@ -69,10 +69,11 @@ class WebDatasetSource(Source):
                     raise fault
                 modified_ns = filesystem.status(path).modified_ns
             except (OSError, UnreadableItemError) as error:
-                why = error.why if isinstance(error, UnreadableItemError) else str(error.strerror)
+                if isinstance(error, OSError):
+                    error = UnreadableItemError(path, f"cannot be read: {error.strerror}")
                 if not skip_unreadable:
-                    raise UnreadableItemError(path, why) from error
-                listing.unreadable.append((filesystem.basename(path), why))
+                    raise error
+                listing.unreadable.append((filesystem.basename(path), error.why))
                 modified_ns = 0
             found = listing.items[first:]
             for item in found:
@@ -194,21 +195,25 @@ def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
 def _json_features(item: str, contents: bytes) -> dict[str, Values]:
     try:
         fields = json.loads(contents)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableItemError(item, f".json: not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise UnreadableItemError(
             item, f".json: expected an object, got {type(fields).__name__} {contents[:40]!r}"
         )
-    features = {f"json/{name}": _values(value) for name, value in fields.items()}
+    features = {_utf8(f"json/{name}").decode(): _values(value) for name, value in fields.items()}
     return {name: values for name, values in features.items() if values}
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")  # JSON may hold half of a surrogate pair.
 
 
 def _values(value: Any) -> Values:
     """A JSON value as those of a feature; none where it is nested, mixed, or null."""
     values = value if isinstance(value, list) else [value]
     if all(isinstance(v, str) for v in values):
-        return [v.encode(errors="replace") for v in values]
+        return [_utf8(v) for v in values]
     if all(isinstance(v, int) and abs(v) < 2**63 for v in values):
         return [int(v) for v in values]
     if all(isinstance(v, int | float) for v in values):
@@ -221,6 +226,8 @@ def _values(value: Any) -> Values:
 
 def _scan(path: str) -> tuple[dict[str, list[_Member]], UnreadableItemError | None]:
     """The members of a tar file by key, in the order of the keys; those before a fault, and it.
+
+    Of a file with a fault, the last key is left out.
 
     Raises:
         OSError: the file cannot be read.
@@ -247,6 +254,9 @@ def _scan(path: str) -> tuple[dict[str, list[_Member]], UnreadableItemError | No
         else:
             why = _fault_behind(file, end, file_bytes)
             fault = UnreadableItemError(path, why) if why else None
+    if fault is not None and samples:
+        # Members of the key that was being read may be lost: half an example is none.
+        samples.popitem()
     return {key: list(members.values()) for key, members in samples.items()}, fault
 
 
