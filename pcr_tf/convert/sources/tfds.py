@@ -128,8 +128,11 @@ class TfdsSource(Source):
             ) from error
 
     def _array_items(self, path: str) -> tuple[list[SourceItem], str]:
-        status = filesystem.status(path)
-        count = self._reader(path).num_records()
+        try:
+            status = filesystem.status(path)
+            count = self._reader(path).num_records()
+        except Exception as error:  # Its library raises what it meets.
+            raise UnreadableItemError(path, f"cannot be read: {error}") from error
         # The library says where no record is: sizes are their mean.
         size_bytes = status.size_bytes // max(count, 1)
         items = [SourceItem(path, 0, size_bytes, number) for number in range(count)]
