@@ -146,7 +146,7 @@ class TableSource(Source):
                 f"{table.path}: column {clash!r} has the name of a feature that is made; rename it"
             )
         self._columns = [
-            (name, _type_of([row.cells[position].strip() for row in rows]))
+            (name, _type_of({row.cells[position] for row in rows}))
             for position, name in enumerate(table.columns)
         ]
 
@@ -155,9 +155,9 @@ def _by_name(pair: tuple[Row, Image]) -> bytes:
     return os.fsencode(pair[1][1])
 
 
-def _type_of(cells: list[str]) -> type:
+def _type_of(cells: set[str]) -> type:
     """int, float or bytes: the narrowest that keeps every value as it is written."""
-    values = {cell for cell in cells if cell}
+    values = {cell.strip() for cell in cells} - {""}
     # Leading zeros make a name of a number.
     if values and all(re.fullmatch(r"-?(0|[1-9]\d*)", v) and abs(int(v)) < 2**63 for v in values):
         return int

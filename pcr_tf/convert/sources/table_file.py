@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -165,7 +166,7 @@ def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
     try:
         for cells in reader:
             if cells:
-                yield Row(f"line {line}", cells)
+                yield Row(f"line {line}", _shared(cells))
             line = reader.line_num + 1
     except csv.Error as error:
         raise ListingError(f"{path}: line {line}: not sound CSV: {error}") from error
@@ -173,7 +174,7 @@ def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
 
 def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], list[Row]]:
     lines = io.StringIO(text, newline=None)
-    rows = [Row(f"line {number}", line.split()) for number, line in enumerate(lines, 1)]
+    rows = [Row(f"line {n}", _shared(line.split())) for n, line in enumerate(lines, 1)]
     rows = [row for row in rows if row.cells]
     count = None
     if rows and re.fullmatch(r"\d{1,12}", " ".join(rows[0].cells)):
@@ -192,6 +193,11 @@ def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], 
             "file cut short? Correct the line, or remove it"
         )
     return header, rows
+
+
+def _shared(cells: list[str]) -> list[str]:
+    """The same cells, each value once in memory: most columns hold few values, many times."""
+    return [sys.intern(cell) for cell in cells]
 
 
 def _check_header(path: str, header: list[str]) -> None:
