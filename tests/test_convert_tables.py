@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from pcr_tf.convert import (
     ConvertSummary,
     SourceOptions,
 )
+from pcr_tf.convert.sources.table_file import read_table
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import Values, bytes_features, feature_keys, int_feature
 from tests.conversion import ROOT, jpeg, run, write_tfrecord
@@ -432,6 +435,16 @@ def test_rows_that_do_not_fit_can_be_skipped_and_are_named(tmp_path: Path) -> No
     ]
 
 
+def test_the_image_of_a_row_that_is_skipped_is_no_stray(tmp_path: Path) -> None:
+    summary = _convert(_table(tmp_path, "id,dx\na,\nb,\nc, \nd,1\n", images="a b c d"), "skip")
+    assert (summary.images, summary.manifest["counts"]["skipped"]) == (1, 3)
+
+
+def test_a_table_of_which_every_row_is_skipped_names_no_image(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match=r"t\.csv: no row names an image; 'a\.jpg' is there"):
+        _convert(_table(tmp_path, "id,dx\na,\nb,\nc,\n"), "skip")
+
+
 def test_what_has_no_counterpart_can_be_left_out_and_is_counted(tmp_path: Path) -> None:
     table = _table(tmp_path, "id,dx\na,1\nz,1\n")
     with pytest.raises(ConvertError, match="no image 'z"):
@@ -499,10 +512,10 @@ def test_a_flag_of_another_kind_of_source_is_refused(tmp_path: Path) -> None:
 # Files of MATLAB
 
 
-def _mat(**variables: Any) -> bytes:
+def _mat(compressed: bool = False, **variables: Any) -> bytes:
     scipy_io = pytest.importorskip("scipy.io", reason="needs SciPy: pip install scipy")
     out = io.BytesIO()
-    scipy_io.savemat(out, variables)
+    scipy_io.savemat(out, variables, do_compression=compressed)
     return out.getvalue()
 
 
@@ -518,7 +531,7 @@ def _struct(**fields: Sequence[Any]) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"x": np.eye(3)}, "expected one struct array.*got x: 3 x 3 float64"),
+        ({"x": np.eye(3)}, "expected one struct array.*got x: 3 x 3 number"),
         ({"a": _struct(b=[1]), "c": _struct(b=[1])}, "expected one struct array.*struct with b"),
         ({"a": _struct(id=["a", np.eye(2)], dx=[1, 2])}, "element 2: field 'id': expected a num"),
         ({"a": _struct(name=["a"], dx=[1])}, "no column 'id'; expected one of name, dx"),
@@ -535,21 +548,49 @@ def test_a_mat_file_of_another_structure_is_described(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a .mat file, or damaged"),
-        (b"id,dx\na,1\n" * 30, "not a .mat file, or damaged"),
+        (b"", "byte 124: not a .mat file.*got nothing"),
+        (b"id,dx\na,1\n" * 30, "byte 124: not a .mat file of version 5 to 7; expected 00 01 49"),
         (b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + b"\x89HDF\r\n\x1a\n", "version 7.3"),
     ],
 )
 def test_a_file_that_is_no_mat_file_is_named(tmp_path: Path, data: bytes, message: str) -> None:
-    pytest.importorskip("scipy.io", reason="needs SciPy: pip install scipy")
     with pytest.raises(ConvertError, match=rf"t\.mat: .*{message}"):
         _convert(_table(tmp_path, data, "t.mat"))
 
 
-def test_a_mat_file_cut_short_is_named(tmp_path: Path) -> None:
-    data = _mat(a=_struct(id=["a", "b", "c"], dx=[1, 2, 1]))
-    with pytest.raises(ConvertError, match=r"t\.mat: not a \.mat file, or damaged"):
-        _convert(_table(tmp_path, data[: len(data) * 2 // 3], "t.mat"))
+def _three_rows(compressed: bool) -> bytes:
+    return _mat(compressed, a=_struct(id=["a", "b", "c"], dx=[1, 2, 1], area=[0.5, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_mat_files_may_be_deflated(tmp_path: Path, compressed: bool) -> None:
+    labels = _labels(_table(tmp_path, _three_rows(compressed), "t.mat"), image_column="id")
+    assert labels == {"a.jpg": (0, "1"), "b.jpg": (1, "2"), "c.jpg": (0, "1")}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mat_file_cut_short_is_named(tmp_path: Path, compressed: bool) -> None:
+    data = _three_rows(compressed)
+    for cut in range(1, len(data) - 128, 13):
+        with pytest.raises(
+            ConvertError, match=r"t\.mat: byte 128: not sound: (an element of|ends)"
+        ):
+            read_table(str(_table(tmp_path, data[:-cut], "t.mat", "")), "mat", "utf-8", ())
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_mat_file_is_read_or_refused_but_never_crashes(
+    tmp_path: Path, compressed: bool
+) -> None:
+    data = _three_rows(compressed)
+    rng = random.Random(1)
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(rng.choice((1, 3))):
+            damaged[rng.randrange(124, len(data))] = rng.choice((0, 255, rng.randrange(256)))
+        (tmp_path / "t.mat").write_bytes(damaged)
+        with contextlib.suppress(ConvertError):
+            read_table(str(tmp_path / "t.mat"), "mat", "utf-8", ())
 
 
 def test_a_label_outside_the_list_of_names_says_from_where_it_counts(tmp_path: Path) -> None:
@@ -557,11 +598,3 @@ def test_a_label_outside_the_list_of_names_says_from_where_it_counts(tmp_path: P
     (tmp_path / "names.txt").write_text("x\ny\nz\n")
     with pytest.raises(ConvertError, match=r"line 4: expected a position in .*0 to 2, got '3'"):
         _convert(table, label_names=str(tmp_path / "names.txt"))
-
-
-def test_without_scipy_a_mat_file_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "scipy.io", None)
-    with pytest.raises(ConvertError, match=r"install pcr-tf\[cars\], or export the table as CSV"):
-        _convert(_table(tmp_path, b"", "t.mat"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -15,6 +16,7 @@ import pytest
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert.sources import make_source
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
 from tests.conversion import ROOT, digests, jpeg, png, run
@@ -274,3 +276,22 @@ def test_json_that_no_encoding_can_write_is_taken_as_it_comes(tmp_path: Path) ->
     }
     keys = ["image/encoded", "image/filename", "image/format", "json", "json/?", "json/big"]
     assert feature_keys(example) == keys
+
+
+def test_a_damaged_tar_file_is_read_or_refused_but_never_crashes(tmp_path: Path) -> None:
+    whole = [
+        _tar(_members_of(0, 2)),
+        _tar([("x" * 200 + ".jpg", jpeg(1))], format=tarfile.PAX_FORMAT),
+    ]
+    rng = random.Random(1)
+    path = tmp_path / "a.tar"
+    for _ in range(200):
+        damaged = bytearray(rng.choice(whole))
+        for _ in range(rng.choice((1, 3))):
+            at = rng.randrange(len(damaged)) // rng.choice((1, 10))
+            damaged[at] = rng.choice((0, 255, rng.randrange(256)))
+        path.write_bytes(damaged)
+        source = make_source("webdataset", [str(path)], ["image/encoded"])
+        with contextlib.suppress(ConvertError):
+            for item in source.list_items(skip_unreadable=rng.random() < 0.5).items:
+                source.read(item)

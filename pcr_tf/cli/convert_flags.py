@@ -122,7 +122,7 @@ def _define_table(values: flags.FlagValues) -> None:
         "table_format",
         "auto",
         list(TABLE_FORMATS),
-        "auto goes by the suffix: .csv, .tsv, .mat (pip install pcr-tf[cars]); all others have "
+        "auto goes by the suffix: .csv, .tsv, .mat (a struct array of MATLAB); all others have "
         "their columns apart by whitespace, and may begin with the number of rows",
         flag_values=values,
     )

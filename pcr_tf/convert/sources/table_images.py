@@ -65,8 +65,9 @@ def match_rows(
             missing.append((row, name))
     counted = {row.place for row in rows}
     others = [row for row in [*table.misshapen, *table.rows] if row.place not in counted]
-    for cell in (cell for row in others for cell in row.cells):
-        seen.update((path, row) for path, *_ in finder.find(finder.file_name(cell)))
+    for row in others:
+        for cell in row.cells:
+            seen.update((path, row) for path, *_ in finder.find(finder.file_name(cell)))
     strays = [path for path in finder.paths() if path not in seen]
     if missing and options.on_unmatched not in ("ignore", "ignore_rows"):
         (row, name), more = missing[0], [row.place for row, _ in missing[1:]]
