@@ -221,7 +221,7 @@ def test_a_dry_run_says_what_the_job_will_take(tmp_path: Path) -> None:
     assert re.search(r"items +181, [\d.]+ \w+, shuffled", dry.stdout)
     assert re.search(r"shards +1: shard-00000-of-00001\.pcr", dry.stdout)
     assert re.search(r"sample +128 items, .* in [\d.]+ s; [01] kept as is", dry.stdout)
-    assert re.search(r"time +about [\d.]+ s with 2 workers", dry.stdout)
+    assert re.search(r"time +about [\d.]+ s with --num_workers=2", dry.stdout)
     assert run("convert", *flags).returncode == 0
     stored = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.pcr"))
     expected = re.search(r"size +about ([\d.]+) kB", dry.stdout)

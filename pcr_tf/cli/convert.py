@@ -80,8 +80,8 @@ def _plan_text(job: Conversion) -> str:
             f"{found.skipped} skipped",
             f"size        about {megabytes(found.output_bytes)} "
             f"({100 * found.stored_share:.1f}% of the source)",
-            f"time        about {duration(found.remaining_s)} with {job.options.num_workers} "
-            "workers, each at the speed of the sample",
+            f"time        about {duration(found.remaining_s)} with --num_workers="
+            f"{job.options.num_workers}, each at the speed of the sample",
         ]
     return "\n".join(lines)
 

@@ -126,8 +126,10 @@ class SourceOptions:
             else:
                 owners = ("tfds",)
             if kind not in owners:
+                remedy = "; name the table's file with --table" if "table" in owners else ""
                 raise ConvertError(
                     f"--{name}: belongs to --source={' or '.join(owners)}; this source is {kind}"
+                    f"{remedy}"
                 )
 
     def fingerprint(self) -> dict[str, Any]:
