@@ -51,9 +51,10 @@ PYTHON_MAY_IMPORT = {
 }
 
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
-# systems.
+# systems, or a source is a data set of TensorFlow Datasets.
 PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {
+    Path("pcr_tf/convert/sources/tfds.py"),
     Path("pcr_tf/format/filesystem.py"),
     Path("pcr_tf/format/object_stores.py"),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -35,6 +35,7 @@ def run_command(
     body: Callable[[list[str]], int],
     argv: Sequence[str] | None,
     user_errors: tuple[type[Exception], ...] = (OSError, ValueError),
+    sections: Mapping[str, str] | None = None,
 ) -> int:
     """Parses `argv` (None: the process's own) into `values` and runs `body` on the positional
     arguments.
@@ -42,6 +43,7 @@ def run_command(
     Args:
         description: the help text; its first line is the summary.
         user_errors: exceptions whose message is for the user: one line, no traceback.
+        sections: flag -> heading that the help puts before it.
 
     Returns:
         The exit status.
@@ -50,7 +52,7 @@ def run_command(
     if any(
         argument in ("--help", "-h", "--helpfull", "-help", "--helpshort") for argument in arguments
     ):
-        print(_help(name, description, values))
+        print(_help(description, values, sections or {}))
         return 0
     if "--version" in arguments:
         print(f"{name} (pcr_tf) {__version__}")
@@ -99,10 +101,14 @@ def _fail(name: str, message: str, status: int) -> int:
     return status
 
 
-def _help(name: str, description: str, values: flags.FlagValues) -> str:
-    lines = [description.strip(), "", "Flags:"]
+def _help(description: str, values: flags.FlagValues, sections: Mapping[str, str]) -> str:
+    lines = [description.strip()]
+    if not sections:
+        lines += ["", "Flags:"]
     for flag_name in values:  # In the order of definition: what is needed first comes first.
         flag = values[flag_name]
+        if flag_name in sections:
+            lines += ["", *textwrap.wrap(sections[flag_name], 96)]
         lines += ["", *_flag_help(flag)]
     lines += [
         "",

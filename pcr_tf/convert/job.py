@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from pcr_tf.convert.errors import ConvertError, UnreadableItemError
+from pcr_tf.convert.estimate import Estimate, estimate
 from pcr_tf.convert.manifest import read_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
 from pcr_tf.convert.shard_job import ShardResult
-from pcr_tf.convert.sources import make_source
+from pcr_tf.convert.sources import Listing, Source, make_source
+from pcr_tf.convert.split import part_of_listing
 from pcr_tf.convert.state import OutputState, job_fingerprint
 from pcr_tf.convert.workers import convert_shards
 from pcr_tf.format import filesystem
@@ -48,22 +50,28 @@ class Conversion:
         summary = Conversion(options).run()
     """
 
-    def __init__(self, options: ConvertOptions) -> None:
+    def __init__(
+        self, options: ConvertOptions, listed: tuple[Source, Listing] | None = None
+    ) -> None:
         """Lists the source and plans. The source is only read, ever; the output is not touched yet.
+
+        Args:
+            listed: the source and its listing, where another part of the split has listed it.
 
         Raises:
             ConvertError: the source is empty, unreadable or not laid out as expected, or the output
                 is in it.
         """
+        if options.split and not options.part:
+            raise ConvertError("a split has several jobs; see pcr_tf.convert.split_conversions")
         self.options = options
-        self.source = make_source(options.source, options.inputs, options.image_features)
+        self.source, listing = listed or _listed(options)
         _check_output_is_outside(options.output, options.inputs)
-        try:
-            skip = options.on_unreadable == "skip"
-            self.listing = self.source.list_items(skip_unreadable=skip)
-        except UnreadableItemError as error:
-            remedy = "leave such items out with --on_unreadable=skip"
-            raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
+        if options.split:
+            listing = part_of_listing(
+                self.source, listing, options.split_seed, options.split, options.part
+            )
+        self.listing = listing
         self.plan = Plan(
             self.source,
             self.listing,
@@ -75,6 +83,18 @@ class Conversion:
         )
         self._state = OutputState(options.output)
         self._fingerprint = job_fingerprint(options, self.listing)
+
+    def estimate(self) -> Estimate:
+        """Converts a sample of the items to find out what the job takes; the output is not touched.
+
+        Raises:
+            ConvertError: as `run`, for an item of the sample.
+        """
+        return estimate(self.plan, self.source, self.options, self._waiting())
+
+    def is_finished(self) -> bool:
+        """Whether an earlier run has done it all."""
+        return not self._waiting() and self._state.is_finished()
 
     def describe(self) -> str:
         """The plan, for people: lines without a newline at the end.
@@ -88,7 +108,7 @@ class Conversion:
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {len(plan.items)}, {megabytes(plan.source_bytes)}, {order}",
             f"classes     {len(listing.class_names)}",
-            f"ignored     {len(listing.ignored)} files without the suffix of an image",
+            f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
             f"records     {plan.num_records} of {options.images_per_record} images",
             f"shards      {plan.num_shards}: {plan.shard_name(0)} to {plan.shard_names()[-1]}",
@@ -158,14 +178,23 @@ class Conversion:
                     images += result.images
         return images
 
+    def _waiting(self) -> list[int]:
+        """Numbers of the shards that are not finished."""
+        names = self.plan.shard_names()
+        if not self._state.check(self._fingerprint, names):
+            return list(range(len(names)))
+        if self._state.is_finished():
+            return []
+        return [n for n, name in enumerate(names) if self._state.finished(name) is None]
+
     def _output_status(self) -> str:
         names = self.plan.shard_names()
         if not self._state.check(self._fingerprint, names):
             return "new"
-        if self._state.is_finished():
+        waiting = len(self._waiting())
+        if not waiting and self._state.is_finished():
             return "finished, nothing to do"
-        finished = sum(self._state.finished(name) is not None for name in names)
-        return f"{finished} of {len(names)} shards are finished"
+        return f"{len(names) - waiting} of {len(names)} shards are finished"
 
     def _checked_manifest(self) -> dict[str, Any]:
         output = self.options.output
@@ -183,6 +212,49 @@ class Conversion:
             ) from error
         assert manifest is not None  # The caller has seen the file.
         return manifest
+
+
+def split_conversions(options: ConvertOptions) -> list[Conversion]:
+    """The jobs of `options`: one for each part of `options.split`, or the only one.
+
+    The source is listed once. Each part is written to a folder of its name below `options.output`,
+    as a data set of its own; labels and class names are those of the whole source.
+
+    Raises:
+        ConvertError: as `Conversion`, or the output holds something else than parts.
+    """
+    if not options.split:
+        return [Conversion(options)]
+    names = [name for name, _ in options.split]
+    if filesystem.exists(options.output):
+        if not filesystem.is_dir(options.output):
+            raise ConvertError(
+                f"{options.output}: exists and is not a folder; name a new folder with --output"
+            )
+        foreign = [name for name in filesystem.listdir(options.output) if name not in names]
+        if foreign:
+            raise ConvertError(
+                f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "
+                f"{', '.join(names)}; name a new or empty folder with --output"
+            )
+    _check_output_is_outside(options.output, options.inputs)
+    listed = _listed(options)
+    jobs = []
+    for name in names:
+        output = filesystem.join(options.output, name)
+        jobs.append(Conversion(dataclasses.replace(options, output=output, part=name), listed))
+    return jobs
+
+
+def _listed(options: ConvertOptions) -> tuple[Source, Listing]:
+    source = make_source(
+        options.source, options.inputs, options.image_features, options.source_options
+    )
+    try:
+        return source, source.list_items(skip_unreadable=options.on_unreadable == "skip")
+    except UnreadableItemError as error:
+        remedy = "leave such items out with --on_unreadable=skip"
+        raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
 
 
 def _check_output_is_outside(output: str, inputs: Sequence[str]) -> None:

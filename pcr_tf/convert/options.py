@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+import re
 from typing import Any
 
 from pcr_tf._native import ScanScript
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.sources import KINDS
+from pcr_tf.convert.sources import KINDS, SourceOptions
 from pcr_tf.format.scan_scripts import load_scan_script
 
 ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
@@ -37,6 +39,12 @@ class ConvertOptions:
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
+        source_options: options of single kinds of sources.
+        split: parts and their shares, which add up to 1, as ("train", 0.8), ("validation", 0.2).
+            Each part is a data set of its own, in a folder of its name below `output`; which part
+            an item belongs to follows from `split_seed` and its key. Empty for no split.
+        split_seed: see `split`.
+        part: the one part that a `Conversion` writes; see `split_conversions`.
     """
 
     inputs: tuple[str, ...]
@@ -55,6 +63,10 @@ class ConvertOptions:
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    source_options: SourceOptions = dataclasses.field(default_factory=SourceOptions)
+    split: tuple[tuple[str, float], ...] = ()
+    split_seed: int = 0
+    part: str = ""
 
     def __post_init__(self) -> None:
         _check_at_least("images_per_record", self.images_per_record, 1)
@@ -78,6 +90,7 @@ class ConvertOptions:
             raise ConvertError(
                 f"--prefix: expected the beginning of a file name, got {self.prefix!r}"
             )
+        self._check_split()
         if not self.output:
             raise ConvertError("no output; name a folder with --output")
         try:
@@ -91,13 +104,55 @@ class ConvertOptions:
         """The options that the result depends on, as JSON values."""
         fields = dataclasses.asdict(self)
         fields["image_features"] = list(self.image_features)
+        fields["split"] = [f"{name}:{share}" for name, share in self.split]
         if not self.shuffle:
             fields["shuffle_seed"] = None
         if self.num_shards is not None:
             fields["shard_size_mib"] = None
         if self.on_unsupported != "encode":
             fields["encode_quality"] = None
+        if not self.split:
+            for name in ("split", "split_seed", "part"):
+                del fields[name]
+        del fields["source_options"]
+        fields.update(self.source_options.fingerprint())
         return {name: value for name, value in fields.items() if name not in _FREE}
+
+    def _check_split(self) -> None:
+        names = [name for name, _ in self.split]
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or names.count(name) > 1:
+                raise ConvertError(f"--split: expected distinct names of folders, got {name!r}")
+        shares = [share for _, share in self.split]
+        if shares and (min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9)):
+            raise ConvertError(
+                "--split: expected shares above 0 that add up to 1, got "
+                f"{', '.join(map(str, shares))}: {sum(shares):g}"
+            )
+        if self.part and self.part not in names:
+            raise ConvertError(f"part: expected one of {', '.join(names)}; got {self.part!r}")
+        if self.source_options.split_column and not self.split:
+            raise ConvertError("--split_column: keeps rows together in a split; needs --split")
+
+
+def parse_split(text: str) -> tuple[tuple[str, float], ...]:
+    """The parts and shares of "train:0.8,validation:0.2"; none for "".
+
+    Raises:
+        ConvertError: the text has another form.
+    """
+    parts = []
+    for part in filter(None, text.split(",")):
+        name, colon, share = part.partition(":")
+        try:
+            if not colon:
+                raise ValueError
+            parts.append((name.strip(), float(share)))
+        except ValueError as error:
+            raise ConvertError(
+                f"--split: expected parts and shares, as train:0.8,validation:0.2; got {part!r}"
+            ) from error
+    return tuple(parts)
 
 
 def _check_at_least(flag: str, value: int, least: int) -> None:

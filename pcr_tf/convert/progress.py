@@ -17,6 +17,18 @@ def megabytes(size_bytes: float) -> str:
     return f"{size_bytes:.0f} B"
 
 
+def duration(seconds: float) -> str:
+    """A time for people: the two largest units."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 60:
+        return f"{minutes} min"
+    return (
+        f"{minutes // 60} h {minutes % 60} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+    )
+
+
 class ProgressDisplay:
     """Shows images, rate, bytes in and bytes out on a stream; a context manager."""
 

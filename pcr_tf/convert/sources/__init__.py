@@ -7,42 +7,79 @@ from collections.abc import Sequence
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
 from pcr_tf.convert.sources.class_folders import ClassFolderSource
+from pcr_tf.convert.sources.options import SourceOptions
+from pcr_tf.convert.sources.table import TableSource
+from pcr_tf.convert.sources.tfds import TfdsSource
 from pcr_tf.convert.sources.tfrecord import TfRecordSource, looks_like_tfrecords
+from pcr_tf.convert.sources.webdataset import TAR_SUFFIXES, WebDatasetSource, looks_like_tar_shards
 from pcr_tf.format import filesystem
 
-__all__ = ["KINDS", "Listing", "Source", "SourceItem", "make_source"]
+__all__ = ["KINDS", "Listing", "Source", "SourceItem", "SourceOptions", "make_source"]
 
-KINDS = (ClassFolderSource.kind, TfRecordSource.kind)
+KINDS = (
+    ClassFolderSource.kind,
+    TfRecordSource.kind,
+    TableSource.kind,
+    WebDatasetSource.kind,
+    TfdsSource.kind,
+)
 
 
-def make_source(kind: str, inputs: Sequence[str], image_features: Sequence[str]) -> Source:
+def make_source(
+    kind: str,
+    inputs: Sequence[str],
+    image_features: Sequence[str],
+    options: SourceOptions | None = None,
+) -> Source:
     """The source of kind `kind` ("auto" looks at the inputs) over paths and globs `inputs`.
 
     Raises:
-        ConvertError: nothing is there, or the kinds of the inputs are mixed.
+        ConvertError: nothing is there, the kinds of the inputs are mixed, or an option belongs to
+            another kind of source.
     """
+    options = options or SourceOptions()
     if not inputs:
         raise ConvertError("no input; name a folder, files or a pattern with --input")
     if kind == "auto":
-        kinds = {_kind_of(path) for path in expand_patterns(inputs)}
-        if len(kinds) > 1:
-            raise ConvertError(
-                f"{', '.join(inputs)}: folders and files are mixed; choose with --source"
-            )
-        (kind,) = kinds
-    if kind == ClassFolderSource.kind:
-        if len(image_features) != 1:
-            raise ConvertError(
-                "class folders have one image feature; got "
-                f"--image_feature={','.join(image_features)}"
-            )
-        return ClassFolderSource(expand_patterns(inputs), image_features[0])
+        kind = TableSource.kind if options.table else _kind_of_all(inputs)
+    if kind not in KINDS:
+        raise ConvertError(f"unknown kind of source {kind!r}; expected auto, {', '.join(KINDS)}")
+    options.check_kind(kind)
     if kind == TfRecordSource.kind:
         return TfRecordSource(inputs, image_features)
-    raise ConvertError(f"unknown kind of source {kind!r}; expected auto, {', '.join(KINDS)}")
+    if kind == TfdsSource.kind:
+        return TfdsSource(inputs, image_features, options)
+    if len(image_features) != 1:
+        raise ConvertError(
+            f"a source of kind {kind} has one image feature; got "
+            f"--image_feature={','.join(image_features)}"
+        )
+    (image_feature,) = image_features
+    if kind == WebDatasetSource.kind:
+        return WebDatasetSource(inputs, image_feature, options.image_extension)
+    if kind == TableSource.kind:
+        if not options.table:
+            raise ConvertError("no table; name its file with --table")
+        return TableSource(expand_patterns(inputs), image_feature, options)
+    return ClassFolderSource(expand_patterns(inputs), image_feature)
+
+
+def _kind_of_all(inputs: Sequence[str]) -> str:
+    kinds = {_kind_of(path) for path in expand_patterns(inputs)}
+    if len(kinds) > 1:
+        raise ConvertError(
+            f"{', '.join(inputs)}: the inputs are of several kinds ({', '.join(sorted(kinds))}), "
+            "or folders and files are mixed; choose with --source"
+        )
+    return kinds.pop()
 
 
 def _kind_of(path: str) -> str:
-    if filesystem.is_dir(path) and not looks_like_tfrecords(path):
-        return ClassFolderSource.kind
+    if filesystem.is_dir(path):
+        if looks_like_tar_shards(path):
+            return WebDatasetSource.kind
+        if not looks_like_tfrecords(path):
+            return ClassFolderSource.kind
+    elif path.lower().endswith(TAR_SUFFIXES):
+        return WebDatasetSource.kind
     return TfRecordSource.kind

@@ -20,6 +20,8 @@ class SourceItem(NamedTuple):
         size_bytes: how many there are.
         ordinal: its position among the items of that file; -1 where a file is one item.
         label: ordinal of its class in `Listing.class_names`; -1 where the source has no classes.
+        entry: its name inside that file; "" where it has none.
+        detail: what else the source needs to make the example; its own business.
     """
 
     path: str
@@ -27,10 +29,14 @@ class SourceItem(NamedTuple):
     size_bytes: int
     ordinal: int = -1
     label: int = -1
+    entry: str = ""
+    detail: str = ""
 
     @property
     def name(self) -> str:
         """The item as messages name it."""
+        if self.entry:
+            return f"{self.path}: {self.entry}"
         return self.path if self.ordinal < 0 else f"{self.path}: record {self.ordinal}"
 
 
@@ -41,9 +47,11 @@ class Listing:
     Attributes:
         digests: per group of items (a class folder, a TFRecord file) a text that changes when the
             group does.
-        class_names: names of the classes, sorted; empty where the source has none.
+        class_names: names of the classes, in the order of their labels; empty where the source
+            has none.
         unreadable: (name, why) of what could not be listed and was left out, by policy.
-        ignored: files that the source does not hold to be images.
+        ignored: files and rows that are no part of the source: without the suffix of an image, or
+            without their counterpart.
     """
 
     items: list[SourceItem]
@@ -81,6 +89,10 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def key(self, item: SourceItem) -> str:
         """The item's name, wherever the source stands: for the shuffle and for manifests."""
+
+    def split_key(self, item: SourceItem) -> str:
+        """What decides the item's part where a job splits: items that share it stay together."""
+        return self.key(item)
 
     @abc.abstractmethod
     def read(self, item: SourceItem) -> bytes:

@@ -6,48 +6,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import ListingError
 from pcr_tf.convert.sources.base import Listing, Source, SourceItem
+from pcr_tf.convert.sources.images import ImageWalk, image_format, read_image, without_root
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
-# Suffixes of files that are taken for images. The contents decide later what can be re-coded.
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".heic",
-        ".avif",
-        ".jp2",
-        ".jxl",
-    )
-)
-
 _SPLIT_NAMES = frozenset(("train", "val", "valid", "validation", "test"))
-
-_MAGICS = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-)
-
-
-def image_format(image: bytes) -> str:
-    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes, not the file's name."""
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
-        return "WEBP"
-    return next((name for magic, name in _MAGICS if image.startswith(magic)), "")
 
 
 class ClassFolderSource(Source):
@@ -72,7 +37,7 @@ class ClassFolderSource(Source):
         self._coarse_names: tuple[str, ...] = ()
 
     def list_items(self, *, skip_unreadable: bool) -> Listing:
-        walk = _Walk(skip_unreadable)
+        walk = ImageWalk(skip_unreadable)
         for root in self.roots:
             walk.add_root(root)
         if not walk.images:
@@ -103,10 +68,7 @@ class ClassFolderSource(Source):
         return Listing(items, digests, class_names, walk.unreadable, sorted(walk.ignored))
 
     def read(self, item: SourceItem) -> bytes:
-        try:
-            image = filesystem.read_bytes(item.path)
-        except OSError as error:
-            raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
+        image = read_image(item)
         relative = self.key(item)
         features: dict[str, Values] = {
             self.image_features[0]: [image],
@@ -127,11 +89,9 @@ class ClassFolderSource(Source):
         return {"image/format": [b"JPEG"]}
 
     def key(self, item: SourceItem) -> str:
-        # The longest root that holds the path: roots may be nested.
-        root = max((r for r in self.roots if item.path.startswith(_slashed(r))), key=len)
-        return item.path[len(_slashed(root)) :]
+        return without_root(item.path, self.roots)
 
-    def _check_layout(self, names: list[str], walk: _Walk) -> None:
+    def _check_layout(self, names: list[str], walk: ImageWalk) -> None:
         roots = ", ".join(self.roots)
         if "" in names and len(names) > 1:
             raise ListingError(
@@ -144,60 +104,3 @@ class ClassFolderSource(Source):
                 f"{roots}: {', '.join(sorted(top))} look like splits, not classes; "
                 f"convert each by itself: --input={filesystem.join(self.roots[0], sorted(top)[0])}"
             )
-
-
-def _slashed(root: str) -> str:
-    return root if root.endswith("/") else root + "/"
-
-
-class _Walk:
-    """The image files below some roots, by the name of the folder that holds them."""
-
-    def __init__(self, skip_unreadable: bool) -> None:
-        # Folder relative to its root -> (path, the same relative, bytes, ns of last change).
-        self.images: dict[str, list[tuple[str, str, int, int]]] = {}
-        self.unreadable: list[tuple[str, str]] = []
-        self.ignored: list[str] = []
-        self._skip_unreadable = skip_unreadable
-
-    def add_root(self, root: str) -> None:
-        if not filesystem.is_dir(root):
-            raise ListingError(f"{root}: not a folder; expected a folder of class folders")
-        self._add_folder(root, "", ())
-
-    def _add_folder(self, folder: str, relative: str, above: tuple[tuple[int, int], ...]) -> None:
-        try:
-            names = filesystem.listdir(folder)
-            if not filesystem.is_remote(folder):
-                # Links to folders are followed, but not round in a circle.
-                identity = os.stat(folder).st_dev, os.stat(folder).st_ino
-                if identity in above:
-                    return
-                above = (*above, identity)
-        except OSError as error:
-            self._unreadable(folder, relative, f"cannot be listed: {error.strerror}", error)
-            return
-        for name in names:
-            if name.startswith("."):
-                continue
-            path = filesystem.join(folder, name)
-            below = f"{relative}/{name}" if relative else name
-            is_image = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-            try:
-                status = filesystem.status(path)
-            except OSError as error:
-                if is_image:
-                    self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
-                continue
-            if status.is_dir:
-                self._add_folder(path, below, above)
-            elif is_image:
-                image = (path, below, status.size_bytes, status.modified_ns)
-                self.images.setdefault(relative, []).append(image)
-            else:
-                self.ignored.append(path)
-
-    def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
-        if not self._skip_unreadable:
-            raise UnreadableItemError(path, why) from error
-        self.unreadable.append((name or path, why))

@@ -1,0 +1,134 @@
+"""Image files in folders, and what their first bytes say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.sources.base import SourceItem
+from pcr_tf.format import filesystem
+
+# Suffixes of files that are taken for images. The contents decide later what can be re-coded.
+IMAGE_SUFFIXES = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".heic",
+        ".avif",
+        ".jp2",
+        ".jxl",
+    )
+)
+
+_MAGICS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+)
+
+
+def image_format(image: bytes) -> str:
+    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes, not the file's name."""
+    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGICS if image.startswith(magic)), "")
+
+
+def read_image(item: SourceItem) -> bytes:
+    """The bytes of an item that is a file of its own.
+
+    Raises:
+        UnreadableItemError: the file cannot be read.
+    """
+    try:
+        return filesystem.read_bytes(item.path)
+    except OSError as error:
+        raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
+
+
+def without_root(path: str, roots: Sequence[str]) -> str:
+    """`path` relative to the longest of `roots` that holds it: roots may be nested."""
+    root = max((r for r in roots if path.startswith(_slashed(r))), key=len)
+    return path[len(_slashed(root)) :]
+
+
+def _slashed(root: str) -> str:
+    return root if root.endswith("/") else root + "/"
+
+
+class ImageWalk:
+    """The image files below some roots, by the name of the folder that holds them.
+
+    Hidden files and folders are left out. Links to folders are followed, but not round in a circle.
+
+    Attributes:
+        images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
+        unreadable: (name, why) of what could not be listed, where `skip_unreadable`.
+        ignored: files without the suffix of an image.
+    """
+
+    def __init__(self, skip_unreadable: bool) -> None:
+        self.images: dict[str, list[tuple[str, str, int, int]]] = {}
+        self.unreadable: list[tuple[str, str]] = []
+        self.ignored: list[str] = []
+        self._skip_unreadable = skip_unreadable
+
+    def add_root(self, root: str) -> None:
+        """Walks `root`.
+
+        Raises:
+            ListingError: it is not a folder.
+            UnreadableItemError: something cannot be listed, and not `skip_unreadable`.
+        """
+        if not filesystem.is_dir(root):
+            raise ListingError(f"{root}: not a folder; expected a folder of images")
+        self._add_folder(root, "", ())
+
+    def _add_folder(self, folder: str, relative: str, above: tuple[tuple[int, int], ...]) -> None:
+        try:
+            names = filesystem.listdir(folder)
+            if not filesystem.is_remote(folder):
+                # Links to folders are followed, but not round in a circle.
+                identity = os.stat(folder).st_dev, os.stat(folder).st_ino
+                if identity in above:
+                    return
+                above = (*above, identity)
+        except OSError as error:
+            self._unreadable(folder, relative, f"cannot be listed: {error.strerror}", error)
+            return
+        for name in names:
+            if name.startswith("."):
+                continue
+            path = filesystem.join(folder, name)
+            below = f"{relative}/{name}" if relative else name
+            is_image = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+            try:
+                status = filesystem.status(path)
+            except OSError as error:
+                if is_image:
+                    self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
+                continue
+            if status.is_dir:
+                self._add_folder(path, below, above)
+            elif is_image:
+                image = (path, below, status.size_bytes, status.modified_ns)
+                self.images.setdefault(relative, []).append(image)
+            else:
+                self.ignored.append(path)
+
+    def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
+        if not self._skip_unreadable:
+            raise UnreadableItemError(path, why) from error
+        self.unreadable.append((name or path, why))

@@ -1,0 +1,305 @@
+"""Tar shards in the layout of WebDataset: members that share a key are one example."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from typing import IO, Any, NamedTuple
+
+from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
+from pcr_tf.format import filesystem
+from pcr_tf.format.example import Values, encode_example
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
+_BLOCK_BYTES = 512
+# Headers and padding between two members, with room for long names.
+_MAX_GAP_BYTES = 4096
+# Zeros behind the end of an archive fill up a block of the tape: 10 KiB, or a multiple of it.
+_MAX_PADDING_BYTES = 1 << 20
+
+
+class _Member(NamedTuple):
+    extension: str
+    offset: int
+    size_bytes: int
+
+
+class WebDatasetSource(Source):
+    """Examples of tar files whose members are called ``<key>.<extension>``.
+
+    The key is the member's name up to the first dot behind its last "/"; the members of a key need
+    not stand together. An example holds image/encoded, image/filename (the member's name),
+    image/format (from the contents), and the other members of its key:
+
+    - ``cls``: image/class/label, the whole number that it holds;
+    - ``json``: its bytes as json, and each field of the object that is a number, a text, or a list
+      of such, as json/<field>;
+    - all others: their bytes, under the extension.
+    """
+
+    kind = "webdataset"
+
+    def __init__(self, patterns: Sequence[str], image_feature: str, image_extension: str) -> None:
+        """Names tar files, folders of them, and globs.
+
+        Args:
+            image_extension: with its dot, which member is the image; "" for the only one that has
+                the suffix of an image.
+        """
+        self.patterns = tuple(patterns)
+        self.image_features = (image_feature,)
+        self._image_extension = image_extension.removeprefix(".").lower()
+
+    def list_items(self, *, skip_unreadable: bool) -> Listing:
+        listing = Listing([], {})
+        for path in self._files():
+            digest = hashlib.sha256()
+            first = len(listing.items)
+            try:
+                samples, fault = _scan(path)
+                listing.items += self._items(path, samples, listing, skip_unreadable)
+                if fault is not None:
+                    raise fault
+                modified_ns = filesystem.status(path).modified_ns
+            except (OSError, UnreadableItemError) as error:
+                if isinstance(error, OSError):
+                    error = UnreadableItemError(path, f"cannot be read: {error.strerror}")
+                if not skip_unreadable:
+                    raise error
+                listing.unreadable.append((filesystem.basename(path), error.why))
+                modified_ns = 0
+            found = listing.items[first:]
+            for item in found:
+                digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
+            digest.update(b"%d" % modified_ns)
+            name = filesystem.basename(path)
+            listing.digests[path if name in listing.digests else name] = (
+                f"{len(found)} keys, {digest.hexdigest()[:16]}"
+            )
+        if not listing.items:
+            raise ListingError(f"{', '.join(self.patterns)}: no keys; the files are empty")
+        return listing
+
+    def read(self, item: SourceItem) -> bytes:
+        members = _members(item)
+        try:
+            parts = _read(item, members)
+        except OSError as error:
+            raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
+        for member in members:
+            if len(parts[member.extension]) != member.size_bytes:
+                raise UnreadableItemError(
+                    item.name, f"the file ends inside member .{member.extension}; has it changed?"
+                )
+        extension = self._image_of(item.path, item.entry, members).extension
+        image = parts.pop(extension)
+        features: dict[str, Values] = {
+            self.image_features[0]: [image],
+            "image/filename": [f"{item.entry}.{extension}".encode(errors="surrogateescape")],
+            "image/format": [image_format(image).encode()],
+        }
+        for name, contents in parts.items():
+            features.update(_features(item.name, name, contents))
+        return encode_example(features)
+
+    def key(self, item: SourceItem) -> str:
+        return f"{filesystem.basename(item.path)}: {item.entry}"
+
+    def split_key(self, item: SourceItem) -> str:
+        return item.entry  # The same where the keys are packed into other shards.
+
+    def reencoded_features(self) -> dict[str, list[bytes]]:
+        return {"image/format": [b"JPEG"]}
+
+    def _files(self) -> Iterator[str]:
+        for path in expand_patterns(self.patterns):
+            if filesystem.is_dir(path):
+                names = filesystem.listdir(path)
+                tars = [name for name in names if name.lower().endswith(TAR_SUFFIXES)]
+                yield from (filesystem.join(path, name) for name in tars)
+            else:
+                yield path
+
+    def _items(
+        self,
+        path: str,
+        samples: dict[str, list[_Member]],
+        listing: Listing,
+        skip_unreadable: bool,
+    ) -> Iterator[SourceItem]:
+        for key, members in samples.items():
+            try:
+                self._image_of(path, key, members)
+            except UnreadableItemError as error:
+                if not skip_unreadable:
+                    raise
+                name = f"{filesystem.basename(path)}: {key}"
+                listing.unreadable.append((name, error.why))
+                continue
+            offset = min(member.offset for member in members)
+            size_bytes = sum(member.size_bytes for member in members)
+            detail = json.dumps(members, separators=(",", ":"))
+            yield SourceItem(path, offset, size_bytes, entry=key, detail=detail)
+
+    def _image_of(self, path: str, key: str, members: list[_Member]) -> _Member:
+        wanted = self._image_extension
+        found = [
+            member
+            for member in members
+            if (member.extension == wanted if wanted else f".{member.extension}" in IMAGE_SUFFIXES)
+        ]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(f".{member.extension}" for member in members)
+        if found:
+            why = f"several images: {names}; choose one with --image_extension"
+        else:
+            expected = f".{wanted}" if wanted else "one of .jpg, .jpeg, .png, ..."
+            why = f"no image; expected {expected}, got {names}"
+        raise UnreadableItemError(f"{path}: {key}", why)
+
+
+def _members(item: SourceItem) -> list[_Member]:
+    return [_Member(*fields) for fields in json.loads(item.detail)]
+
+
+def _read(item: SourceItem, members: list[_Member]) -> dict[str, bytes]:
+    """Contents by extension: in one request where the members stand together."""
+    span = max(member.offset + member.size_bytes for member in members) - item.offset
+    if span > item.size_bytes + _MAX_GAP_BYTES * len(members):
+        return {m.extension: filesystem.read_range(item.path, *m[1:]) for m in members}
+    data = memoryview(filesystem.read_range(item.path, item.offset, span))
+    return {m.extension: bytes(data[m.offset - item.offset :][: m.size_bytes]) for m in members}
+
+
+def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
+    if extension == "cls":
+        text = contents.strip()
+        if not re.fullmatch(rb"-?\d{1,18}", text):
+            raise UnreadableItemError(
+                item, f".cls: expected a whole number, got {text[:40].decode(errors='replace')!r}"
+            )
+        return {"image/class/label": [int(text)]}
+    if extension == "json":
+        return {"json": [contents], **_json_features(item, contents)}
+    return {extension: [contents]}
+
+
+def _json_features(item: str, contents: bytes) -> dict[str, Values]:
+    try:
+        fields = json.loads(contents)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableItemError(item, f".json: not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise UnreadableItemError(
+            item, f".json: expected an object, got {type(fields).__name__} {contents[:40]!r}"
+        )
+    features = {_utf8(f"json/{name}").decode(): _values(value) for name, value in fields.items()}
+    return {name: values for name, values in features.items() if values}
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="replace")  # JSON may hold half of a surrogate pair.
+
+
+def _values(value: Any) -> Values:
+    """A JSON value as those of a feature; none where it is nested, mixed, or null."""
+    values = value if isinstance(value, list) else [value]
+    if all(isinstance(v, str) for v in values):
+        return [_utf8(v) for v in values]
+    if all(isinstance(v, int) and abs(v) < 2**63 for v in values):
+        return [int(v) for v in values]
+    if all(isinstance(v, int | float) for v in values):
+        try:
+            return [float(v) for v in values]
+        except OverflowError:
+            pass
+    return []
+
+
+def _scan(path: str) -> tuple[dict[str, list[_Member]], UnreadableItemError | None]:
+    """The members of a tar file by key, in the order of the keys; those before a fault, and it.
+
+    Of a file with a fault, the last key is left out.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    samples: dict[str, dict[str, _Member]] = {}
+    fault: UnreadableItemError | None
+    file_bytes = filesystem.size(path)
+    with filesystem.open_file(path) as file:
+        magic = file.read(2)
+        if magic in _COMPRESSED:
+            why = f"byte 0: {_COMPRESSED[magic]}-compressed; members cannot be located; decompress"
+            return {}, UnreadableItemError(path, f"{why} it first")
+        file.seek(0)
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for info in tar:
+                    if info.isfile():
+                        _add(path, samples, info, file_bytes)
+                end = tar.offset
+        except tarfile.TarError as error:
+            fault = UnreadableItemError(path, f"not a tar file, or damaged: {error}")
+        except UnreadableItemError as error:
+            fault = error
+        else:
+            why = _fault_behind(file, end, file_bytes)
+            fault = UnreadableItemError(path, why) if why else None
+    if fault is not None and samples:
+        # Members of the key that was being read may be lost: half an example is none.
+        samples.popitem()
+    return {key: list(members.values()) for key, members in samples.items()}, fault
+
+
+def _add(
+    path: str, samples: dict[str, dict[str, _Member]], info: tarfile.TarInfo, file_bytes: int
+) -> None:
+    folder, slash, base = info.name.removeprefix("./").rpartition("/")
+    stem, _, extension = base.partition(".")
+    if not stem:  # A hidden file.
+        return
+    key, extension = folder + slash + stem, extension.lower()
+    if info.offset_data + info.size > file_bytes or info.issparse():
+        rule = "is sparse" if info.issparse() else "ends behind the end of the file"
+        raise UnreadableItemError(path, f"byte {info.offset}: member {info.name!r} {rule}")
+    members = samples.setdefault(key, {})
+    if extension in members:
+        raise UnreadableItemError(
+            path,
+            f"byte {info.offset}: member {info.name!r} again; the first one's data is at byte "
+            f"{members[extension].offset}",
+        )
+    members[extension] = _Member(extension, info.offset_data, info.size)
+
+
+def _fault_behind(file: IO[bytes], end: int, file_bytes: int) -> str:
+    """What is wrong behind the last member: tarfile takes a damaged header for the end."""
+    file.seek(end)
+    block = file.read(_BLOCK_BYTES)
+    if len(block) < _BLOCK_BYTES:
+        return (
+            f"byte {end}: expected {_BLOCK_BYTES} zero bytes, the end of the archive, got "
+            f"{len(block)} bytes; the file is cut short"
+        )
+    if any(block):
+        return f"byte {end}: neither the header of a member nor the end of the archive"
+    if file_bytes - end > _MAX_PADDING_BYTES or any(file.read(_MAX_PADDING_BYTES)):
+        return (
+            f"byte {end}: the archive ends here, the file at {file_bytes}; are several archives "
+            "in it? Take them apart"
+        )
+    return ""
+
+
+def looks_like_tar_shards(folder: str) -> bool:
+    """Whether a folder holds tar files."""
+    return any(name.lower().endswith(TAR_SUFFIXES) for name in filesystem.listdir(folder))

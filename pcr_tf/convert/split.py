@@ -1,0 +1,40 @@
+"""Which part of a split an item belongs to: a function of a seed and the item's key alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+from pcr_tf.convert.errors import ListingError
+from pcr_tf.convert.sources import Listing, Source
+
+
+def part_of(key: str, seed: int, split: Sequence[tuple[str, float]]) -> str:
+    """The part that `key` falls into. Shares are met on average, not exactly."""
+    data = key.encode(errors="surrogateescape")
+    digest = hashlib.blake2b(data, digest_size=8, key=str(seed).encode(), person=b"split").digest()
+    place = int.from_bytes(digest, "big") / 2**64
+    for name, share in split[:-1]:
+        if place < share:
+            return name
+        place -= share
+    return split[-1][0]
+
+
+def part_of_listing(
+    source: Source, listing: Listing, seed: int, split: Sequence[tuple[str, float]], part: str
+) -> Listing:
+    """The items of one part, with the classes of all.
+
+    Raises:
+        ListingError: no item is in it.
+    """
+    items = [item for item in listing.items if part_of(source.split_key(item), seed, split) == part]
+    if not items:
+        raise ListingError(
+            f"--split: none of {len(listing.items)} items is in part {part!r}; give it a larger "
+            "share, or choose another --split_seed"
+        )
+    unreadable = [entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part]
+    return dataclasses.replace(listing, items=items, unreadable=unreadable)

@@ -1,0 +1,297 @@
+"""Tar shards of WebDataset: keys become examples, whatever the order of their members."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import random
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcr_tf._native import same_coefficients
+from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert.sources import make_source
+from pcr_tf.format import PcrReader, filesystem
+from pcr_tf.format.example import bytes_features, feature_keys, int_feature
+from tests.conversion import ROOT, digests, jpeg, png, run
+from tests.test_convert import convert
+
+Member = tuple[str, bytes]
+
+
+def _sample(number: int) -> list[Member]:
+    key = f"n{number % 3:08d}/{number:04d}"
+    about = {
+        "width": 64,
+        "score": 0.5,
+        "caption": "a c\u00e4t",
+        "tags": ["x", "y"],
+        "deep": {"a": 1},
+    }
+    return [
+        (f"{key}.jpg", jpeg(number)),
+        (f"{key}.cls", b"%d\n" % (number % 3)),
+        (f"{key}.json", json.dumps(about).encode()),
+        (f"{key}.txt", b"caption %d" % number),
+    ]
+
+
+def _tar(members: Sequence[Member], **options: Any) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", **options) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _write(path: Path, members: Sequence[Member], **options: Any) -> Path:
+    path.write_bytes(_tar(members, **options))
+    return path
+
+
+def _members_of(first: int, count: int) -> list[Member]:
+    return [member for number in range(first, first + count) for member in _sample(number)]
+
+
+def _by_name(output: Path | str) -> dict[str, bytes]:
+    examples = PcrReader(output).examples()
+    return {
+        bytes_features(e, ["image/filename"])["image/filename"][0].decode(): e for e in examples
+    }
+
+
+def test_members_become_features_through_the_flag_file(tmp_path: Path) -> None:
+    for shard in range(2):
+        _write(tmp_path / f"photos-{shard:06d}.tar", _members_of(10 * shard, 10))
+    flags = (f"--flagfile={ROOT}/configs/webdataset.flags", f"--input={tmp_path}/photos-*.tar")
+    done = run("convert", *flags, f"--output={tmp_path}/out")
+    assert done.returncode == 0, done.stderr
+    examples = _by_name(tmp_path / "out")
+    assert len(examples) == 20
+    for number in range(20):
+        (image, data), _, (_, about), (_, caption) = _sample(number)
+        example = examples[image]
+        values = bytes_features(
+            example, ["image/encoded", "image/format", "json", "txt", "json/caption", "json/tags"]
+        )
+        assert same_coefficients(values.pop("image/encoded")[0], data) == ""
+        assert values == {
+            "image/format": [b"JPEG"],
+            "json": [about],
+            "txt": [caption],
+            "json/caption": ["a c\u00e4t".encode()],
+            "json/tags": [b"x", b"y"],
+        }
+        assert int_feature(example, "image/class/label") == [number % 3]
+        assert int_feature(example, "json/width") == [64]
+        assert "json/score" in feature_keys(example)
+        assert "json/deep" not in feature_keys(example)
+
+
+@pytest.mark.parametrize("order", ["by extension", "at random"])
+def test_members_of_a_key_need_not_stand_together(tmp_path: Path, order: str) -> None:
+    members = _members_of(0, 30)
+    expected = _write(tmp_path / "a.tar", members)
+    convert(expected, tmp_path / "expected", images_per_record=30)
+    if order == "by extension":
+        members.sort(key=lambda member: member[0].rpartition(".")[2])
+    else:
+        random.Random(1).shuffle(members)
+    (tmp_path / "other").mkdir()
+    convert(_write(tmp_path / "other" / "a.tar", members), tmp_path / "out", images_per_record=30)
+    ours, theirs = _by_name(tmp_path / "out"), _by_name(tmp_path / "expected")
+    assert {name: sorted(feature_keys(e)) for name, e in ours.items()} == {
+        name: sorted(feature_keys(e)) for name, e in theirs.items()
+    }
+    assert len(ours) == 30
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_long_names_and_hidden_files_are_understood(tmp_path: Path, form: int) -> None:
+    name = "./" + "folder-" * 30 + "/" + "x" * 90
+    members = [("./", b""), ("./._x.jpg", b"mac"), (".DS_Store", b"mac"), (f"{name}.jpg", jpeg(1))]
+    convert(_write(tmp_path / "a.tar", members[1:], format=form), tmp_path / "out")
+    assert list(_by_name(tmp_path / "out")) == [f"{name[2:]}.jpg"]
+
+
+def test_a_folder_of_tar_files_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    _write(tmp_path / "in" / "0.tar", _members_of(0, 2))
+    (tmp_path / "in" / "sizes.json").write_text("{}")
+    summary = convert(tmp_path / "in", tmp_path / "out")
+    assert (summary.manifest["source"]["kind"], summary.images) == ("webdataset", 2)
+
+
+def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
+    source = _write(tmp_path / "a.tar", _members_of(0, 12))
+    for name, workers in (("x", 0), ("y", 2)):
+        convert(source, tmp_path / name, num_workers=workers)
+    assert digests(tmp_path / "x") == digests(tmp_path / "y")
+
+
+def test_a_remote_tar_file_gives_what_a_local_one_does(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    data = _tar(_members_of(0, 6))
+    (tmp_path / "a.tar").write_bytes(data)
+    filesystem.makedirs("ram://wds")
+    filesystem.write_atomic("ram://wds/a.tar", data)
+    convert("ram://wds/a.tar", tmp_path / "x")
+    convert(tmp_path / "a.tar", tmp_path / "y")
+    assert _by_name(tmp_path / "x") == _by_name(tmp_path / "y")
+
+
+def test_of_several_images_one_is_chosen_by_its_extension(tmp_path: Path) -> None:
+    members = [("a.jpg", jpeg(1)), ("a.png", png(2)), ("a.seg.png", png(3))]
+    source = _write(tmp_path / "a.tar", members)
+    with pytest.raises(
+        ConvertError, match=r"a\.tar: a: several images: \.jpg, \.png, \.seg\.png; ch"
+    ):
+        convert(source, tmp_path / "out")
+    convert(source, tmp_path / "out", source_options=SourceOptions(image_extension=".jpg"))
+    (example,) = PcrReader(tmp_path / "out").examples()
+    values = bytes_features(example, ["png", "seg.png"])
+    assert values == {"png": [png(2)], "seg.png": [png(3)]}
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (("0002.cls", b"cat"), r"a\.tar: 0002: \.cls: expected a whole number, got 'cat'"),
+        (("0002.cls", b""), r"a\.tar: 0002: \.cls: expected a whole number, got ''"),
+        (("0002.json", b"[1, 2]"), r"0002: \.json: expected an object, got list"),
+        (("0002.json", b"{"), r"0002: \.json: not JSON"),
+        (("0002.json", b"\xff\xfe"), r"0002: \.json: not JSON"),
+        (("0009.txt", b"x"), r"a\.tar: 0009: no image; expected one of \.jpg.*got \.txt"),
+    ],
+)
+def test_a_bad_member_is_named_and_may_be_skipped(
+    tmp_path: Path, member: Member, message: str
+) -> None:
+    members = [("0001.jpg", jpeg(1)), ("0002.jpg", jpeg(2)), member, ("0003.jpg", jpeg(3))]
+    source = _write(tmp_path / "a.tar", members)
+    with pytest.raises(ConvertError, match=message + ".*--on_unreadable=skip"):
+        convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "skipped", on_unreadable="skip")
+    (skipped,) = summary.manifest["skipped"]
+    assert skipped["name"] == f"a.tar: {member[0].partition('.')[0]}"
+    assert summary.images + int(member[0].startswith("0002")) == 3
+
+
+def test_a_member_that_is_there_twice_is_an_error_with_both_places(tmp_path: Path) -> None:
+    members = [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("a.JPG", jpeg(3))]
+    with pytest.raises(ConvertError, match=r"byte \d+: member 'a\.JPG' again; .* at byte 512"):
+        convert(_write(tmp_path / "a.tar", members), tmp_path / "out")
+
+
+def test_a_tar_file_cut_anywhere_is_named(tmp_path: Path) -> None:
+    data = _tar([("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("c.jpg", jpeg(3))])
+    end = len(data.rstrip(b"\0")) + 511 & ~511
+    path = tmp_path / "a.tar"
+    cuts = [1, 300, 512, 600, end // 2, end - 1, end, end + 100]
+    third = data.index(b"c.jpg")
+    for cut in [*cuts, third, third + 100]:
+        path.write_bytes(data[:cut])
+        with pytest.raises(
+            ConvertError, match=r"a\.tar: ((byte \d+: )|not a tar file, or damaged)"
+        ):
+            convert(path, tmp_path / "out")
+    path.write_bytes(data[: third + 100])
+    summary = convert(path, tmp_path / "out", on_unreadable="skip")
+    assert summary.images == 1  # Members of b may be lost.
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["a.tar"]
+    path.write_bytes(data[: end + 512])  # One block of the two: read by every program.
+    assert convert(path, tmp_path / "whole").images == 3
+
+
+def test_a_flipped_bit_in_a_header_is_found(tmp_path: Path) -> None:
+    data = bytearray(_tar([("a.jpg", jpeg(1)), ("b.jpg", jpeg(2))]))
+    at = data.index(b"b.jpg")
+    data[at + 1] ^= 1
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(
+        ConvertError, match=rf"byte {at}: neither the header of a member nor the end"
+    ):
+        convert(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_archives_that_were_joined_are_refused(tmp_path: Path) -> None:
+    data = _tar([("a.jpg", jpeg(1))]) + _tar([("b.jpg", jpeg(2))])
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(ConvertError, match=r"the archive ends here.*are several archives in it"):
+        convert(tmp_path / "a.tar", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(b"x" * 2000), "gzip-compressed; members cannot be located; decompress it"),
+        (b"", "not a tar file, or damaged: empty file"),
+        (b"no tar file" * 100, "not a tar file, or damaged"),
+        (bytes(10240), "no keys; the files are empty"),
+    ],
+)
+def test_a_file_that_is_no_tar_file_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(ConvertError, match=rf"a\.tar: .*{message}"):
+        convert(tmp_path / "a.tar", tmp_path / "out")
+
+
+def test_a_tar_file_that_shrinks_after_the_listing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pcr_tf.convert.sources.webdataset import WebDatasetSource
+
+    source = _write(tmp_path / "a.tar", [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2))])
+    listed = WebDatasetSource.list_items
+
+    def list_and_cut(self: WebDatasetSource, **options: bool) -> object:
+        listing = listed(self, **options)
+        source.write_bytes(source.read_bytes()[:1000])
+        return listing
+
+    monkeypatch.setattr(WebDatasetSource, "list_items", list_and_cut)
+    with pytest.raises(ConvertError, match=r"a\.tar: [ab]: the file ends inside member \.jpg"):
+        convert(source, tmp_path / "out")
+
+
+def test_json_that_no_encoding_can_write_is_taken_as_it_comes(tmp_path: Path) -> None:
+    about = b'{"\\ud800": "\\udfff", "big": 1e999, "huge": %d, "none": null, "mixed": [1, "a"]}'
+    members = [("a.jpg", jpeg(1)), ("a.json", about % 10**400)]
+    convert(_write(tmp_path / "a.tar", members), tmp_path / "out")
+    (example,) = PcrReader(tmp_path / "out").examples()
+    assert bytes_features(example, ["json", "json/?"]) == {
+        "json": [about % 10**400],
+        "json/?": [b"?"],
+    }
+    keys = ["image/encoded", "image/filename", "image/format", "json", "json/?", "json/big"]
+    assert feature_keys(example) == keys
+
+
+def test_a_damaged_tar_file_is_read_or_refused_but_never_crashes(tmp_path: Path) -> None:
+    whole = [
+        _tar(_members_of(0, 2)),
+        _tar([("x" * 200 + ".jpg", jpeg(1))], format=tarfile.PAX_FORMAT),
+    ]
+    rng = random.Random(1)
+    path = tmp_path / "a.tar"
+    for _ in range(200):
+        damaged = bytearray(rng.choice(whole))
+        for _ in range(rng.choice((1, 3))):
+            at = rng.randrange(len(damaged)) // rng.choice((1, 10))
+            damaged[at] = rng.choice((0, 255, rng.randrange(256)))
+        path.write_bytes(damaged)
+        source = make_source("webdataset", [str(path)], ["image/encoded"])
+        with contextlib.suppress(ConvertError):
+            for item in source.list_items(skip_unreadable=rng.random() < 0.5).items:
+                source.read(item)
