@@ -124,7 +124,8 @@ def _bytes_values(key: str, feature: memoryview) -> list[bytes]:
 
 
 def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]]:
-    """The values of the bytes features `keys`; a key that the example does not hold is left out.
+    """The values of the bytes features `keys`, in the order of `keys`; a key that the example does
+    not hold is left out.
 
     Raises:
         ValueError: the bytes are no example, or a feature of that name is not a bytes_list.
@@ -134,7 +135,7 @@ def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]
     for key, feature, _ in _entries(example):
         if key in wanted:
             found[wanted[key]] = feature
-    return {key: _bytes_values(key, feature) for key, feature in found.items()}
+    return {key: _bytes_values(key, found[key]) for key in keys if key in found}
 
 
 def int_feature(example: bytes, key: str) -> list[int]:
