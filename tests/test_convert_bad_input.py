@@ -14,13 +14,13 @@ from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, encode_example
+from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
     make_class_folders,
     picture,
     png,
     run,
-    tfrecord_frame,
     write_tfrecord,
 )
 from tests.test_convert import convert
@@ -267,7 +267,7 @@ def _tfrecord_of_three(path: Path) -> tuple[bytes, int]:
     """Writes three examples; returns the bytes and the size of one frame."""
     example = encode_example({"image/encoded": [jpeg()]})
     write_tfrecord(path, [example] * 3)
-    return path.read_bytes(), len(tfrecord_frame(example))
+    return path.read_bytes(), len(frame(example))
 
 
 def test_a_flipped_bit_in_a_record_s_data_is_found(tmp_path: Path) -> None:

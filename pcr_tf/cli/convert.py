@@ -120,6 +120,13 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "prefix", "shard", "how file names begin: <prefix>-00000-of-00010.pcr", flag_values=values
     )
+    flags.DEFINE_integer(
+        "profile_images",
+        64,
+        "images to measure the MS-SSIM of each fidelity on, for tuning; takes a few seconds and "
+        "TensorFlow at the end; 0: none",
+        flag_values=values,
+    )
     flags.DEFINE_boolean("dry_run", False, "print the plan and stop", flag_values=values)
     flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)
     return values
@@ -160,11 +167,13 @@ def _convert(values: flags.FlagValues) -> int:
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=values.num_workers,
+        profile_images=values.profile_images,
     )
     conversion = Conversion(options)
     if values.dry_run:
         print(conversion.describe())
         return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
     try:
         summary = conversion.run(quiet=values.quiet)
     except KeyboardInterrupt:

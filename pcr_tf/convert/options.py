@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from pcr_tf._native import ScanScript
-from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.format.scan_scripts import load_scan_script
 
@@ -15,7 +15,7 @@ ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
 ON_UNREADABLE = ("fail", "skip")
 
 # Options that change neither the bytes of a shard nor which shards there are.
-_FREE = frozenset({"inputs", "output", "num_workers"})
+_FREE = frozenset({"inputs", "output", "num_workers", "profile_images"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,7 @@ class ConvertOptions:
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
+        profile_images: images that the manifest's profile is measured on; 0 for no profile.
     """
 
     inputs: tuple[str, ...]
@@ -55,29 +56,28 @@ class ConvertOptions:
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    profile_images: int = 64
 
     def __post_init__(self) -> None:
-        _check_at_least("images_per_record", self.images_per_record, 1)
-        _check_at_least("shard_size_mib", self.shard_size_mib, 1)
-        _check_at_least("num_workers", self.num_workers, 0)
+        check_at_least("images_per_record", self.images_per_record, 1)
+        check_at_least("shard_size_mib", self.shard_size_mib, 1)
+        check_at_least("num_workers", self.num_workers, 0)
+        check_at_least("profile_images", self.profile_images, 0)
         if self.num_shards is not None:
-            _check_at_least("num_shards", self.num_shards, 1)
+            check_at_least("num_shards", self.num_shards, 1)
             if self.num_shards > 99999:
                 raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
             raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
-        _check_choice("source", self.source, ("auto", *KINDS))
-        _check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
-        _check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        check_choice("source", self.source, ("auto", *KINDS))
+        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
+        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(
                 f"--image_feature: expected distinct keys, got {','.join(features)!r}"
             )
-        if not self.prefix or "/" in self.prefix or self.prefix.startswith("."):
-            raise ConvertError(
-                f"--prefix: expected the beginning of a file name, got {self.prefix!r}"
-            )
+        check_prefix(self.prefix)
         if not self.output:
             raise ConvertError("no output; name a folder with --output")
         try:
@@ -98,13 +98,3 @@ class ConvertOptions:
         if self.on_unsupported != "encode":
             fields["encode_quality"] = None
         return {name: value for name, value in fields.items() if name not in _FREE}
-
-
-def _check_at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConvertError(f"--{flag}: expected at least {least}, got {value}")
-
-
-def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConvertError(f"--{flag}: expected one of {', '.join(choices)}; got {value!r}")

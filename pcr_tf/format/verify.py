@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,9 +18,9 @@ from pcr_tf.format.dataset_index import (
     load_shard_index,
     shard_paths,
 )
+from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
-_FRAME_HEADER = struct.Struct("<QI")  # length of the data, masked CRC-32C of these 8 bytes
-_FRAME_BYTES = 16  # a frame's bytes beside its data
+_FRAME_BYTES = FRAME_HEADER.size + FRAME_FOOTER.size  # a frame's bytes beside its data
 
 # Called with a number of records done since the last call.
 OnProgress = Callable[[int], None]
@@ -100,11 +99,11 @@ def _frame_faults(
                 )
                 offset = begin
             file.seek(offset)
-            header = file.read(_FRAME_HEADER.size)
-            if len(header) < _FRAME_HEADER.size:
+            header = file.read(FRAME_HEADER.size)
+            if len(header) < FRAME_HEADER.size:
                 yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
                 return
-            length, checksum = _FRAME_HEADER.unpack(header)
+            length, checksum = FRAME_HEADER.unpack(header)
             computed = masked_crc32c(header[:8])
             if computed != checksum:
                 yield _checksum_fault(path, name, offset, "length", checksum, computed)
@@ -121,7 +120,7 @@ def _frame_faults(
                 yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
                 return
             data = file.read(length)
-            stored = file.read(4)
+            stored = file.read(FRAME_FOOTER.size)
             computed = masked_crc32c(data)
             if computed != int.from_bytes(stored, "little"):
                 yield _checksum_fault(
