@@ -1,9 +1,19 @@
-"""Conversion of labelled photographs to PCR data sets."""
+"""Conversion of labelled photographs to PCR data sets, and back again."""
 
 from __future__ import annotations
 
 from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.export import Export, ExportSummary
+from pcr_tf.convert.export_options import ExportOptions
 from pcr_tf.convert.job import Conversion, ConvertSummary
 from pcr_tf.convert.options import ConvertOptions
 
-__all__ = ["Conversion", "ConvertError", "ConvertOptions", "ConvertSummary"]
+__all__ = [
+    "Conversion",
+    "ConvertError",
+    "ConvertOptions",
+    "ConvertSummary",
+    "Export",
+    "ExportOptions",
+    "ExportSummary",
+]
