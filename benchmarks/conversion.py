@@ -63,7 +63,6 @@ def _job_images_per_s(photographs: inputs.Photographs, *, prove: bool) -> float:
         output,
         f"--num_workers={inputs.NUM_WORKERS.value}",
         "--prove" if prove else "--noprove",
-        "--profile_images=0",
         "--quiet",
     )
     seconds = time.perf_counter() - begin

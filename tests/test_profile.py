@@ -12,7 +12,7 @@ import pytest
 from pcr_tf.convert import ConvertError, ConvertOptions
 from pcr_tf.convert.profile import fidelity_profile
 from pcr_tf.format import PcrReader
-from tests.conversion import digests, jpeg, make_class_folders, png, run
+from tests.conversion import digests, jpeg, make_class_folders, png, run, start
 from tests.test_convert import convert
 
 
@@ -52,11 +52,32 @@ def test_the_size_of_the_sample_is_a_flag(source: Path, tmp_path: Path) -> None:
         ConvertOptions(("in",), "out", profile_images=-1)
 
 
-def test_two_jobs_write_the_same_profile(source: Path, tmp_path: Path) -> None:
-    for output in ("one", "two"):
-        done = run("convert", f"--input={source}", f"--output={tmp_path / output}")
-        assert done.returncode == 0, done.stderr
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+def test_a_job_killed_while_it_measures_ends_with_the_same_bytes(
+    source: Path, tmp_path: Path
+) -> None:
+    flags = [f"--input={source}", "--images_per_record=4", "--num_workers=2"]
+    assert run("convert", *flags, f"--output={tmp_path / 'whole'}").returncode == 0
+    process = start("convert", *flags, f"--output={tmp_path / 'out'}")
+    assert process.stderr is not None
+    assert any("measuring MS-SSIM of up to 64 images" in line for line in process.stderr)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    done = run("convert", *flags, f"--output={tmp_path / 'out'}")
+    assert (done.returncode, "4 of 4 shards are finished" in done.stderr) == (0, True)
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_a_job_may_be_finished_without_the_profile(source: Path, tmp_path: Path) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcr_tf.convert.job.fidelity_profile", no_memory)
+        with pytest.raises(MemoryError):
+            convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "out", profile_images=0)
+    assert (summary.resumed_shards, summary.manifest["profile"]) == (4, None)
 
 
 @pytest.mark.parametrize("large", [False, True])

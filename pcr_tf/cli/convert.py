@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.command import UsageError, run_command, split_paths
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSummary
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED
 from pcr_tf.convert.progress import megabytes
@@ -151,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(values: flags.FlagValues) -> int:
     options = ConvertOptions(
-        inputs=tuple(path for text in values.input for path in _split(text)),
+        inputs=split_paths(values.input),
         output=values.output,
         source=values.source,
         image_features=tuple(values.image_feature),
@@ -181,11 +181,6 @@ def _convert(values: flags.FlagValues) -> int:
         raise
     print(_summary_text(options, summary))
     return 0
-
-
-def _split(text: str) -> list[str]:
-    """A comma separates inputs unless it is part of the name of a file that exists."""
-    return [text] if filesystem.exists(text) else [path for path in text.split(",") if path]
 
 
 def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:

@@ -1,4 +1,4 @@
-"""Conversion of labelled photographs to PCR data sets, and back again."""
+"""Conversion of labelled photographs to PCR data sets, back again, and the proof."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pcr_tf.convert.export import Export, ExportSummary
 from pcr_tf.convert.export_options import ExportOptions
 from pcr_tf.convert.job import Conversion, ConvertSummary
 from pcr_tf.convert.options import ConvertOptions
+from pcr_tf.convert.verify import Verification
 
 __all__ = [
     "Conversion",
@@ -16,4 +17,5 @@ __all__ = [
     "Export",
     "ExportOptions",
     "ExportSummary",
+    "Verification",
 ]

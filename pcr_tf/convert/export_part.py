@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -90,19 +91,19 @@ def _write_tfrecord(
     path = filesystem.join(options.output, part.name)
     temporary = _temporary_name(options, part.name)
     count = file_bytes = 0
-    file = filesystem.open_for_writing(temporary)
     try:
-        for _, example, images in _examples(part, options):
-            data = frame(example)
-            file.write(data)
-            count += len(images)
-            file_bytes += len(data)
-            progress(len(images), sum(map(len, images)), len(data))
-        filesystem.make_durable(file, temporary)
+        with contextlib.closing(filesystem.open_for_writing(temporary)) as file:
+            for _, example, images in _examples(part, options):
+                data = frame(example)
+                file.write(data)
+                count += len(images)
+                file_bytes += len(data)
+                progress(len(images), sum(map(len, images)), len(data))
+            filesystem.make_durable(file, temporary)
     except OSError as error:
-        raise error if error.filename else filesystem.naming(error, path) from error
-    finally:
-        file.close()
+        if error.filename:
+            raise  # A shard that cannot be read, say.
+        raise filesystem.naming(error, path) from error
     _place(temporary, path)
     return PartResult(part.name, part.examples, count, 1, file_bytes)
 
@@ -120,10 +121,9 @@ def _write_files(
                 filesystem.makedirs(folder)
                 made.add(folder)
             temporary = _temporary_name(options, "image")
-            file = filesystem.open_for_writing(temporary)
             try:
-                file.write(image)
-                file.close()
+                with contextlib.closing(filesystem.open_for_writing(temporary)) as file:
+                    file.write(image)
             except OSError as error:
                 raise filesystem.naming(error, path) from error
             _place(temporary, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pcr_tf._native import ScanScript
@@ -86,6 +87,26 @@ class ConvertOptions:
         except ValueError as error:
             raise ConvertError(f"--scan_script={self.scan_script}: {error}") from error
         object.__setattr__(self, "scan_script", text)
+
+    @staticmethod
+    def from_fingerprint(
+        flags: Mapping[str, Any], *, inputs: Sequence[str], output: str
+    ) -> ConvertOptions:
+        """The options that `flags`, a fingerprint, was made of; without a profile.
+
+        Raises:
+            ConvertError: they are not those of a conversion by this version.
+        """
+        known = {field.name for field in dataclasses.fields(ConvertOptions)} - _FREE
+        unknown = sorted(set(flags) - known)
+        if unknown:
+            raise ConvertError(f"flags of another version: {', '.join(unknown)}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in flags.items()
+            if value is not None
+        }
+        return ConvertOptions(inputs=tuple(inputs), output=output, profile_images=0, **values)
 
     def fingerprint(self) -> dict[str, Any]:
         """The options that the result depends on, as JSON values."""
