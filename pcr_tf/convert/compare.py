@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pcr_tf import _native
 from pcr_tf.convert.encode import encode_images
@@ -19,16 +20,14 @@ from pcr_tf.format.reader import PcrReader
 _MAX_SHOWN = 80  # characters of a value in a message
 
 
-@dataclasses.dataclass(frozen=True)
-class StoredExample:
+class StoredExample(NamedTuple):
     """Where an example is: a global record, and the example's ordinal in it."""
 
     record: int
     example: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """A stored example and the item that it should have been made of."""
 
     stored: StoredExample
@@ -109,23 +108,25 @@ class SourceReader:
 
 def compare_pairs(
     job: CompareJob, folder: str, source: SourceReader, progress: Report
-) -> list[list[str]]:
-    """The differences of each pair: none where nothing was lost.
+) -> dict[int, list[str]]:
+    """The differences of the pairs that differ, by their positions.
 
     Raises:
         ValueError: a record is damaged. OSError: it cannot be read.
     """
     stored = _StoredExamples(folder)
-    found = []
-    for pair in job.pairs:
+    found: dict[int, list[str]] = {}
+    for position, pair in enumerate(job.pairs):
         example, codings = stored.read(pair.stored)
         try:
             wanted = source.read(pair.item)
         except UnreadableItemError as error:
-            found.append([f"the source cannot be read: {error}"])
+            lines = [f"the source cannot be read: {error}"]
         else:
-            lines = differences(example, codings, wanted, stored.reader.index.header)
-            found.append(list(lines if job.all_differences else itertools.islice(lines, 1)))
+            every = differences(example, codings, wanted, stored.reader.index.header)
+            lines = list(every if job.all_differences else itertools.islice(every, 1))
+        if lines:
+            found[position] = lines
         progress(1, len(example), 0)
     return found
 

@@ -81,11 +81,10 @@ class SourceProof:
         found = self._compare(
             pairs, begin("comparing with the source", len(pairs)), all_differences=False
         )
-        different = [(pair, lines) for pair, lines in zip(pairs, found, strict=True) if lines]
-        if len(stored) == len(items) and not different:
+        if len(stored) == len(items) and not found:
             return
-        odd_stored = [pair.stored for pair, _ in different] + stored[len(pairs) :]
-        odd_items = [pair.item for pair, _ in different] + items[len(pairs) :]
+        odd_stored = [stored[position] for position in found] + stored[len(pairs) :]
+        odd_items = [items[position] for position in found] + items[len(pairs) :]
         yield from self._resolve(odd_stored, odd_items, begin)
 
     def _without_skipped(self) -> list[SourceItem]:
@@ -102,12 +101,17 @@ class SourceProof:
 
     def _compare(
         self, pairs: Sequence[Pair], on_progress: OnProgress, *, all_differences: bool
-    ) -> list[list[str]]:
+    ) -> dict[int, list[str]]:
+        """Differences of the pairs that differ, by their positions, ascending."""
         jobs = [
             CompareJob(f"pairs from {first}", pairs[first : first + _PER_JOB], all_differences)
             for first in range(0, len(pairs), _PER_JOB)
         ]
-        return list(itertools.chain(*self._run(compare_pairs, jobs, on_progress)))
+        return {
+            number * _PER_JOB + position: lines
+            for number, found in enumerate(self._run(compare_pairs, jobs, on_progress))
+            for position, lines in found.items()
+        }
 
     def _run(self, function: Callable[..., Any], jobs: list[Any], on_progress: OnProgress) -> Any:
         """Results in the order of the jobs."""
@@ -146,7 +150,8 @@ class SourceProof:
         pairs.sort()
         matched = [Pair(stored[one], items[other]) for one, other in pairs]
         found = self._compare(matched, begin("comparing again", len(matched)), all_differences=True)
-        for pair, lines in zip(matched, found, strict=True):
+        for position, lines in found.items():
+            pair = matched[position]
             for line in lines:
                 yield f"{self._place(pair.stored)} ({self._source.key(pair.item)}): {line}"
         for number in left_items:
