@@ -32,13 +32,13 @@ _READS_IN_FLIGHT = 4
 _FIRST_EPOCH = 1
 
 
-def _tuner(name: str, files: str, probe: Callable[[int], Any], epochs: int) -> tuple[Any, Any]:
+def _tuner(name: str, files: str, probe: Callable[..., Any], epochs: int) -> tuple[Any, Any]:
     """What chooses the fidelity of a run: the handle, at full fidelity, and the callback.
 
     Args:
         name: of the policy.
         files: the data set.
-        probe: from scan groups to deterministic batches of that fidelity.
+        probe: from scan groups to batches of that fidelity, deterministic unless `training`.
         epochs: of the run.
     """
     from pcr_tf import keras as callbacks

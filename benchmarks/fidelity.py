@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks import measure
 from pcr_tf.data import PcrDataset
 from pcr_tf.format.dataset_index import open_dataset
-from pcr_tf.image import decode_jpeg, ms_ssim_to_last
+from pcr_tf.image import compared_luma, decode_jpeg, mean_ms_ssim
 
 _BATCH = 64
 
@@ -62,17 +62,17 @@ def ms_ssim_by_fidelity(
     versions = tf.data.Dataset.zip(
         tuple(PcrDataset(str(dataset), fidelity) for fidelity in fidelities)
     )
-    values: list[list[float]] = []
+    compared: list[list[Any]] = []
     for serialized in versions.take(images):
         try:
-            similarity = ms_ssim_to_last([decoded(one) for one in serialized])
+            luma = [compared_luma(decoded(one)) for one in serialized]
         except tf.errors.InvalidArgumentError:
             continue  # Kept as it is by the conversion, and nothing that decodes.
-        if similarity is not None:
-            values.append(similarity)
-    if not values:
+        if luma[-1] is not None:
+            compared.append(luma)
+    if not compared:
         return [None] * (len(fidelities) - 1) + [1.0]
-    return [*(float(statistics.fmean(column)) for column in zip(*values, strict=True)), 1.0]
+    return [*mean_ms_ssim(compared), 1.0]
 
 
 def _images_per_s(dataset: Any, images: int) -> float:

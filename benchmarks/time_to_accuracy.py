@@ -8,8 +8,9 @@ The experiment of the paper, small: nginx serves the data set over a link of sta
 the link brings at full fidelity, as accelerators can. Baseline are TFRecords of the original files.
 Everything behind the source is the same in all runs: shuffle buffer, the fused decode, the model,
 its learning rates. "PCR 5" reads 5 scan groups; "mixture" 2 of most records and all of every
-fifth; "gradient", "MS-SSIM" and "plateau" are tuned (docs/TUNING.md). A run has a fixed number of epochs. The model of each epoch is evaluated
-afterwards, on images at full fidelity; that takes no time of the run.
+fifth; "gradient", "MS-SSIM" and "plateau" are tuned (docs/TUNING.md). A run has a fixed number of
+epochs. The model of each epoch is evaluated afterwards, on images at full fidelity; that takes no
+time of the run.
 
 The folder has class folders below train/ and test/, or class folders, of which a fifth is held out.
 Two tasks: the class, and what stands before --coarse_separator in its name. Runs are kept, so a

@@ -117,6 +117,13 @@ def same_coefficients(a: bytes, b: bytes) -> str:
       are equal; else the first difference, or what is wrong with one of the two.
     """
 
+class CodedExample:
+    """An example whose images are coded, ready to be added to the shard that it was coded for."""
+
+    @property
+    def summaries(self) -> list[CodedImageSummary]:
+        """One for each image, in the order of section 6 of the format."""
+
 class ShardWriter:
     """Makes the bytes of one PCR file, for the caller to write one after the other.
 
@@ -151,6 +158,19 @@ class ShardWriter:
 
         Raises:
           ValueError: if `example` is no tf.train.Example, or an image feature holds no bytes.
+        """
+
+    def code_example(self, example: bytes, prove: bool = True) -> CodedExample:
+        """The first half of `add_example`: transcodes the images, and adds nothing.
+
+        For callers that drop or change an example once they see what becomes of its images.
+        """
+
+    def add(self, coded: CodedExample) -> None:
+        """The second half: adds what `code_example` of a writer of the same features gave.
+
+        Raises:
+          ValueError: it was added before.
         """
 
     def end_record(self) -> bytes:

@@ -7,7 +7,6 @@ import io
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from pcr_tf._native import masked_crc32c
 from pcr_tf.format.example import Values, encode_example
+from pcr_tf.format.tfrecord import frame
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,17 +59,10 @@ def make_class_folders(
     return root
 
 
-def tfrecord_frame(data: bytes) -> bytes:
-    """A record of a TFRecord file."""
-    length = struct.pack("<Q", len(data))
-    checksums = (struct.pack("<I", masked_crc32c(part)) for part in (length, data))
-    return length + next(checksums) + data + next(checksums)
-
-
 def write_tfrecord(path: Path, examples: Sequence[bytes | Mapping[str, Values]]) -> Path:
     """Writes serialized examples, or the features of examples; returns `path`."""
     data = (e if isinstance(e, bytes) else encode_example(e) for e in examples)
-    path.write_bytes(b"".join(map(tfrecord_frame, data)))
+    path.write_bytes(b"".join(map(frame, data)))
     return path
 
 

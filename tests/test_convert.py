@@ -6,7 +6,7 @@ import io
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSummary, progress
 from pcr_tf.convert.progress import ProgressDisplay
-from pcr_tf.convert.workers import convert_shards
+from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
@@ -266,11 +266,12 @@ def test_the_largest_shards_come_first_so_that_workers_end_together(
     make_class_folders(tmp_path / "in")  # 21 images: records of 4, 4, 4, 4, 4, 1
     taken: list[int] = []
 
-    def spy(*arguments: Any) -> Iterator[Any]:
-        taken.extend(arguments[1])
-        return convert_shards(*arguments)
+    def spy(work: Any, jobs: Iterable[Any], **options: Any) -> Iterator[Any]:
+        plans = list(jobs)
+        taken.extend(plan.number for plan in plans)
+        return run_jobs(work, plans, **options)
 
-    monkeypatch.setattr("pcr_tf.convert.job.convert_shards", spy)
+    monkeypatch.setattr("pcr_tf.convert.job.run_jobs", spy)
     convert(tmp_path / "in", tmp_path / "out", num_shards=4)
     index = open_dataset(tmp_path / "out").index
     records = [index.shard(number)[4] for number in range(4)]

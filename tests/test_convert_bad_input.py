@@ -6,21 +6,22 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
-from pcr_tf.format import PcrReader
+from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.example import bytes_features, encode_example
+from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
     make_class_folders,
     picture,
     png,
     run,
-    tfrecord_frame,
     write_tfrecord,
 )
 from tests.test_convert import convert
@@ -267,7 +268,7 @@ def _tfrecord_of_three(path: Path) -> tuple[bytes, int]:
     """Writes three examples; returns the bytes and the size of one frame."""
     example = encode_example({"image/encoded": [jpeg()]})
     write_tfrecord(path, [example] * 3)
-    return path.read_bytes(), len(tfrecord_frame(example))
+    return path.read_bytes(), len(frame(example))
 
 
 def test_a_flipped_bit_in_a_record_s_data_is_found(tmp_path: Path) -> None:
@@ -373,6 +374,22 @@ def test_policy_encode_makes_a_jpeg_of_the_stated_quality(with_a_png: Path) -> N
         bytes_features(e, ["image/format"])["image/format"] for e in PcrReader(output).examples(1)
     ]
     assert formats == [[b"JPEG"]] * 4
+
+
+@pytest.mark.parametrize(("policy", "coded"), [("keep", 0), ("skip", 0), ("encode", 1)])
+def test_an_image_is_transcoded_once_unless_it_is_encoded_anew(
+    with_a_png: Path, monkeypatch: pytest.MonkeyPatch, policy: str, coded: int
+) -> None:
+    calls = []
+    code = PcrWriter.code
+
+    def counted(self: PcrWriter, record: bytes) -> Any:
+        calls.append(record)
+        return code(self, record)
+
+    monkeypatch.setattr(PcrWriter, "code", counted)
+    items = convert(with_a_png, with_a_png.parent / "out", on_unsupported=policy).manifest["source"]
+    assert len(calls) == items["items"] + coded
 
 
 def test_policy_encode_keeps_what_it_cannot_read(with_a_png: Path) -> None:

@@ -24,9 +24,9 @@ from pcr_tf.convert import estimate as estimate_module
 from pcr_tf.convert.options import parse_split
 from pcr_tf.convert.progress import duration
 from pcr_tf.convert.split import part_of
-from pcr_tf.format import PcrReader
+from pcr_tf.format import PcrReader, tfrecord
 from pcr_tf.format.example import bytes_features, encode_example
-from tests.conversion import digests, jpeg, make_class_folders, png, run, start, tfrecord_frame
+from tests.conversion import digests, jpeg, make_class_folders, png, run, start
 
 SPLIT = (("train", 0.7), ("validation", 0.2), ("test", 0.1))
 
@@ -287,7 +287,7 @@ def test_a_dry_run_meets_the_errors_that_the_job_would(tmp_path: Path) -> None:
 def test_examples_that_are_large_beside_their_images_count_in_the_estimate(tmp_path: Path) -> None:
     noise = random.Random(1).randbytes(20_000)
     example = encode_example({"image/encoded": [jpeg(1)], "mask": [noise]})
-    (tmp_path / "in.tfrecord").write_bytes(tfrecord_frame(example) * 40)
+    (tmp_path / "in.tfrecord").write_bytes(tfrecord.frame(example) * 40)
     options = ConvertOptions(
         inputs=(str(tmp_path / "in.tfrecord"),), output=str(tmp_path / "out"), num_workers=0
     )

@@ -42,7 +42,7 @@ PYTHON_MAY_IMPORT = {
     "_op_signatures": set(),
     "_op_library": {"_op_signatures"},
     "format": {"_native", "version"},
-    "convert": {"_native", "version", "format"},
+    "convert": {"_native", "version", "format", "image"},
     "image": {"_arguments", "_op_library"},
     "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
     "tuning": {"version"},
@@ -50,11 +50,15 @@ PYTHON_MAY_IMPORT = {
     "cli": {"_native", "version", "format", "convert", "data", "tuning"},
 }
 
+# Parts that these import on demand only: inside functions.
+PYTHON_ON_DEMAND = {"convert": {"image"}}
+
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
 # systems, or a source is a data set of TensorFlow Datasets.
 PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {
     Path("pcr_tf/convert/sources/tfds.py"),
+    Path("pcr_tf/convert/profile.py"),
     Path("pcr_tf/format/filesystem.py"),
     Path("pcr_tf/format/object_stores.py"),
 }
@@ -152,6 +156,18 @@ def test_a_python_part_imports_only_the_parts_below_it(part: str) -> None:
         if module.startswith("pcr_tf.") and module.split(".")[1] not in allowed
     ]
     assert not upward
+
+
+@pytest.mark.parametrize("part", PYTHON_ON_DEMAND)
+def test_what_runs_in_tensorflow_is_imported_on_demand_by_parts_that_do_not(part: str) -> None:
+    early = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for path in _python_files(part)
+        for node in _runs_at_import(ast.parse(path.read_text()))
+        for module in _imported_modules(node)
+        if module.startswith("pcr_tf.") and module.split(".")[1] in PYTHON_ON_DEMAND[part]
+    ]
+    assert not early
 
 
 def test_every_part_of_the_python_package_is_a_known_one() -> None:

@@ -49,6 +49,19 @@ def test_every_fidelity_gives_a_jpeg_that_decodes(tmp_path: Path) -> None:
     assert sizes == sorted(set(sizes))
 
 
+def test_an_example_is_coded_without_being_written_and_added_once(tmp_path: Path) -> None:
+    with PcrWriter(tmp_path / "a.pcr") as writer:
+        coded = writer.code(_example(1))
+        assert [summary.coding for summary in coded.summaries] == ["progressive"]
+        assert writer.statistics.examples == 0
+        assert len(writer.add(coded)) == 1
+        with pytest.raises(ValueError, match="added once"):
+            writer.add(coded)
+        writer.code(_example(2))
+    (example,) = PcrReader(tmp_path / "a.pcr").examples()
+    assert int_feature(example, "label") == [1]
+
+
 def test_statistics_count_images_bytes_and_opaque_ones(tmp_path: Path) -> None:
     with PcrWriter(tmp_path / "a.pcr", examples_per_record=2) as writer:
         for image in (jpeg(1), png(2), jpeg(3)):

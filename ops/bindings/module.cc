@@ -105,6 +105,14 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   return summary;
 }
 
+// An example whose images are coded, ready to be added to a shard.
+struct CodedExample {
+  SplitExample split;
+  std::vector<CodedImage> images;
+  std::vector<CodedImageSummary> summaries;
+  bool added = false;  // and so its images have moved to the writer
+};
+
 // ShardWriter with the transcode before it. Thread-safe: the GIL is released
 // while the writer works, so another thread may call in.
 class PyShardWriter {
@@ -117,23 +125,35 @@ class PyShardWriter {
     return Locked([](ShardWriter* writer) { return ValueOrThrow(writer->Begin()); });
   }
 
-  std::vector<CodedImageSummary> AddExample(const py::bytes& example, bool prove) {
+  CodedExample CodeExample(const py::bytes& example, bool prove) const {
     const std::string_view bytes = View(example);
     py::gil_scoped_release release;
-    SplitExample split = ValueOrThrow(TakeImages(bytes, writer_.header().image_features));
+    CodedExample coded;
+    coded.split = ValueOrThrow(TakeImages(bytes, writer_.header().image_features));
     TranscodeOptions options;
     options.prove = prove;
-    std::vector<CodedImageSummary> summaries;
-    std::vector<CodedImage> images;
-    for (const std::string_view source : split.images) {
+    for (const std::string_view source : coded.split.images) {
       Transcoded transcoded = ValueOrThrow(Transcode(source, script_, options));
-      summaries.push_back(Summarize(source, transcoded));
-      images.push_back(std::move(transcoded.image));
+      coded.summaries.push_back(Summarize(source, transcoded));
+      coded.images.push_back(std::move(transcoded.image));
     }
+    coded.split.images.clear();  // Views of bytes that are not kept.
+    return coded;
+  }
+
+  void Add(CodedExample* coded) {
+    py::gil_scoped_release release;
     std::lock_guard<std::mutex> lock(mutex_);
-    ThrowIfError(
-        writer_.Add(std::move(split.stored), std::move(split.image_counts), std::move(images)));
-    return summaries;
+    if (coded->added) throw py::value_error("a coded example is added once");
+    coded->added = true;
+    ThrowIfError(writer_.Add(std::move(coded->split.stored), std::move(coded->split.image_counts),
+                             std::move(coded->images)));
+  }
+
+  std::vector<CodedImageSummary> AddExample(const py::bytes& example, bool prove) {
+    CodedExample coded = CodeExample(example, prove);
+    Add(&coded);
+    return std::move(coded.summaries);
   }
 
   py::bytes EndRecord() {
@@ -364,11 +384,16 @@ void DefineWriter(py::module_* module) {
       .def_readonly("ancillary_bytes", &CodedImageSummary::ancillary_bytes)
       .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
 
+  py::class_<CodedExample>(*module, "CodedExample")
+      .def_readonly("summaries", &CodedExample::summaries);
+
   py::class_<PyShardWriter>(*module, "ShardWriter")
       .def(py::init<const ScanScript&, std::vector<std::string>, std::string>(), py::arg("script"),
            py::arg("image_features"), py::arg("created_by"))
       .def("header", &PyShardWriter::Begin)
       .def("add_example", &PyShardWriter::AddExample, py::arg("example"), py::arg("prove") = true)
+      .def("code_example", &PyShardWriter::CodeExample, py::arg("example"), py::arg("prove") = true)
+      .def("add", &PyShardWriter::Add, py::arg("coded"))
       .def("end_record", &PyShardWriter::EndRecord)
       .def("finish", &PyShardWriter::Finish)
       .def_property_readonly(

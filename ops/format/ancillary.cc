@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 
+#include "ops/format/frame.h"
 #include "ops/format/layout.h"
 
 namespace pcr {
@@ -59,12 +60,7 @@ Result<std::string> InflateInSteps(std::string_view stream, uint64_t size) {
 
 Result<std::string> DeflateAncillary(std::string_view bytes) {
   if (bytes.empty()) return std::string();
-  if (bytes.size() > layout::kMaxFrameDataBytes) {
-    return InvalidArgument(Expected("ancillary and trailing bytes of a record",
-                                    "at most " + std::to_string(layout::kMaxFrameDataBytes),
-                                    bytes.size()) +
-                           "; put fewer images into a record");
-  }
+  PCR_RETURN_IF_ERROR(CheckFrameDataBytes("ancillary and trailing data of a record", bytes.size()));
   uLongf size = compressBound(bytes.size());
   std::string stream(size, '\0');
   if (compress2(reinterpret_cast<Bytef*>(stream.data()), &size,

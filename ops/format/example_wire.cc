@@ -1,6 +1,7 @@
 #include "ops/format/example_wire.h"
 
 #include <algorithm>
+#include <map>
 
 #include "ops/base/byte_reader.h"
 #include "ops/base/byte_writer.h"
@@ -134,19 +135,20 @@ Status CheckCount(std::string_view name, int64_t expected, size_t got) {
 
 Result<ExampleView> ExampleView::Parse(std::string_view example) {
   ExampleView view;
-  Status status = ForEachField(example, "Example", [&view](const Field& field) {
+  // Ordered, not hashed: no choice of names makes it slow.
+  std::map<std::string_view, size_t> positions;
+  Status status = ForEachField(example, "Example", [&](const Field& field) {
     if (!IsMessage(field, 1)) return Status();
-    return ForEachField(field.payload, "Features", [&view](const Field& entry) {
+    return ForEachField(field.payload, "Features", [&](const Field& entry) {
       if (!IsMessage(entry, 1)) return Status();
       FeatureView feature;
       PCR_RETURN_IF_ERROR(ParseMapEntry(entry.payload, &feature));
-      for (FeatureView& earlier : view.features_) {
-        if (earlier.name == feature.name) {
-          earlier = std::move(feature);
-          return Status();
-        }
+      const auto [at, is_new] = positions.try_emplace(feature.name, view.features_.size());
+      if (is_new) {
+        view.features_.push_back(std::move(feature));
+      } else {
+        view.features_[at->second] = std::move(feature);
       }
-      view.features_.push_back(std::move(feature));
       return Status();
     });
   });

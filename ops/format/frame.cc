@@ -10,6 +10,13 @@ namespace pcr {
 using layout::kFrameHeaderBytes;
 using layout::kFrameOverheadBytes;
 
+Status CheckFrameDataBytes(std::string_view what, uint64_t bytes) {
+  if (bytes <= layout::kMaxFrameDataBytes) return Status();
+  return InvalidArgument(Expected(std::string(what) + " (bytes)",
+                                  "at most " + std::to_string(layout::kMaxFrameDataBytes), bytes) +
+                         "; put fewer images into a record");
+}
+
 uint32_t AppendFrame(std::string_view data, std::string* out) {
   const size_t start = out->size();
   AppendLittle64(data.size(), out);

@@ -18,6 +18,9 @@ struct FrameView {
   uint64_t frame_size = 0;
 };
 
+// INVALID_ARGUMENT, with the remedy, if `what` is of more bytes than a frame may hold.
+Status CheckFrameDataBytes(std::string_view what, uint64_t bytes);
+
 // Appends a frame around `data`; returns its checksum.
 uint32_t AppendFrame(std::string_view data, std::string* out);
 

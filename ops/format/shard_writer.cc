@@ -12,18 +12,6 @@
 #include "ops/format/record_metadata.h"
 
 namespace pcr {
-namespace {
-
-Status CheckFrameData(std::string_view data) {
-  if (data.size() <= layout::kMaxFrameDataBytes) return Status();
-  return InvalidArgument(Expected("data of a frame (bytes)",
-                                  "at most " + std::to_string(layout::kMaxFrameDataBytes),
-                                  data.size()) +
-                         "; put fewer images into a record");
-}
-
-}  // namespace
-
 ShardWriter::ShardWriter(Header header) : header_(std::move(header)) {
   columns_.num_groups = header_.num_groups();
 }
@@ -119,14 +107,15 @@ Result<std::string> ShardWriter::EndRecord() {
       builder.AddBytes(layout::kAncillary, {ancillary_stream.value()});
     }
     const std::string data = builder.Finish();
-    PCR_RETURN_IF_ERROR(
-        CheckFrameData(data).WithContext(place("scan group " + std::to_string(group))));
+    PCR_RETURN_IF_ERROR(CheckFrameDataBytes("data of a frame", data.size())
+                            .WithContext(place("scan group " + std::to_string(group))));
     const size_t before = groups.size();
     metadata.group_checksums.push_back(AppendFrame(data, &groups));
     group_frame_sizes.push_back(groups.size() - before);
   }
   const std::string metadata_data = metadata.Serialize();
-  PCR_RETURN_IF_ERROR(CheckFrameData(metadata_data).WithContext(place("metadata")));
+  PCR_RETURN_IF_ERROR(
+      CheckFrameDataBytes("data of a frame", metadata_data.size()).WithContext(place("metadata")));
   std::string out;
   columns_.record_offsets.push_back(offset_);
   columns_.metadata_checksums.push_back(Count(AppendFrame(metadata_data, &out)));

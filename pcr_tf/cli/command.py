@@ -15,6 +15,7 @@ from typing import Any
 
 from absl import flags
 
+from pcr_tf.format import filesystem
 from pcr_tf.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -77,6 +78,16 @@ def run_command(
     finally:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+
+
+def split_paths(texts: Sequence[str]) -> tuple[str, ...]:
+    """The paths of a flag that may be repeated: a comma separates them unless it is part of the
+    name of a file that exists.
+    """
+    paths: list[str] = []
+    for text in texts:
+        paths += [text] if filesystem.exists(text) else [path for path in text.split(",") if path]
+    return tuple(paths)
 
 
 def _handle_sigterm() -> Any:

@@ -13,6 +13,7 @@ manifest.json.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,6 +58,7 @@ def _convert(values: flags.FlagValues) -> int:
     if values.dry_run:
         print("\n\n".join(_plan_text(job) for job in jobs))
         return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
     for job in jobs:
         if options.split:
             print(f"{job.options.part}:", flush=True)

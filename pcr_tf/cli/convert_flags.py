@@ -6,11 +6,12 @@ import os
 
 from absl import flags
 
+from pcr_tf.cli.command import split_paths
 from pcr_tf.convert import ConvertOptions, SourceOptions
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
-from pcr_tf.format import filesystem, scan_scripts
+from pcr_tf.format import scan_scripts
 
 # The first flag of a section -> its heading.
 SECTIONS = {
@@ -44,7 +45,7 @@ def to_options(values: flags.FlagValues) -> ConvertOptions:
         ConvertError: a flag is out of range; names it.
     """
     return ConvertOptions(
-        inputs=tuple(path for text in values.input for path in _split(text)),
+        inputs=split_paths(values.input),
         output=values.output,
         source=values.source,
         image_features=tuple(values.image_feature),
@@ -60,6 +61,7 @@ def to_options(values: flags.FlagValues) -> ConvertOptions:
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=values.num_workers,
+        profile_images=values.profile_images,
         split=parse_split(values.split),
         split_seed=values.split_seed,
         source_options=SourceOptions(
@@ -81,11 +83,6 @@ def to_options(values: flags.FlagValues) -> ConvertOptions:
             tfds_data_dir=values.tfds_data_dir,
         ),
     )
-
-
-def _split(text: str) -> list[str]:
-    """A comma separates inputs unless it is part of the name of a file that exists."""
-    return [text] if filesystem.exists(text) else [path for path in text.split(",") if path]
 
 
 def _define_input(values: flags.FlagValues) -> None:
@@ -267,6 +264,13 @@ def _define_run(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
+    flags.DEFINE_integer(
+        "profile_images",
+        64,
+        "images to measure the MS-SSIM of each fidelity on, for tuning; takes some seconds and "
+        "TensorFlow at the end; 0: none",
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "dry_run",
         False,

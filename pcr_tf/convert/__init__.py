@@ -1,17 +1,24 @@
-"""Conversion of labelled photographs to PCR data sets."""
+"""Conversion of labelled photographs to PCR data sets, back again, and the proof."""
 
 from __future__ import annotations
 
 from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.export import Export, ExportSummary
+from pcr_tf.convert.export_options import ExportOptions
 from pcr_tf.convert.job import Conversion, ConvertSummary, split_conversions
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.sources import SourceOptions
+from pcr_tf.convert.verify import Verification
 
 __all__ = [
     "Conversion",
     "ConvertError",
     "ConvertOptions",
     "ConvertSummary",
+    "Export",
+    "ExportOptions",
+    "ExportSummary",
     "SourceOptions",
+    "Verification",
     "split_conversions",
 ]

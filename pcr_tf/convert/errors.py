@@ -1,4 +1,4 @@
-"""Errors of a conversion that its user can act on: one line each, with place and remedy."""
+"""Errors that the user of a job can act on: one line each, with place and remedy."""
 
 from __future__ import annotations
 
@@ -29,3 +29,21 @@ class UnreadableItemError(ConvertError):
 
 class UnsupportedImageError(ConvertError):
     """An image cannot be re-coded losslessly, and the policy is to fail."""
+
+
+def check_at_least(flag: str, value: int, least: int) -> None:
+    """Raises ConvertError if the value of a flag is too small."""
+    if value < least:
+        raise ConvertError(f"--{flag}: expected at least {least}, got {value}")
+
+
+def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises ConvertError if the value of a flag is none of `choices`."""
+    if value not in choices:
+        raise ConvertError(f"--{flag}: expected one of {', '.join(choices)}; got {value!r}")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ConvertError if names of visible files in one folder cannot begin with `prefix`."""
+    if not prefix or "/" in prefix or prefix.startswith("."):
+        raise ConvertError(f"--prefix: expected the beginning of a file name, got {prefix!r}")

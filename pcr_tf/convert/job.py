@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
+import importlib.util
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, TextIO
 
 from pcr_tf.convert.errors import ConvertError, UnreadableItemError
 from pcr_tf.convert.estimate import Estimate, estimate
+from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.convert.manifest import read_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
+from pcr_tf.convert.profile import fidelity_profile
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
-from pcr_tf.convert.shard_job import ShardResult
+from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
 from pcr_tf.convert.split import part_of_listing
 from pcr_tf.convert.state import OutputState, job_fingerprint
-from pcr_tf.convert.workers import convert_shards
+from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
+from pcr_tf.format.reader import PcrReader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +68,13 @@ class Conversion:
         if options.split and not options.part:
             raise ConvertError("a split has several jobs; see pcr_tf.convert.split_conversions")
         self.options = options
+        if options.profile_images and importlib.util.find_spec("tensorflow") is None:
+            raise ConvertError(
+                "the profile of the fidelities needs TensorFlow, which is not installed; "
+                "do without it: --profile_images=0"
+            )
         self.source, listing = listed or _listed(options)
-        _check_output_is_outside(options.output, options.inputs)
+        check_output_is_outside(options.output, options.inputs)
         if options.split:
             listing = part_of_listing(
                 self.source, listing, options.split_seed, options.split, options.part
@@ -100,7 +108,7 @@ class Conversion:
         """The plan, for people: lines without a newline at the end.
 
         Raises:
-            ConvertError: see `OutputState.check`.
+            ConvertError: see `OutputState.check_output`.
         """
         plan, options, listing = self.plan, self.options, self.listing
         order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
@@ -132,10 +140,10 @@ class Conversion:
         """
         begun = time.monotonic()
         state, names = self._state, self.plan.shard_names()
-        state.check(self._fingerprint, names)
+        state.check_output(self._fingerprint, names)
         state.make_folder()
         with state.lock():
-            state.check(self._fingerprint, names)
+            state.check_output(self._fingerprint, names)
             state.begin(self._fingerprint)
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
@@ -150,11 +158,14 @@ class Conversion:
             try:
                 images = self._convert(results, quiet, log)
                 index = write_side_index(self.options.output)
+                profile = self._profile(quiet, log)
             except BaseException:
                 state.remove_temporaries()
                 raise
             complete = [result for result in results.values() if result is not None]
-            manifest = write_manifest(index, self.options, self.source, self.listing, complete)
+            manifest = write_manifest(
+                index, self.options, self.source, self.listing, complete, profile
+            )
             state.end(names)
         return ConvertSummary(manifest, False, resumed, time.monotonic() - begun, images)
 
@@ -170,8 +181,11 @@ class Conversion:
         images = 0
         with ProgressDisplay(items, log, quiet=quiet) as display:
             if waiting:
-                for result in convert_shards(
-                    self.plan, waiting, self.source, self.options, display.update
+                for result in run_jobs(
+                    functools.partial(convert_shard, source=self.source, options=self.options),
+                    map(self.plan.shard, waiting),
+                    num_workers=self.options.num_workers,
+                    on_progress=display.update,
                 ):
                     self._state.save(result)
                     results[result.name] = result
@@ -181,15 +195,26 @@ class Conversion:
     def _waiting(self) -> list[int]:
         """Numbers of the shards that are not finished."""
         names = self.plan.shard_names()
-        if not self._state.check(self._fingerprint, names):
+        if not self._state.check_output(self._fingerprint, names):
             return list(range(len(names)))
         if self._state.is_finished():
             return []
         return [n for n, name in enumerate(names) if self._state.finished(name) is None]
 
+    def _profile(self, quiet: bool, log: TextIO | None) -> dict[str, Any] | None:
+        options = self.options
+        if not quiet and options.profile_images:
+            print(
+                f"measuring MS-SSIM of up to {options.profile_images} images",
+                file=log or sys.stderr,
+            )
+        return fidelity_profile(
+            PcrReader(options.output), num_images=options.profile_images, seed=options.shuffle_seed
+        )
+
     def _output_status(self) -> str:
         names = self.plan.shard_names()
-        if not self._state.check(self._fingerprint, names):
+        if not self._state.check_output(self._fingerprint, names):
             return "new"
         waiting = len(self._waiting())
         if not waiting and self._state.is_finished():
@@ -237,7 +262,7 @@ def split_conversions(options: ConvertOptions) -> list[Conversion]:
                 f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "
                 f"{', '.join(names)}; name a new or empty folder with --output"
             )
-    _check_output_is_outside(options.output, options.inputs)
+    check_output_is_outside(options.output, options.inputs)
     listed = _listed(options)
     jobs = []
     for name in names:
@@ -255,18 +280,3 @@ def _listed(options: ConvertOptions) -> tuple[Source, Listing]:
     except UnreadableItemError as error:
         remedy = "leave such items out with --on_unreadable=skip"
         raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
-
-
-def _check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
-    """The source is never touched: nothing is written into a folder of it."""
-    for path in inputs:
-        if filesystem.is_remote(path) != filesystem.is_remote(output) or not filesystem.is_dir(
-            path
-        ):
-            continue
-        real = [p if filesystem.is_remote(p) else os.path.realpath(p) for p in (path, output)]
-        folder = real[0].rstrip("/")
-        if (real[1].rstrip("/") + "/").startswith(folder + "/"):
-            raise ConvertError(
-                f"{output}: is inside the source {path}; name a folder outside with --output"
-            )

@@ -30,8 +30,13 @@ def write_manifest(
     source: Source,
     listing: Listing,
     results: Sequence[ShardResult],
+    profile: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Writes and returns the manifest of a finished conversion."""
+    """Writes and returns the manifest of a finished conversion.
+
+    Args:
+        profile: of `fidelity_profile`.
+    """
     opaque = _sorted_entries(results, "opaque")
     skipped = _sorted_entries(results, "skipped")
     skipped += [
@@ -59,6 +64,7 @@ def write_manifest(
         },
         "class_names": listing.class_names,
         **shard_table(index),
+        "profile": profile,
         "opaque": opaque,
         "encoded": _sorted_entries(results, "encoded"),
         "skipped": skipped,

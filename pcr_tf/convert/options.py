@@ -6,10 +6,11 @@ import dataclasses
 import math
 import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pcr_tf._native import ScanScript
-from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
 from pcr_tf.convert.sources import KINDS, SourceOptions
 from pcr_tf.format.scan_scripts import load_scan_script
 
@@ -17,7 +18,7 @@ ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
 ON_UNREADABLE = ("fail", "skip")
 
 # Options that change neither the bytes of a shard nor which shards there are.
-_FREE = frozenset({"inputs", "output", "num_workers"})
+_FREE = frozenset({"inputs", "output", "num_workers", "profile_images"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ConvertOptions:
             an item belongs to follows from `split_seed` and its key. Empty for no split.
         split_seed: see `split`.
         part: the one part that a `Conversion` writes; see `split_conversions`.
+        profile_images: images that the manifest's profile is measured on; 0 for no profile.
     """
 
     inputs: tuple[str, ...]
@@ -67,29 +69,28 @@ class ConvertOptions:
     split: tuple[tuple[str, float], ...] = ()
     split_seed: int = 0
     part: str = ""
+    profile_images: int = 64
 
     def __post_init__(self) -> None:
-        _check_at_least("images_per_record", self.images_per_record, 1)
-        _check_at_least("shard_size_mib", self.shard_size_mib, 1)
-        _check_at_least("num_workers", self.num_workers, 0)
+        check_at_least("images_per_record", self.images_per_record, 1)
+        check_at_least("shard_size_mib", self.shard_size_mib, 1)
+        check_at_least("num_workers", self.num_workers, 0)
+        check_at_least("profile_images", self.profile_images, 0)
         if self.num_shards is not None:
-            _check_at_least("num_shards", self.num_shards, 1)
+            check_at_least("num_shards", self.num_shards, 1)
             if self.num_shards > 99999:
                 raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
             raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
-        _check_choice("source", self.source, ("auto", *KINDS))
-        _check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
-        _check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        check_choice("source", self.source, ("auto", *KINDS))
+        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
+        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(
                 f"--image_feature: expected distinct keys, got {','.join(features)!r}"
             )
-        if not self.prefix or "/" in self.prefix or self.prefix.startswith("."):
-            raise ConvertError(
-                f"--prefix: expected the beginning of a file name, got {self.prefix!r}"
-            )
+        check_prefix(self.prefix)
         self._check_split()
         if not self.output:
             raise ConvertError("no output; name a folder with --output")
@@ -99,6 +100,44 @@ class ConvertOptions:
         except ValueError as error:
             raise ConvertError(f"--scan_script={self.scan_script}: {error}") from error
         object.__setattr__(self, "scan_script", text)
+
+    @staticmethod
+    def from_fingerprint(
+        flags: Mapping[str, Any],
+        *,
+        inputs: Sequence[str],
+        output: str,
+        places: Mapping[str, str] | None = None,
+    ) -> ConvertOptions:
+        """The options that `flags`, a fingerprint, was made of; without a profile.
+
+        Args:
+            places: options of the source that name files and folders, which no fingerprint holds:
+                "table", "label_names", "tfds_data_dir".
+
+        Raises:
+            ConvertError: they are not those of a conversion by this version.
+        """
+        of_source = {field.name for field in dataclasses.fields(SourceOptions)}
+        known = {field.name for field in dataclasses.fields(ConvertOptions)} - _FREE | of_source
+        unknown = sorted(set(flags) - known)
+        if unknown:
+            raise ConvertError(f"flags of another version: {', '.join(unknown)}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in flags.items()
+            if value is not None
+        }
+        if "split" in values:
+            values["split"] = parse_split(",".join(values["split"]))
+        source = {name: values.pop(name) for name in of_source & set(values)} | dict(places or {})
+        return ConvertOptions(
+            inputs=tuple(inputs),
+            output=output,
+            profile_images=0,
+            source_options=SourceOptions(**source),
+            **values,
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """The options that the result depends on, as JSON values."""
@@ -153,13 +192,3 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
                 f"--split: expected parts and shares, as train:0.8,validation:0.2; got {part!r}"
             ) from error
     return tuple(parts)
-
-
-def _check_at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConvertError(f"--{flag}: expected at least {least}, got {value}")
-
-
-def _check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConvertError(f"--{flag}: expected one of {', '.join(choices)}; got {value!r}")

@@ -33,10 +33,21 @@ class ProgressDisplay:
     """Shows images, rate, bytes in and bytes out on a stream; a context manager."""
 
     def __init__(
-        self, total_items: int, stream: TextIO | None = None, *, quiet: bool = False
+        self,
+        total_items: int,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        unit: str = "img",
     ) -> None:
+        """Shows nothing yet.
+
+        Args:
+            unit: what is counted per second, as it is shown.
+        """
         self._stream = stream or sys.stderr
         self._quiet = quiet
+        self._unit = unit
         self._total = total_items
         self._items = self._images = self._source_bytes = self._stored_bytes = 0
         self._begun = self._logged = time.monotonic()
@@ -44,7 +55,7 @@ class ProgressDisplay:
         if not quiet and self._stream.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total_items, unit="img", file=self._stream, dynamic_ncols=True)
+            self._bar = tqdm(total=total_items, unit=unit, file=self._stream, dynamic_ncols=True)
 
     def update(self, items: int, images: int, source_bytes: int, stored_bytes: int) -> None:
         """Adds what has been done since the last call."""
@@ -72,12 +83,13 @@ class ProgressDisplay:
             self._bar.close()
 
     def _bytes_text(self) -> str:
-        return f"in {megabytes(self._source_bytes)}, out {megabytes(self._stored_bytes)}"
+        out = f", out {megabytes(self._stored_bytes)}" if self._stored_bytes else ""
+        return f"in {megabytes(self._source_bytes)}{out}"
 
     def _log(self) -> None:
         share = 100 * self._items / self._total if self._total else 100.0
         self._stream.write(
-            f"{self._items} of {self._total} ({share:.1f}%), {self.images_per_second:.1f} img/s, "
-            f"{self._bytes_text()}\n"
+            f"{self._items} of {self._total} ({share:.1f}%), "
+            f"{self.images_per_second:.1f} {self._unit}/s, {self._bytes_text()}\n"
         )
         self._stream.flush()

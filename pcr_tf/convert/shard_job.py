@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-from collections.abc import Callable
 from typing import Any
 
 from pcr_tf import _native
+from pcr_tf.convert.encode import encode_images
 from pcr_tf.convert.errors import UnreadableItemError, UnsupportedImageError
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import ShardPlan
 from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
-from pcr_tf.format.example import bytes_features, feature_keys, with_features
+from pcr_tf.format.example import bytes_features, feature_keys
 from pcr_tf.format.writer import PcrWriter
-
-# Called after each item with: images, bytes of them as they came, bytes as they are stored.
-Progress = Callable[[int, int, int], None]
 
 
 @dataclasses.dataclass
@@ -51,7 +48,7 @@ class ShardResult:
 
 
 def convert_shard(
-    plan: ShardPlan, source: Source, options: ConvertOptions, progress: Progress
+    plan: ShardPlan, source: Source, options: ConvertOptions, progress: Report
 ) -> ShardResult:
     """Writes the shard under its final name, replacing what is there, and returns what it holds.
 
@@ -98,7 +95,6 @@ class _ItemConverter:
         self._source = source
         self._options = options
         self._result = result
-        self._script = _native.ScanScript(options.scan_script or "")
 
     def add(self, item: SourceItem) -> None:
         try:
@@ -111,15 +107,35 @@ class _ItemConverter:
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
-        # A record cannot give an example back, so policies that change or drop it look before they
-        # write.
-        if self._options.on_unsupported in ("skip", "encode"):
-            unsupported = self._unsupported(images)
-            if unsupported and self._options.on_unsupported == "skip":
-                self._skip(item, *unsupported[0][2:])
-                return
-            example = self._encode(item, example, images, unsupported)
-        self._write(item, example)
+        # A record cannot give an example back, so policies look before they write.
+        coded = self._code(item, example)
+        unsupported = [s for s in coded.summaries if s.coding == "opaque"]
+        if unsupported and self._options.on_unsupported == "fail":
+            summary = unsupported[0]
+            raise UnsupportedImageError(
+                f"{item.name}: cannot be re-coded losslessly: {summary.reason}: {summary.detail}; "
+                "choose another policy with --on_unsupported=keep, skip or encode"
+            )
+        if unsupported and self._options.on_unsupported == "skip":
+            self._skip(item, unsupported[0].reason, unsupported[0].detail)
+            return
+        if unsupported and self._options.on_unsupported == "encode":
+            positions = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]
+            changed, encoded = encode_images(
+                example,
+                images,
+                positions,
+                quality=self._options.encode_quality,
+                other_features=self._source.reencoded_features(),
+            )
+            for position in encoded:
+                summary = coded.summaries[position]
+                self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
+            if encoded:
+                coded = self._code(item, changed)
+        for summary in self._writer.add(coded):
+            if summary.coding == "opaque":
+                self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
 
     def _images(self, item: SourceItem, example: bytes) -> dict[str, list[bytes]]:
         features = self._options.image_features
@@ -136,50 +152,11 @@ class _ItemConverter:
             )
         return images
 
-    def _unsupported(self, images: dict[str, list[bytes]]) -> list[tuple[str, int, str, str]]:
-        """(feature, position, reason, detail) of the images that cannot be re-coded losslessly."""
-        found = []
-        for feature, values in images.items():
-            for position, image in enumerate(values):
-                coded = _native.transcode(image, self._script, prove=self._options.prove)
-                if coded.coding == "opaque":
-                    found.append((feature, position, coded.reason, coded.detail))
-        return found
-
-    def _encode(
-        self,
-        item: SourceItem,
-        example: bytes,
-        images: dict[str, list[bytes]],
-        unsupported: list[tuple[str, int, str, str]],
-    ) -> bytes:
-        """The example with its unsupported images encoded anew; what Pillow cannot read stays."""
-        changed: dict[str, list[bytes]] = {}
-        for feature, position, reason, detail in unsupported:
-            jpeg = encode_jpeg(images[feature][position], self._options.encode_quality)
-            if jpeg is not None:
-                values = changed.setdefault(feature, list(images[feature]))
-                values[position] = jpeg
-                self._result.encoded.append(self._entry(item, reason, detail))
-        if not changed:
-            return example
-        return with_features(example, {**self._source.reencoded_features(), **changed})
-
-    def _write(self, item: SourceItem, example: bytes) -> None:
+    def _code(self, item: SourceItem, example: bytes) -> _native.CodedExample:
         try:
-            summaries = self._writer.write(example)
+            return self._writer.code(example)
         except ValueError as error:
             raise UnreadableItemError(item.name, str(error)) from error
-        for summary in summaries:
-            if summary.coding != "opaque":
-                continue
-            if self._options.on_unsupported == "fail":
-                raise UnsupportedImageError(
-                    f"{item.name}: cannot be re-coded losslessly: {summary.reason}: "
-                    f"{summary.detail}; "
-                    "choose another policy with --on_unsupported=keep, skip or encode"
-                )
-            self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
         self._result.skipped.append(self._entry(item, reason, detail))
@@ -188,39 +165,3 @@ class _ItemConverter:
         # Manifests must not depend on where the source stands.
         name = self._source.key(item)
         return {"name": name, "reason": reason, "detail": detail.replace(item.path, name)}
-
-
-def encode_jpeg(image: bytes, quality: int) -> bytes | None:
-    """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
-    it.
-
-    Lossy. The first frame of an animation is taken; transparency is laid on white; samples of more
-    than 8 bits are scaled to 8.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            picture = _without_alpha(opened)
-    except Exception:  # Pillow's decoders raise whatever comes: struct.error, SyntaxError, ...
-        return None
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    return out.getvalue()
-
-
-def _without_alpha(picture: Any) -> Any:
-    from PIL import Image
-
-    if picture.mode in ("L", "RGB", "CMYK"):
-        picture.load()
-        return picture.copy()
-    if picture.mode.startswith("I;16") or picture.mode == "I":
-        return picture.convert("I").point(lambda value: value / 257).convert("L")
-    if picture.mode == "1":
-        return picture.convert("L")
-    if "A" in picture.mode or "transparency" in picture.info:
-        coloured = picture.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return picture.convert("RGB")

@@ -1,89 +1,97 @@
-"""Worker processes that convert shards, and stop at once when they should."""
+"""Worker processes that do one job after the other, and stop at once when they should."""
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Protocol
 
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.options import ConvertOptions
-from pcr_tf.convert.plan import Plan, ShardPlan
-from pcr_tf.convert.shard_job import ShardResult, convert_shard
-from pcr_tf.convert.sources import Source
 
 # Called with: items, images, source bytes, stored bytes, since the last call.
 OnProgress = Callable[[int, int, int, int], None]
+# Called after each item with: images, bytes of them as they came, bytes as they are written.
+Report = Callable[[int, int, int], None]
+
+
+class Job(Protocol):
+    """What a worker is sent. Pickled; messages name it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Work = Callable[..., Any]
 
 _REPORT_INTERVAL_S = 0.2
 _STOP_TIMEOUT_S = 1.0
 
 
-def convert_shards(
-    plan: Plan,
-    numbers: list[int],
-    source: Source,
-    options: ConvertOptions,
-    on_progress: OnProgress,
-) -> Iterator[ShardResult]:
-    """Converts the shards `numbers`, yielding each result when its shard has its final name.
+def run_jobs(
+    work: Work, jobs: Iterable[Job], *, num_workers: int, on_progress: OnProgress
+) -> Iterator[Any]:
+    """Runs `work` on each job, yielding each result as soon as it is there, in no order.
 
-    Runs `options.num_workers` processes (0: in this one). However the iterator ends, no worker
+    Runs up to `num_workers` processes (0: in this one). However the iterator ends, no worker
     outlives it, and none outlives this process.
 
+    Args:
+        work: a function of a module, or a `functools.partial` of one: workers get a copy. It is
+            called as ``work(job, progress=report)``, and calls ``report(images, source_bytes,
+            stored_bytes)`` after each item.
+        jobs: what to do, one after the other; asked for when a worker is free.
+
     Raises:
-        ConvertError, OSError: a shard failed; the others are stopped.
+        ConvertError, OSError: a job failed; the others are stopped.
     """
-    if options.num_workers == 0:
-        for number in numbers:
+    pending = iter(jobs)
+    if num_workers == 0:
+        for job in pending:
             with _Batched(on_progress) as report:
-                yield convert_shard(plan.shard(number), source, options, report)
+                result = work(job, progress=report)
+            yield result
         return
-    workers = [_Worker(source, options) for _ in range(min(options.num_workers, len(numbers)))]
+    workers: list[_Worker] = []
     try:
-        yield from _drive(workers, plan, list(numbers), on_progress)
+        busy: dict[Any, _Worker] = {}
+        for job in itertools.islice(pending, num_workers):
+            workers.append(_Worker(work))
+            workers[-1].send(job)
+            busy[workers[-1].connection] = workers[-1]
+        while busy:
+            for connection in wait(list(busy)):
+                worker = busy[connection]
+                kind, payload = worker.receive()
+                if kind == "progress":
+                    on_progress(*payload)
+                    continue
+                if kind == "error":
+                    raise payload
+                for job in itertools.islice(pending, 1):
+                    worker.send(job)
+                    break
+                else:
+                    del busy[connection]
+                yield payload
     finally:
         _stop(workers)
-
-
-def _drive(
-    workers: list[_Worker], plan: Plan, waiting: list[int], on_progress: OnProgress
-) -> Iterator[ShardResult]:
-    waiting.reverse()
-    busy: dict[Any, _Worker] = {}
-    for worker in workers:
-        worker.send(plan.shard(waiting.pop()))
-        busy[worker.connection] = worker
-    while busy:
-        for connection in wait(list(busy)):
-            worker = busy[connection]
-            kind, payload = worker.receive()
-            if kind == "progress":
-                on_progress(*payload)
-                continue
-            if kind == "error":
-                raise payload
-            if waiting:
-                worker.send(plan.shard(waiting.pop()))
-            else:
-                del busy[connection]
-            yield payload
 
 
 class _Worker:
     """One process, seen from the job."""
 
-    def __init__(self, source: Source, options: ConvertOptions) -> None:
+    def __init__(self, work: Work) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.shard_name = ""
-        self.process = context.Process(target=_serve, args=(theirs, source, options), daemon=True)
+        self.job_name = ""
+        self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         # A terminal sends Ctrl-C to the workers as well. The job stops them; until they are ready
         # to ignore it themselves, the disposition that they inherit does.
         handler = signal.getsignal(signal.SIGINT)
@@ -97,10 +105,10 @@ class _Worker:
                 signal.signal(signal.SIGINT, handler)
         theirs.close()
 
-    def send(self, shard: ShardPlan) -> None:
-        self.shard_name = shard.name
+    def send(self, job: Job) -> None:
+        self.job_name = job.name
         try:
-            self.connection.send(shard)
+            self.connection.send(job)
         except OSError as error:
             raise self._death() from error
 
@@ -120,7 +128,7 @@ class _Worker:
             if -code == signal.SIGKILL:
                 how += " (the kernel does this when memory runs out; try fewer --num_workers)"
         return ConvertError(
-            f"{self.shard_name}: worker process {self.process.pid} died: {how}; "
+            f"{self.job_name}: worker process {self.process.pid} died: {how}; "
             "run the same command again to resume"
         )
 
@@ -165,8 +173,8 @@ class _Batched:
         self._passed_on = time.monotonic()
 
 
-def _serve(connection: Connection, source: Source, options: ConvertOptions) -> None:
-    """The body of a worker process: converts the shards that it is sent."""
+def _serve(connection: Connection, work: Work) -> None:
+    """The body of a worker process: does the jobs that it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -176,18 +184,18 @@ def _serve(connection: Connection, source: Source, options: ConvertOptions) -> N
 
     while True:
         try:
-            shard: ShardPlan = connection.recv()
+            job: Job = connection.recv()
         except EOFError:
             return
         try:
             with _Batched(on_progress) as report:
-                result = convert_shard(shard, source, options, report)
+                result = work(job, progress=report)
             connection.send(("done", result))
         except (ConvertError, OSError) as error:
             connection.send(("error", error))
         except Exception:
             # A defect, not a user's mistake: the traceback is what helps.
-            text = f"{shard.name}: the worker failed:\n{traceback.format_exc()}"
+            text = f"{job.name}: the worker failed:\n{traceback.format_exc()}"
             connection.send(("error", RuntimeError(text)))
 
 

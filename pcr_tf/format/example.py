@@ -114,6 +114,46 @@ def feature_keys(example: bytes) -> list[str]:
     return sorted({key.decode(errors="replace") for key, _, _ in _entries(example)})
 
 
+def feature_messages(example: bytes) -> dict[str, bytes]:
+    """The serialized Feature message of each feature; of equal keys the last one's.
+
+    Keys that are not UTF-8 come with surrogate escapes.
+    """
+    return {
+        key.decode(errors="surrogateescape"): bytes(feature)
+        for key, feature, _ in _entries(example)
+    }
+
+
+def feature_values(feature: bytes) -> list[bytes] | list[int] | list[float]:
+    """The values of a serialized Feature message, of whatever kind.
+
+    Raises:
+        ValueError: it is not such a message.
+    """
+    bytes_values: list[bytes] = []
+    ints: list[int] = []
+    floats: list[float] = []
+    for kind, _, contents, _ in _fields(memoryview(feature)):
+        for number, _, value, _ in _fields(contents):
+            if number != 1:
+                continue
+            if kind == 1:
+                bytes_values.append(bytes(value))
+            elif kind == 2:
+                floats += struct.unpack(f"<{len(value) // 4}f", value[: len(value) // 4 * 4])
+            elif kind == 3:
+                ints += _varints(value)
+    return bytes_values or ints or floats
+
+
+def _varints(packed: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(packed):
+        value, at = _read_varint(packed, at)
+        yield value - (1 << 64) if value >> 63 else value
+
+
 def _bytes_values(key: str, feature: memoryview) -> list[bytes]:
     values: list[bytes] = []
     for kind, _, contents, _ in _fields(feature):
@@ -124,7 +164,8 @@ def _bytes_values(key: str, feature: memoryview) -> list[bytes]:
 
 
 def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]]:
-    """The values of the bytes features `keys`; a key that the example does not hold is left out.
+    """The values of the bytes features `keys`, in the order of `keys`; a key that the example does
+    not hold is left out.
 
     Raises:
         ValueError: the bytes are no example, or a feature of that name is not a bytes_list.
@@ -134,7 +175,7 @@ def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]
     for key, feature, _ in _entries(example):
         if key in wanted:
             found[wanted[key]] = feature
-    return {key: _bytes_values(key, feature) for key, feature in found.items()}
+    return {key: _bytes_values(key, found[key]) for key in keys if key in found}
 
 
 def int_feature(example: bytes, key: str) -> list[int]:
@@ -148,10 +189,7 @@ def int_feature(example: bytes, key: str) -> list[int]:
             if kind != 3:
                 raise ValueError(f"feature {key!r} is not an int64_list")
             for _, _, packed, _ in _fields(contents):
-                at = 0
-                while at < len(packed):
-                    value, at = _read_varint(packed, at)
-                    values.append(value - (1 << 64) if value >> 63 else value)
+                values += _varints(packed)
     return values
 
 

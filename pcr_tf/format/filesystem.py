@@ -186,6 +186,41 @@ def rename(source: str, target: str) -> None:
             os.close(folder)
 
 
+def rename_new(source: str, target: str) -> bool:
+    """Renames a file unless `target` exists, and says whether it did.
+
+    On local file systems no other process can come between, but on those without hard links.
+    """
+    if is_remote(target):
+        if exists(target):
+            return False
+        with _as_os_errors(target):
+            _gfile(target).rename(source, target, overwrite=False)
+        return True
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError:
+        if os.path.lexists(target):
+            return False
+        os.rename(source, target)
+    else:
+        os.remove(source)
+    return True
+
+
+def same_contents(first: str, second: str) -> bool:
+    """Whether two files hold the same bytes."""
+    if size(first) != size(second):
+        return False
+    with open_file(first) as one, open_file(second) as other:
+        while part := one.read(1 << 20):
+            if part != other.read(1 << 20):
+                return False
+    return True
+
+
 def exists(path: str) -> bool:
     """Whether `path` is a file or folder."""
     return bool(_gfile(path).exists(path)) if is_remote(path) else os.path.exists(path)

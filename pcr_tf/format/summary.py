@@ -9,9 +9,7 @@ from pcr_tf._native import DatasetIndex
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import OpenedDataset, PathLike, open_dataset
 from pcr_tf.format.example import bytes_features, int_feature
-
-_FRAME_HEADER_BYTES = 12
-_FRAME_FOOTER_BYTES = 4
+from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _record(opened: OpenedDataset, record: int) -> RecordSummary:
     entry = index.record(record)
     path = opened.paths[entry.shard]
     frame = filesystem.read_range(path, entry.offset, entry.frame_sizes[0])
-    metadata = frame[_FRAME_HEADER_BYTES : len(frame) - _FRAME_FOOTER_BYTES]
+    metadata = frame[FRAME_HEADER.size : len(frame) - FRAME_FOOTER.size]
     try:
         if bytes_features(metadata, ["pcr/frame"]).get("pcr/frame") != [b"metadata"]:
             raise ValueError("kind of the frame; expected metadata")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,9 +18,9 @@ from pcr_tf.format.dataset_index import (
     load_shard_index,
     shard_paths,
 )
+from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
-_FRAME_HEADER = struct.Struct("<QI")  # length of the data, masked CRC-32C of these 8 bytes
-_FRAME_BYTES = 16  # a frame's bytes beside its data
+_FRAME_BYTES = FRAME_HEADER.size + FRAME_FOOTER.size  # a frame's bytes beside its data
 
 # Called with a number of records done since the last call.
 OnProgress = Callable[[int], None]
@@ -57,7 +56,7 @@ def verify_dataset(
             yield fault
     if filesystem.is_dir(folder):
         # A shard that cannot be opened was reported as such already.
-        yield from (fault for fault in _folder_faults(folder) if fault not in reported)
+        yield from (fault for fault in folder_faults(folder) if fault not in reported)
 
 
 def verify_shard(
@@ -100,11 +99,11 @@ def _frame_faults(
                 )
                 offset = begin
             file.seek(offset)
-            header = file.read(_FRAME_HEADER.size)
-            if len(header) < _FRAME_HEADER.size:
+            header = file.read(FRAME_HEADER.size)
+            if len(header) < FRAME_HEADER.size:
                 yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
                 return
-            length, checksum = _FRAME_HEADER.unpack(header)
+            length, checksum = FRAME_HEADER.unpack(header)
             computed = masked_crc32c(header[:8])
             if computed != checksum:
                 yield _checksum_fault(path, name, offset, "length", checksum, computed)
@@ -121,7 +120,7 @@ def _frame_faults(
                 yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
                 return
             data = file.read(length)
-            stored = file.read(4)
+            stored = file.read(FRAME_FOOTER.size)
             computed = masked_crc32c(data)
             if computed != int.from_bytes(stored, "little"):
                 yield _checksum_fault(
@@ -181,9 +180,9 @@ def _record_faults(path: str, index: _native.DatasetIndex, record: int) -> list[
     _, offset, size_bytes = index.prefix(record, groups)
     prefix = filesystem.read_range(path, offset, size_bytes)
     try:
-        _native.parse_record(index, record, groups, prefix)
         faults: list[str] = []
-        for scan_groups in range(1, groups + 1):
+        # Full fidelity first: it checks every checksum of the record, before anything is decoded.
+        for scan_groups in (groups, *range(1, groups)):
             part = prefix[: index.prefix(record, scan_groups)[2]]
             for example, feature, coding, image in _native.record_images(
                 index, record, scan_groups, part
@@ -199,7 +198,7 @@ def _record_faults(path: str, index: _native.DatasetIndex, record: int) -> list[
         return [str(error)]
 
 
-def _folder_faults(folder: str) -> Iterator[str]:
+def folder_faults(folder: str) -> Iterator[str]:
     """Where the shards of a folder, or they and the side index, do not belong together."""
     try:
         actual = index_from_shards(folder)

@@ -133,13 +133,26 @@ class PcrWriter:
             TypeError: `record` is not bytes.
             OSError: the file system refused the bytes; names the file.
         """
+        return self.add(self.code(record))
+
+    def code(self, record: bytes) -> _native.CodedExample:
+        """The first half of `write`: transcodes the images of an example, and writes nothing.
+
+        For callers that drop or change an example once they see what becomes of its images.
+        """
         self._check_open()
         if not isinstance(record, bytes):
             raise TypeError(
                 f"{self.path}: example to write; expected bytes, a serialized tf.train.Example "
                 f"(SerializeToString makes them), got {type(record).__name__}"
             )
-        summaries = self._shard.add_example(record, prove=self._prove)
+        return self._shard.code_example(record, prove=self._prove)
+
+    def add(self, coded: _native.CodedExample) -> list[_native.CodedImageSummary]:
+        """The second half of `write`; takes what `code` gave, once."""
+        self._check_open()
+        self._shard.add(coded)
+        summaries = coded.summaries
         statistics = self.statistics
         for summary in summaries:
             statistics.images += 1

@@ -10,14 +10,15 @@ from pcr_tf.image.augmentation import (
     decode_errors,
 )
 from pcr_tf.image.decoding import MAX_PIXELS, MAX_SCANS, decode_jpeg
-from pcr_tf.image.similarity import ms_ssim_to_last
+from pcr_tf.image.similarity import compared_luma, mean_ms_ssim
 
 __all__ = [
     "decode_jpeg",
     "decode_and_random_crop_resize",
     "decode_and_center_crop_resize",
     "decode_errors",
-    "ms_ssim_to_last",
+    "compared_luma",
+    "mean_ms_ssim",
     "MAX_PIXELS",
     "MAX_SCANS",
 ]

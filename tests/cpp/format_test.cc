@@ -6,6 +6,7 @@
 
 #include "ops/base/byte_writer.h"
 #include "ops/format/example_wire.h"
+#include "ops/format/frame.h"
 #include "ops/format/shard_writer.h"
 
 namespace pcr {
@@ -42,6 +43,42 @@ TEST(ExampleWireTest, ManyPackedListsOfOneFeatureAreReadInLinearTime) {
   EXPECT_EQ(values.value().back(), 2);
   // Copying all values for each list would take minutes.
   EXPECT_LT(seconds.count(), 10);
+}
+
+// An Example whose features are the names given, without values.
+std::string ExampleOfNames(const std::vector<std::string>& names) {
+  std::string entries;
+  for (const std::string& name : names) entries += Field(Field(name));
+  return Field(entries);
+}
+
+TEST(ExampleWireTest, ManyFeaturesAreParsedInLinearTime) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 300000; ++i) names.push_back("feature " + std::to_string(i));
+  const std::string example = ExampleOfNames(names);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto view = ExampleView::Parse(example);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(view.value().features().size(), names.size());
+  // Comparing each name with all before it would take minutes.
+  EXPECT_LT(seconds.count(), 10);
+}
+
+TEST(ExampleWireTest, ALaterFeatureTakesThePlaceOfAnEarlierOneOfItsName) {
+  const std::string example = ExampleOfNames({"a", "b", "a", "c", "b"});
+  const auto view = ExampleView::Parse(example);
+  ASSERT_TRUE(view.ok());
+  std::string names;
+  for (const FeatureView& feature : view.value().features()) names += feature.name;
+  EXPECT_EQ(names, "abc");
+}
+
+TEST(FrameTest, AFrameOfTwoGibibytesIsRefusedWithTheRemedy) {
+  EXPECT_TRUE(CheckFrameDataBytes("data", (uint64_t{1} << 31) - 1).ok());
+  const Status status = CheckFrameDataBytes("data", uint64_t{1} << 31);
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_NE(status.message().find("fewer images"), std::string::npos);
 }
 
 Header SmallHeader() {

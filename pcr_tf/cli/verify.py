@@ -1,0 +1,86 @@
+"""Proves a PCR data set against its manifest, and against the source that it was made of.
+
+  pcr-verify photos.pcr
+  pcr-verify photos.pcr --source=photos/
+
+Checked are: that the shards are those of manifest.json, with their sizes, checksums and counts;
+every checksum; that every image decodes at every fidelity; the side index. With --source: that
+every image has the coefficients of its source, or its bytes where it was kept as it came, that
+every other feature is equal, and that nothing is missing or too many. The flags of the conversion
+are in the manifest. Every fault is printed, one a line; the exit status is 1 if there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from pcr_tf.cli.command import UsageError, run_command, split_paths
+from pcr_tf.convert import ConvertError, Verification
+from pcr_tf.format import filesystem
+
+NAME = "pcr-verify"
+
+
+def _define_flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    flags.DEFINE_multi_string(
+        "source",
+        [],
+        "what the data set was made of, as it was given to pcr-convert --input: paths and quoted "
+        "patterns, separated by commas; may be repeated",
+        flag_values=values,
+    )
+    for name in ("table", "label_names", "tfds_data_dir"):
+        flags.DEFINE_string(
+            name, "", f"with --source: as it was given to pcr-convert --{name}", flag_values=values
+        )
+    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
+    flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)
+    return values
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command on `argv` (None: the process's arguments); returns the exit status."""
+    values = _define_flags()
+
+    def body(positional: list[str]) -> int:
+        if len(positional) != 1 or not filesystem.is_dir(positional[0]):
+            raise UsageError(f"expected one folder, got {' '.join(positional) or 'nothing'}")
+        if values.num_workers < 0:
+            raise UsageError(f"--num_workers: expected at least 0, got {values.num_workers}")
+        return _verify(positional[0], values)
+
+    return run_command(NAME, __doc__ or "", values, body, argv, (ConvertError, OSError, ValueError))
+
+
+def _verify(folder: str, values: flags.FlagValues) -> int:
+    verification = Verification(
+        folder,
+        sources=split_paths(values.source),
+        places={
+            name: values[name].value
+            for name in ("table", "label_names", "tfds_data_dir")
+            if values[name].value
+        },
+        num_workers=values.num_workers,
+        quiet=values.quiet,
+    )
+    faults = 0
+    for fault in verification.faults():
+        faults += 1
+        print(fault, flush=True)
+    counts, dataset = verification.manifest["counts"], verification.manifest["dataset"]
+    against = f" and {', '.join(values.source)}" if values.source else ""
+    print(
+        f"{folder}: {dataset['shards']} shards, {dataset['records']} records, {counts['images']} "
+        f"images checked against the manifest{against}: {faults or 'no'} faults"
+    )
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

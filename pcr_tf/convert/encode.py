@@ -1,0 +1,78 @@
+"""The lossy policy: images that cannot be re-coded losslessly, encoded anew as JPEG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pcr_tf.format.example import with_features
+
+
+def encode_images(
+    example: bytes,
+    images: Mapping[str, list[bytes]],
+    positions: Sequence[int],
+    *,
+    quality: int,
+    other_features: Mapping[str, list[bytes]],
+) -> tuple[bytes, list[int]]:
+    """The example with some of its images encoded anew; what Pillow cannot read stays.
+
+    Args:
+        images: all its images, by feature, in the order of the image features.
+        positions: ordinals of the images to encode, counted through the features.
+        quality: JPEG quality, 1 to 100.
+        other_features: features that change with an image: `Source.reencoded_features`.
+
+    Returns:
+        The example, and the ordinals of the images that were encoded.
+    """
+    changed: dict[str, list[bytes]] = {}
+    encoded = []
+    owners = [(feature, n) for feature, values in images.items() for n in range(len(values))]
+    for position in positions:
+        feature, number = owners[position]
+        jpeg = encode_jpeg(images[feature][number], quality)
+        if jpeg is not None:
+            changed.setdefault(feature, list(images[feature]))[number] = jpeg
+            encoded.append(position)
+    if not changed:
+        return example, []
+    return with_features(example, {**other_features, **changed}), encoded
+
+
+def encode_jpeg(image: bytes, quality: int) -> bytes | None:
+    """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
+    it.
+
+    Lossy. The first frame of an animation is taken; transparency is laid on white; samples of more
+    than 8 bits are scaled to 8.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            picture = _without_alpha(opened)
+    except Exception:  # Pillow's decoders raise whatever comes: struct.error, SyntaxError, ...
+        return None
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _without_alpha(picture: Any) -> Any:
+    from PIL import Image
+
+    if picture.mode in ("L", "RGB", "CMYK"):
+        picture.load()
+        return picture.copy()
+    if picture.mode.startswith("I;16") or picture.mode == "I":
+        return picture.convert("I").point(lambda value: value / 257).convert("L")
+    if picture.mode == "1":
+        return picture.convert("L")
+    if "A" in picture.mode or "transparency" in picture.info:
+        coloured = picture.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, coloured).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,188 @@
+"""The state of an output folder, which lets a job that was stopped go on.
+
+A hidden folder in the output holds `state.json`, which says which job the output belongs to, and
+`<part>.json` for each part of the job that is finished. What is under a temporary name is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pcr_tf.convert.errors import ConvertError
+from pcr_tf.format import filesystem
+
+_MAX_NAMED = 5
+
+
+class JobState:
+    """The state of one output folder.
+
+    Attributes:
+        output: the output folder; folder: the hidden one in it.
+    """
+
+    def __init__(self, output: str, *, folder: str, verb: str, noun: str) -> None:
+        """Looks at nothing yet.
+
+        Args:
+            folder: name of the hidden folder.
+            verb, noun: what the job does, as messages say it: "convert", "a conversion".
+        """
+        self.output = output
+        self.folder = filesystem.join(output, folder)
+        self._state_path = filesystem.join(self.folder, "state.json")
+        self._verb = verb
+        self._noun = noun
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other jobs on this machine out of the output. Remote outputs are not locked.
+
+        Raises:
+            ConvertError: another job is writing there.
+        """
+        if filesystem.is_remote(self.output):
+            yield
+            return
+        import fcntl
+
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                noun = self._noun.split()[-1]
+                raise ConvertError(
+                    f"{self.output}: another {noun} is writing to it; wait for it or stop it"
+                ) from error
+            yield
+        finally:
+            os.close(handle)
+
+    def check(self, fingerprint: dict[str, Any]) -> bool:
+        """Whether the output was begun by this very job; False if it is new or empty.
+
+        Raises:
+            ConvertError: the output holds something else, or another job's result.
+        """
+        if not filesystem.exists(self.output):
+            return False
+        if not filesystem.is_dir(self.output):
+            raise ConvertError(
+                f"{self.output}: exists and is not a folder; name a new folder with --output"
+            )
+        names = filesystem.listdir(self.output)
+        if not names:
+            return False
+        if not filesystem.exists(self._state_path):
+            # A job that was killed before it wrote its state left nothing but its folder.
+            foreign = [name for name in names if name != filesystem.basename(self.folder)]
+            if not foreign:
+                return False
+            raise ConvertError(
+                f"{self.output}: not empty, and not made by {self._noun}; it holds "
+                f"{some(foreign)}; "
+                "name a new or empty folder with --output"
+            )
+        self._check_same_job(fingerprint)
+        return True
+
+    def make_folder(self) -> None:
+        """Makes the output folder and, inside it, the folder that is locked."""
+        filesystem.makedirs(self.folder)
+
+    def begin(self, fingerprint: dict[str, Any]) -> None:
+        """Notes which job the output belongs to, and removes what a killed one left half done."""
+        if not filesystem.exists(self._state_path):
+            filesystem.write_atomic(self._state_path, _to_json(fingerprint))
+        self.remove_temporaries()
+
+    def remove_temporaries(self) -> None:
+        """Removes what killed workers left under temporary names."""
+        for folder in (self.output, self.folder):
+            for name in filesystem.listdir(folder):
+                if filesystem.is_temporary(name):
+                    with contextlib.suppress(FileNotFoundError):
+                        filesystem.remove(filesystem.join(folder, name))
+
+    def save_part(self, part: str, fields: dict[str, Any]) -> None:
+        """Notes that a part is finished."""
+        filesystem.write_atomic(self._part_path(part), _to_json(fields))
+
+    def load_part(self, part: str) -> dict[str, Any] | None:
+        """What `save_part` noted; None where it noted nothing."""
+        try:
+            fields = json.loads(filesystem.read_bytes(self._part_path(part)))
+        except (OSError, ValueError):
+            return None
+        return fields if isinstance(fields, dict) else None
+
+    def forget_part(self, part: str) -> None:
+        """Removes what `save_part` noted."""
+        with contextlib.suppress(FileNotFoundError):
+            filesystem.remove(self._part_path(part))
+
+    def _part_path(self, part: str) -> str:
+        return filesystem.join(self.folder, f"{part}.json")
+
+    def _check_same_job(self, fingerprint: dict[str, Any]) -> None:
+        try:
+            stored = json.loads(filesystem.read_bytes(self._state_path))
+            differences = _differences(stored, json.loads(_to_json(fingerprint)))
+        except (ValueError, AttributeError, KeyError) as error:
+            raise ConvertError(
+                f"{self._state_path}: damaged: {error}; remove {self.output} and {self._verb} again"
+            ) from error
+        if differences:
+            raise ConvertError(
+                f"{self.output}: belongs to {self._noun} with other flags or another source: "
+                f"{some(differences, '; ')}; repeat its flags, or name another folder with "
+                "--output"
+            )
+
+
+def check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
+    """The source is never touched: nothing is written into a folder of it."""
+    for path in inputs:
+        if filesystem.is_remote(path) != filesystem.is_remote(output) or not filesystem.is_dir(
+            path
+        ):
+            continue
+        real = [p if filesystem.is_remote(p) else os.path.realpath(p) for p in (path, output)]
+        folder = real[0].rstrip("/")
+        if (real[1].rstrip("/") + "/").startswith(folder + "/"):
+            raise ConvertError(
+                f"{output}: is inside the source {path}; name a folder outside with --output"
+            )
+
+
+def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """What differs between two fingerprints, as "name: there, here"."""
+    found = []
+    if stored["created_by"] != wanted["created_by"]:
+        found.append(f"made by {stored['created_by']}, this is {wanted['created_by']}")
+    for part, label in (("flags", "--"), ("source", "source ")):
+        for name in sorted({*stored[part], *wanted[part]}):
+            there, here = (side[part].get(name, "nothing") for side in (stored, wanted))
+            if there != here:
+                found.append(f"{label}{name} was {_text(there)}, is {_text(here)}")
+    return found
+
+
+def _text(value: Any) -> str:
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    return " ".join(text.split()) if len(text) < 200 else f"{' '.join(text.split())[:160]}..."
+
+
+def some(names: list[str], separator: str = ", ") -> str:
+    """The first of `names`, and how many more there are."""
+    more = len(names) - _MAX_NAMED
+    return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def _to_json(value: Any) -> bytes:
+    return json.dumps(value, indent=1).encode() + b"\n"
