@@ -99,6 +99,7 @@ def _pcr(records: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
         "--scan_script=standard",
         "--noshuffle",
         "--noprove",
+        "--profile_images=64",
         "--quiet",
     )
     return folder
@@ -119,7 +120,7 @@ def _prepare(output: pathlib.Path) -> dict[str, Any]:
     records = inputs.labelled_tfrecords(
         output / "bucket" / "tfrecords", examples, num_shards=_NUM_SHARDS
     )
-    _pcr(records, output / "bucket" / "photos.pcr")
+    dataset = _pcr(records, output / "bucket" / "photos.pcr")
     held_records = inputs.labelled_tfrecords(
         output / "held-out-tfrecords",
         [(path, number[name]) for path, name in held_out],
@@ -130,6 +131,7 @@ def _prepare(output: pathlib.Path) -> dict[str, Any]:
         "held_out_images": len(held_out),
         "bytes_per_image": sum(path.stat().st_size for path, _ in training) / len(training),
         "validation": str(_pcr(held_records, output / "held-out.pcr").resolve()),
+        "index": str(dataset.resolve()),
         "tfrecord_files": [path.name for path in records],
         "labels": {
             "fine": list(range(len(classes))),

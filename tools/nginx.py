@@ -13,7 +13,8 @@ daemon off;
 master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 65536;
+events {{ worker_connections 16384; }}
 http {{
   log_format exchange escape=json '{{"method":"$request_method","path":"$uri","query":"$args",'
     '"range":"$http_range","status":$status,"bytes":$body_bytes_sent}}';
