@@ -6,6 +6,8 @@ Importing this package imports nothing else; its parts are imported when they ar
 - `pcr_tf.convert`: the job that converts a data set. TensorFlow only for paths in its file systems.
 - `pcr_tf.image`: ops that decode and augment JPEGs.
 - `pcr_tf.data`: the tf.data face, `PcrDataset` and `image_batches`.
+- `pcr_tf.tuning`: policies that choose the fidelity. No TensorFlow.
+- `pcr_tf.keras`: Keras callbacks, those with these policies among them.
 
 >>> import pcr_tf
 >>> pcr_tf.format.__name__
@@ -21,11 +23,11 @@ from typing import TYPE_CHECKING
 from pcr_tf.version import __version__
 
 if TYPE_CHECKING:
-    from pcr_tf import convert, data, format, image
+    from pcr_tf import convert, data, format, image, keras, tuning
 
-__all__ = ["__version__", "convert", "data", "format", "image"]
+__all__ = ["__version__", "convert", "data", "format", "image", "keras", "tuning"]
 
-_SUBMODULES = frozenset({"convert", "data", "format", "image"})
+_SUBMODULES = frozenset({"convert", "data", "format", "image", "keras", "tuning"})
 
 
 def __getattr__(name: str) -> ModuleType:
