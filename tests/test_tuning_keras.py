@@ -87,7 +87,7 @@ def _model(*, classes: int = _IMAGES) -> Any:
 def _state(model: Any) -> list[bytes]:
     """Every variable of a model and its optimizer, bit for bit."""
     variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
-    return [np.asarray(variable.value).tobytes() for variable in variables]
+    return [np.asarray(keras.ops.convert_to_tensor(v)).tobytes() for v in variables]
 
 
 def _seed_variables(model: Any) -> list[Any]:
@@ -300,24 +300,6 @@ def test_a_probe_leaves_model_optimizer_statistics_and_seeds_bit_for_bit(
     assert all(-1 <= similarity <= 1.000001 for similarity in first.values())
 
 
-def test_a_fit_with_probes_trains_exactly_as_one_without(photos: Path) -> None:
-    results = []
-    for callbacks in ([], ["probe"]):
-        keras.utils.set_random_seed(3)
-        tf.config.experimental.enable_op_determinism()
-        model = _model()
-        tuners = [
-            GradientSimilarityFidelity(
-                HeldValue(10), photos, _lower_is_noisier, num_batches=2, first_epoch=0,
-                every_epochs=1,
-            )
-            for _ in callbacks
-        ]  # fmt: skip
-        model.fit(_noisy(0.0), epochs=3, verbose=0, callbacks=tuners)
-        results.append(_state(model))
-    assert results[0] == results[1]
-
-
 def test_the_lowest_fidelity_with_a_similar_gradient_is_chosen(photos: Path) -> None:
     fidelity = HeldValue(10)
     tuner = GradientSimilarityFidelity(
@@ -410,7 +392,7 @@ def test_a_models_own_compute_loss_is_used_and_its_metrics_are_untouched(photos:
 
 def test_sample_weights_and_several_outputs_count(photos: Path) -> None:
     x = keras.Input([4])
-    model = keras.Model(x, {"a": keras.layers.Dense(1)(x), "b": keras.layers.Dense(1)(x)})
+    model = keras.Model(x, {name: keras.layers.Dense(1, name=name)(x) for name in "ab"})
     model.compile(loss={"a": "mse", "b": "mae"}, optimizer="adam")
     inputs, labels = np.ones((8, 4), np.float32), {"a": np.ones((8, 1)), "b": np.ones((8, 1))}
     weights = {"a": np.zeros(8, np.float32), "b": np.ones(8, np.float32)}
@@ -419,9 +401,7 @@ def test_sample_weights_and_several_outputs_count(photos: Path) -> None:
     assert len(found) == 2
     names = [variable.path for variable in model.trainable_variables]
     norms = {name: float(tf.norm(g)) for name, g in zip(names, gradient, strict=True)}
-    first = {n: norm for n, norm in norms.items() if n.startswith(model.layers[1].name + "/")}
-    assert all(norm == 0 for norm in first.values())
-    assert any(norm > 0 for norm in norms.values())
+    assert [name for name, norm in norms.items() if norm > 0] == ["b/kernel", "b/bias"]
 
 
 def test_frozen_layers_have_no_part_in_the_gradient() -> None:
@@ -493,22 +473,49 @@ def test_on_a_plateau_the_best_trial_is_chosen_and_all_is_logged(tmp_path: Path)
     assert logged["pcr_trial_loss_5"][2] == logged["pcr_trial_loss_5"][3]
 
 
-def test_a_fit_with_trials_trains_exactly_as_one_without() -> None:
-    tf.config.experimental.enable_op_determinism()
-    results = []
-    for callbacks in ([], [_plateau(HeldValue(10))]):
-        keras.utils.set_random_seed(5)
-        model = _model()
-        model.fit(_noisy(0.0), epochs=4, verbose=0, callbacks=callbacks)
-        results.append(_state(model))
-    assert results[0] == results[1]
-
-
 def test_a_quantity_that_is_not_logged_is_named() -> None:
     with pytest.raises(ValueError, match=r"monitor; expected one of .*'loss'.*got 'val_loss'"):
         _model().fit(
             _noisy(0.0), verbose=0, callbacks=[_plateau(HeldValue(10), monitor="val_loss")]
         )
+
+
+# Probes and trials leave no trace
+
+# In a process of its own: deterministic ops cannot be switched off again.
+_UNDISTURBED = """
+import pathlib, sys
+import keras
+import tensorflow as tf
+from tests import test_tuning_keras as t
+
+tf.config.experimental.enable_op_determinism()
+photos = pathlib.Path(sys.argv[1])
+weights = []
+for tuner in (
+    None,
+    t._gradient(photos, num_batches=2, first_epoch=0, every_epochs=1),
+    t._plateau(t.HeldValue(10)),
+):
+    keras.utils.set_random_seed(3)
+    model = t._model()
+    model.fit(t._noisy(0.0), epochs=3, verbose=0, callbacks=[tuner] if tuner else [])
+    weights.append(t._state(model))
+assert weights[1] == weights[0], "probes"
+assert weights[2] == weights[0], "trials"
+print("done")
+"""
+
+
+def test_a_fit_with_probes_or_trials_trains_exactly_as_one_without(photos: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _UNDISTURBED, str(photos)],
+        cwd=native.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
 # Bandwidth

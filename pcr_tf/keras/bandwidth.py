@@ -69,7 +69,12 @@ class BandwidthFidelity(FidelityCallback):
             every_batches = in_range("every_batches", every_batches, 1)
         self._every_batches = every_batches
         assert self.facts is not None
-        self.policy = BandwidthPolicy(self.facts.bytes_per_image, self.candidates, **policy_options)
+        # What each fidelity costs as it will be set: with its mixture.
+        sizes = [
+            mean_over_fidelities(self.value_for(groups), self.facts.bytes_per_image)
+            for groups in range(1, self.facts.num_scan_groups + 1)
+        ]
+        self.policy = BandwidthPolicy(sizes, self.candidates, **policy_options)
         self._lock = threading.Lock()
 
     def reset(self) -> None:

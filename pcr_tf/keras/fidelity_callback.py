@@ -128,8 +128,12 @@ class FidelityCallback(keras.callbacks.Callback):
     def choose(self, scan_groups: int) -> None:
         """Sets the handle to a fidelity, or to the mixture with it."""
         self._chosen = int(scan_groups)
-        candidates = self.candidates or [self._chosen]
-        self.fidelity.set(mixture(self._chosen, self._mixture_weight, candidates))
+        self.fidelity.set(self.value_for(self._chosen))
+
+    def value_for(self, scan_groups: int) -> FidelityValue:
+        """What `choose` sets: a fidelity, or the mixture with it."""
+        candidates = self.candidates or [scan_groups]
+        return mixture(scan_groups, self._mixture_weight, candidates)
 
     # Keras's hooks.
 

@@ -37,7 +37,11 @@ class GradientMeter:
         """
         self._model = model
         self._loss = loss or _own_loss(model)
-        self._gradient = tf.function(self._gradient_of_batch, reduce_retracing=True)
+        self._gradient = tf.function(
+            self._gradient_of_batch,
+            reduce_retracing=True,
+            autograph=False,  # as in fit()
+        )
 
     def sum_over(self, batches: Iterable[Any], num_batches: int) -> tuple[list[Any], list[Any]]:
         """The gradient summed over the first batches, and what identifies their examples.
@@ -74,7 +78,8 @@ class GradientMeter:
             with keras.StatelessScope(state_mapping=mapping, collect_losses=True):
                 y_pred = self._model(x, training=True)
                 loss = self._loss(x, y, y_pred, sample_weight)
-                if self._model.optimizer is not None:
+                # Optimizers of the first Keras 3 have it only where they scale.
+                if hasattr(self._model.optimizer, "scale_loss"):
                     loss = self._model.optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, values, unconnected_gradients="zero")
         return [tf.cast(tf.convert_to_tensor(gradient), tf.float32) for gradient in gradients]

@@ -159,7 +159,9 @@ class _Checkpoint:
         self._model = model
         variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
         self._variables = list({id(variable): variable for variable in variables}.values())
-        self._values = [keras.ops.convert_to_numpy(v.value).copy() for v in self._variables]
+        # By way of a tensor: the variable of a tf.distribute strategy is no array.
+        tensors = map(keras.ops.convert_to_tensor, self._variables)
+        self._values = [keras.ops.convert_to_numpy(tensor).copy() for tensor in tensors]
         self._history, self._stop_training = model.history, model.stop_training
 
     def restore(self) -> None:
