@@ -7,6 +7,8 @@ Importing this package imports nothing else; its parts are imported when they ar
 - `pcr_tf.image`: ops that decode and augment JPEGs.
 - `pcr_tf.data`: the tf.data face, `PcrDataset` and `image_batches`.
 - `pcr_tf.Fidelity`: what such a data set reads, to be changed while it runs; of `pcr_tf.data`.
+- `pcr_tf.tuning`: policies that choose the fidelity. No TensorFlow.
+- `pcr_tf.keras`: Keras callbacks, those with these policies among them.
 
 >>> import pcr_tf
 >>> pcr_tf.format.__name__
@@ -21,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 from pcr_tf.version import __version__
 
 if TYPE_CHECKING:
-    from pcr_tf import convert, data, format, image
+    from pcr_tf import convert, data, format, image, keras, tuning
     from pcr_tf.data import Fidelity
 
-__all__ = ["Fidelity", "__version__", "convert", "data", "format", "image"]
+__all__ = ["Fidelity", "__version__", "convert", "data", "format", "image", "keras", "tuning"]
 
-_SUBMODULES = frozenset({"convert", "data", "format", "image"})
+_SUBMODULES = frozenset({"convert", "data", "format", "image", "keras", "tuning"})
 
 
 def __getattr__(name: str) -> Any:

@@ -101,3 +101,19 @@ def as_fraction(name: str, value: Any, *, zero: bool) -> float:
         expected = "0 to 1" if zero else "a number above 0, at most 1"
         raise ValueError(f"{name}; expected {expected}, got {value!r}")
     return number
+
+
+def as_number(name: str, value: Any, low: float) -> float:
+    """A finite number of at least `low`.
+
+    Raises:
+      TypeError: for what is no number.
+      ValueError: for one below.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}; expected a number, got {value!r}") from None
+    if not (math.isfinite(number) and number >= low):
+        raise ValueError(f"{name}; expected at least {low}, got {value!r}")
+    return number

@@ -177,6 +177,19 @@ def test_what_a_switch_loses_is_the_lag_behind_the_slower_rate() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=_ROOT, check=True)
 
 
+def test_the_probe_benchmark_compares_with_steps_of_fit(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--size=32", "--batch=4", "--width=2", "--probe_batches=2", "--rounds=1"]
+    result = _run("gradient_probe", tmp_path, f"--images={images}", *flags)
+    share = result["share_of_epoch"]
+    assert isinstance(share, float)
+    assert 0 < share < 1
+    shares = result["share_of_epoch_bytes"]
+    assert isinstance(shares, dict)
+    assert shares["1"] > shares["10"] > 0
+
+
 def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_same_buffer(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -45,8 +45,8 @@ PYTHON_MAY_IMPORT = {
     "convert": {"_native", "version", "format", "image"},
     "image": {"_arguments", "_op_library"},
     "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
-    "tuning": {"version"},
-    "keras": {"version", "format", "image", "data", "tuning"},
+    "tuning": {"version", "_arguments"},
+    "keras": {"version", "_arguments", "format", "convert", "image", "data", "tuning"},
     "cli": {"_native", "version", "format", "convert", "data", "tuning"},
 }
 

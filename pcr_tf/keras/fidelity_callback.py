@@ -1,0 +1,223 @@
+"""What all callbacks that set a fidelity have in common: what they log, and how they resume."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from pcr_tf._arguments import as_fraction
+from pcr_tf.data import ReadStatistics, read_statistics
+from pcr_tf.format import open_dataset
+from pcr_tf.keras.state_file import StateFile
+from pcr_tf.tuning import FidelityHandle, FidelityValue, mean_scan_groups, mixture
+from pcr_tf.tuning.value import as_candidates
+
+PathLike = str | os.PathLike[str]
+
+
+class DatasetFacts:
+    """What a data set's index says: bytes for each fidelity, and images of a record."""
+
+    def __init__(self, files: PathLike | Sequence[PathLike]) -> None:
+        """Reads the index of a folder, a file or a list of files; errors are `open_dataset`'s."""
+        index = open_dataset(files).index
+        examples = max(1, index.num_examples)
+        self.num_scan_groups = index.header.num_groups
+        self.bytes_per_image = [
+            index.prefix_bytes(groups) / examples for groups in range(1, self.num_scan_groups + 1)
+        ]
+        self.images_per_record = examples / max(1, index.num_records)
+
+
+class FidelityCallback(keras.callbacks.Callback):
+    """The base of the callbacks that set a `pcr_tf.Fidelity`.
+
+    At the end of each epoch it adds to the logs, which `History` and `CSVLogger` keep and
+    `TensorBoard`, later in the list of callbacks, draws (as ``epoch_pcr_fidelity`` and so on):
+
+    - ``pcr_fidelity``: scan groups in force at the end of the epoch; of a mixture, their mean;
+    - ``pcr_wait_share``: share of the time, 0 to 1, in which the input pipeline was blocked for
+      examples: near 1 where storage is the bottleneck;
+    - ``pcr_bytes_per_image``, ``pcr_images_per_s``: of what was read, if `files` was given; the
+      former nan in an epoch that read nothing. An image stands for an example, however many images
+      that has.
+
+    They are of the process's PcrDatasets and of the training part of the epoch: validation, and
+    what a callback itself reads, is left out. A pipeline reads ahead, so what is prefetched counts
+    for the epoch it was read in. Of two such callbacks the later one's numbers stay.
+
+    A subclass calls `choose` from `before_epoch` or `after_epoch`, and gives what it has learned to
+    `learned_state` and takes it back in `restore_learned_state`.
+    """
+
+    def __init__(
+        self,
+        fidelity: FidelityHandle,
+        *,
+        files: PathLike | Sequence[PathLike] | None = None,
+        candidates: Iterable[int] | None = None,
+        mixture_weight: float = 1.0,
+        state_path: PathLike | None = None,
+    ) -> None:
+        """Checks what callbacks have in common.
+
+        Args:
+          fidelity: the handle that the training data set was given.
+          files: the data set, as `PcrDataset` takes it, for its index. None: unknown.
+          candidates: fidelities to choose from. None: all of the data set.
+          mixture_weight: share of the records that are read at the chosen fidelity, above 0, at
+            most 1; the others are spread evenly over the other candidates.
+          state_path: a JSON file, for this callback alone, that is written at the end of each epoch
+            and read when `fit` begins at another epoch than 0, as it does with
+            `keras.callbacks.BackupAndRestore` after an interruption. None: the callback then
+            begins anew.
+
+        Raises:
+          TypeError, ValueError: for arguments out of range; also what opening `files` raises.
+        """
+        super().__init__()
+        if not callable(getattr(fidelity, "set", None)) or not hasattr(fidelity, "value"):
+            raise TypeError(f"fidelity; expected a pcr_tf.Fidelity, got {fidelity!r}")
+        self.fidelity = fidelity
+        self.facts = None if files is None else DatasetFacts(files)
+        num_scan_groups = None if self.facts is None else self.facts.num_scan_groups
+        if candidates is None and num_scan_groups is not None:
+            candidates = range(1, num_scan_groups + 1)
+        self.candidates = [] if candidates is None else as_candidates(candidates, num_scan_groups)
+        self._mixture_weight = as_fraction("mixture_weight", mixture_weight, zero=False)
+        self._chosen: int | None = None
+        self._state_file = (
+            None if state_path is None else StateFile(state_path, type(self).__name__)
+        )
+
+    # What a subclass may override.
+
+    def reset(self) -> None:
+        """Forgets what was learned: `fit` begins."""
+
+    def before_epoch(self, epoch: int) -> None:
+        """Called before an epoch's first batch."""
+
+    def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Called at its end, validation included. What it adds to the logs is kept."""
+
+    def learned_state(self) -> dict[str, Any]:
+        """What was learned, of JSON's types."""
+        return {}
+
+    def restore_learned_state(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `learned_state` gave."""
+
+    # What a subclass calls.
+
+    @property
+    def chosen(self) -> int:
+        """The fidelity chosen last; before that, the handle's value, of a mixture its likeliest."""
+        if self._chosen is None:
+            value = self.fidelity.value
+            if isinstance(value, Mapping):
+                return max(value, key=lambda groups: (value[groups], groups))
+            return int(value)
+        return self._chosen
+
+    def choose(self, scan_groups: int) -> None:
+        """Sets the handle to a fidelity, or to the mixture with it."""
+        self._chosen = int(scan_groups)
+        self.fidelity.set(self.value_for(self._chosen))
+
+    def value_for(self, scan_groups: int) -> FidelityValue:
+        """What `choose` sets: a fidelity, or the mixture with it."""
+        candidates = self.candidates or [scan_groups]
+        return mixture(scan_groups, self._mixture_weight, candidates)
+
+    # Keras's hooks.
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._chosen = None
+        self._is_first_epoch = True
+        self.reset()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._is_first_epoch:
+            self._is_first_epoch = False
+            # Not before: callbacks that load weights decide in on_train_begin where to go on.
+            self._resume(epoch)
+        self.before_epoch(epoch)
+        self._epoch_reads = ReadStopwatch()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if hasattr(self, "_epoch_reads"):
+            self._epoch_reads.stop()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch_reads.stop()
+        logs = {} if logs is None else logs
+        logs.update(self._measured())
+        self.after_epoch(epoch, logs)
+        if self._state_file is not None:
+            state = {"chosen": self._chosen, "value": _for_json(self.fidelity.value)}
+            self._state_file.write(epoch, {**state, "learned": self.learned_state()})
+
+    def _resume(self, epoch: int) -> None:
+        state = None if self._state_file is None else self._state_file.begin(epoch)
+        if state is None:
+            return
+        self._chosen = state["chosen"]
+        self.restore_learned_state(state["learned"])
+        self.fidelity.set(_from_json(state["value"]))
+
+    def _measured(self) -> dict[str, float]:
+        used, seconds = self._epoch_reads.used, self._epoch_reads.seconds
+        measured = {
+            "pcr_fidelity": mean_scan_groups(self.fidelity.value),
+            "pcr_wait_share": min(1.0, used.consumer_wait_s / seconds),
+        }
+        if self.facts is not None:
+            # A read brings a record, whatever its fidelity; those that failed bring none.
+            records = used.reads - used.retries - used.rereads - used.failures
+            images = records * self.facts.images_per_record
+            measured["pcr_bytes_per_image"] = used.bytes / images if images > 0 else math.nan
+            measured["pcr_images_per_s"] = images / seconds
+        return measured
+
+
+class ReadStopwatch:
+    """What the process's PcrDatasets read from its making until `stop`, and how long that took."""
+
+    def __init__(self) -> None:
+        self._begin_s = time.perf_counter()
+        self._before = read_statistics()
+        self._used: ReadStatistics | None = None
+
+    def stop(self) -> None:
+        """Ends it; later calls change nothing."""
+        if self._used is None:
+            self._used = read_statistics() - self._before
+            self._seconds = max(time.perf_counter() - self._begin_s, 1e-9)
+
+    @property
+    def used(self) -> ReadStatistics:
+        """What was read. Stops it."""
+        self.stop()
+        assert self._used is not None
+        return self._used
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran, above 0. Stops it."""
+        self.stop()
+        return self._seconds
+
+
+def _for_json(value: FidelityValue) -> Any:
+    """A mixture as pairs: JSON has no integers as keys."""
+    return sorted(value.items()) if isinstance(value, Mapping) else int(value)
+
+
+def _from_json(value: Any) -> FidelityValue:
+    return dict(value) if isinstance(value, list) else int(value)

@@ -1,0 +1,169 @@
+"""The lowest fidelity whose gradient points where that of full fidelity does."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from pcr_tf._arguments import as_number, in_range
+from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
+from pcr_tf.keras.gradients import GradientMeter, LossFunction, cosine_similarity
+from pcr_tf.tuning import FidelityHandle, lowest_passing
+
+
+class GradientSimilarityFidelity(FidelityCallback):
+    """Chooses, every so many epochs, by the similarity of gradients.
+
+    At epoch `first_epoch` and then every `every_epochs`, before the epoch's first batch: the
+    gradient summed over `num_batches` batches at full fidelity is the reference; the same batches
+    at each candidate fidelity give its cosine similarity to it. The lowest candidate whose
+    similarity reaches `threshold` is chosen, full fidelity where none does. The model is not
+    touched: weights, optimizer, BatchNormalization's statistics and seeds stay bit for bit.
+
+    Beside what `FidelityCallback` says, it logs ``pcr_similarity_<g>`` for each candidate, of the
+    last probe, nan before the first; and ``pcr_probe_s``, the seconds of the epoch's probe.
+
+    Example:
+        def probe(scan_groups):
+            return pcr_tf.data.image_batches(
+                "photos.pcr", 224, 128, scan_groups=scan_groups, label="image/class/label",
+                training=False, reads_in_flight=2)
+
+        model.fit(train, callbacks=[GradientSimilarityFidelity(fidelity, "photos.pcr", probe)])
+
+    Source: Kuchnik, Amvrosiadis, Smith, "Progressive Compressed Records", PVLDB 14(11), 2021.
+    """
+
+    def __init__(
+        self,
+        fidelity: FidelityHandle,
+        files: PathLike | Sequence[PathLike],
+        probe: Callable[[int], Iterable[Any]],
+        *,
+        candidates: Iterable[int] = (1, 2, 5),
+        threshold: float = 0.8,
+        first_epoch: int = 5,
+        every_epochs: int = 15,
+        num_batches: int = 10,
+        loss: LossFunction | None = None,
+        mixture_weight: float = 1.0,
+        state_path: PathLike | None = None,
+    ) -> None:
+        """Checks the arguments; the model is looked at when training begins.
+
+        Args:
+          fidelity: the handle that the training data set was given. Until the first probe it keeps
+            its value, which should be full fidelity.
+          files: the data set.
+          probe: from scan groups to batches as `fit` takes them: the same examples in the same
+            order at each fidelity, with deterministic preprocessing and no shuffling. Called for
+            full fidelity and each candidate, at each probe.
+          candidates: fidelities to try, besides full fidelity. Those above the data set's number of
+            scan groups are left out.
+          threshold: the least cosine similarity, -1 to 1.
+          first_epoch: of the first probe, from 0.
+          every_epochs: epochs from one probe to the next, at least 1.
+          num_batches: batches of a probe, at least 1; all of `probe` where it gives fewer.
+          loss: (x, y, y_pred, sample_weight) -> scalar, for models whose `train_step` does not use
+            `compute_loss`. None: the model's `compute_loss`.
+          mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
+          state_path: see `FidelityCallback`.
+
+        Raises:
+          RuntimeError: Keras runs on another backend than TensorFlow.
+          TypeError, ValueError: for arguments out of range. While training, ValueError where
+            `probe` gives no batch, or other examples at another fidelity.
+        """
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                "GradientSimilarityFidelity computes gradients with TensorFlow; expected Keras's "
+                f"backend to be tensorflow, got {keras.backend.backend()}; FidelitySchedule, "
+                "MsSsimFidelity, PlateauFidelity and BandwidthFidelity work on every backend"
+            )
+        super().__init__(
+            fidelity, files=files, mixture_weight=mixture_weight, state_path=state_path
+        )
+        assert self.facts is not None
+        self._full = self.facts.num_scan_groups
+        if not callable(probe):
+            raise TypeError(f"probe; expected a function of scan groups, got {probe!r}")
+        self._probe = probe
+        listed = [in_range("candidates", groups, 1) for groups in candidates]
+        self.candidates = sorted({*(g for g in listed if g < self._full), self._full})
+        self._threshold = as_number("threshold", threshold, -1)
+        if self._threshold > 1:
+            raise ValueError(f"threshold; expected -1 to 1, got {threshold!r}")
+        self._first_epoch = in_range("first_epoch", first_epoch, 0)
+        self._every_epochs = in_range("every_epochs", every_epochs, 1)
+        self._num_batches = in_range("num_batches", num_batches, 1)
+        self._loss = loss
+        self._meter: GradientMeter | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        self._similarities = dict.fromkeys(self.candidates[:-1], math.nan)
+        self._probe_s = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # What compile() and another number of trainable variables change is traced anew.
+        self._meter = None
+        super().on_train_begin(logs)
+
+    def before_epoch(self, epoch: int) -> None:
+        self._probe_s = 0.0
+        since = epoch - self._first_epoch
+        if since < 0 or since % self._every_epochs:
+            return
+        begin_s = time.perf_counter()
+        similarities = self.measure()
+        self._probe_s = time.perf_counter() - begin_s
+        if similarities is None:
+            warnings.warn(
+                f"epoch {epoch}: the gradient at full fidelity is zero or not finite; the fidelity "
+                f"stays {self.fidelity.value}"
+            )
+            return
+        self._similarities = similarities
+        self.choose(lowest_passing(similarities, self._threshold, otherwise=self._full))
+
+    def measure(self) -> dict[int, float] | None:
+        """The cosine similarity of each candidate's gradient to that of full fidelity.
+
+        For use inside of `fit`, or after `set_model`. nan for a candidate whose gradient is zero or
+        not finite; None where that of full fidelity is.
+        """
+        if self._meter is None:
+            self._meter = GradientMeter(self.model, self._loss)
+        reference, labels = self._meter.sum_over(self._probe(self._full), self._num_batches)
+        if math.isnan(cosine_similarity(reference, reference)):
+            return None
+        similarities = {}
+        for groups in self.candidates[:-1]:
+            gradient, found = self._meter.sum_over(self._probe(groups), self._num_batches)
+            if len(found) != len(labels) or not all(map(np.array_equal, found, labels)):
+                raise ValueError(
+                    f"probe; expected the examples of full fidelity at {groups} scan groups, got "
+                    "other labels; make it neither shuffle nor augment at random"
+                )
+            similarities[groups] = cosine_similarity(reference, gradient)
+        return similarities
+
+    def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        for groups, similarity in self._similarities.items():
+            logs[f"pcr_similarity_{groups}"] = similarity
+        logs["pcr_probe_s"] = self._probe_s
+
+    def learned_state(self) -> dict[str, Any]:
+        found = {g: s for g, s in self._similarities.items() if not math.isnan(s)}
+        return {"similarities": sorted(found.items())}
+
+    def restore_learned_state(self, state: Mapping[str, Any]) -> None:
+        for groups, similarity in state["similarities"]:
+            if groups in self._similarities:
+                self._similarities[groups] = similarity

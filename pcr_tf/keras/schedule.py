@@ -1,0 +1,50 @@
+"""A fidelity for each epoch, decided beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
+from pcr_tf.tuning import EpochSchedule, FidelityHandle, FidelityValue
+
+
+class FidelitySchedule(FidelityCallback):
+    """Sets the fidelity by epoch, as `keras.callbacks.LearningRateScheduler` sets the rate.
+
+    What it logs is in `FidelityCallback`. It needs no state to resume.
+
+    Example:
+        schedule = FidelitySchedule(fidelity, {0: 10, 5: 2, 80: 10})
+        schedule = FidelitySchedule(fidelity, {0: pcr_tf.tuning.mixture(2, 0.8, range(1, 11))})
+        schedule = FidelitySchedule(fidelity, lambda epoch, value: 10 if epoch % 10 == 0 else 2)
+    """
+
+    def __init__(
+        self,
+        fidelity: FidelityHandle,
+        schedule: Mapping[int, FidelityValue] | Callable[[int, FidelityValue], FidelityValue],
+        *,
+        files: PathLike | Sequence[PathLike] | None = None,
+    ) -> None:
+        """Checks the schedule.
+
+        Args:
+          fidelity: the handle that the training data set was given.
+          schedule: a dict from the first epoch of each value to the value, with one for epoch 0; or
+            a function from an epoch, from 0, and the value in force to the value. Values are scan
+            groups, or mixtures of them: {scan groups: share}.
+          files: the data set, for what is logged of its images.
+
+        Raises:
+          TypeError, ValueError: for arguments out of range.
+        """
+        super().__init__(fidelity, files=files)
+        self._value_at: Callable[[int, FidelityValue], FidelityValue]
+        if callable(schedule):
+            self._value_at = schedule
+        else:
+            by_epoch = EpochSchedule(schedule)
+            self._value_at = lambda epoch, _: by_epoch.value_at(epoch)
+
+    def before_epoch(self, epoch: int) -> None:
+        self.fidelity.set(self._value_at(epoch, self.fidelity.value))
