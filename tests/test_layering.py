@@ -46,13 +46,14 @@ PYTHON_MAY_IMPORT = {
     "image": {"_arguments", "_op_library"},
     "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
     "tuning": {"version"},
+    "scan_scripts": {"_native", "format", "convert", "image"},
     "keras": {"version", "format", "image", "data", "tuning"},
-    "cli": {"_native", "version", "format", "convert", "data", "tuning"},
+    "cli": {"_native", "version", "format", "convert", "data", "tuning", "scan_scripts"},
 }
 
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
 # systems.
-PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
+PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "scan_scripts", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {
     Path("pcr_tf/format/filesystem.py"),
     Path("pcr_tf/format/object_stores.py"),
