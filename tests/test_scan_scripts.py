@@ -32,6 +32,7 @@ from pcr_tf.scan_scripts import (
     script_text,
 )
 from pcr_tf.scan_scripts.measure import prefixes
+from pcr_tf.scan_scripts.search import Searcher
 from pcr_tf.scan_scripts.space import covering_paths, first_dc, scans_of, whole_ac
 from tests.conversion import jpeg, make_class_folders, png, run
 from tests.test_convert import convert
@@ -241,6 +242,29 @@ def test_a_wrong_command_line_is_explained(arguments: list[str], status: int, me
     assert (done.returncode, message in done.stderr) == (status, True), done.stderr
 
 
+def test_the_command_searches_and_writes_what_it_found(
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from pcr_tf.cli.scan_scripts import main
+
+    # The space of a real search takes 10 s for each image.
+    monkeypatch.setattr("pcr_tf.scan_scripts.scan_costs.ScanSpace", lambda: _SPACE)
+    arguments = [f"--input={photographs}", "--sample_images=2", "--search", "--max_groups=6"]
+    texts = []
+    for name in ("first", "second"):
+        assert main([*arguments, f"--output={tmp_path / name}"]) == 0
+        texts.append([path.read_text() for path in sorted((tmp_path / name).iterdir())])
+    assert texts[0] == texts[1]
+    assert all(_native.ScanScript(text).num_groups <= 6 for text in texts[0])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * (2 + len(texts[0]))  # What was drawn, a heading, and the scripts.
+    assert main([*arguments, f"--output={tmp_path / 'first'}"]) == 1
+    assert "expected a new or empty folder" in capsys.readouterr().err
+
+
 # The space of a search
 
 
@@ -326,11 +350,9 @@ def test_a_search_has_the_same_result_each_time(costs: ScanCosts) -> None:
 
 def test_no_random_script_is_better(costs: ScanCosts) -> None:
     """With as many groups as scans, but for the bytes spent in a state, the result is exact."""
-    from pcr_tf.scan_scripts.search import _Searcher
-
     goal = Goal(budget=(0.1, 0.9), size_weight=0.2, decode_weight=0.01, max_groups=100)
     found = find_script(costs, goal)
-    searcher, rng = _Searcher(costs), random.Random(0)
+    searcher, rng = Searcher(costs), random.Random(0)
     for _ in range(300):
         scans = list(itertools.chain(*_random_script(_SPACE, rng)))
         assert searcher.grouped(scans, goal).cost > 0.995 * found.cost

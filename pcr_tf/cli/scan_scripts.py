@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 NAME = "pcr-scan-scripts"
 
 # The goals of a search. What a front leaves out between them is little.
-_SIZE_WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0)
-_DECODE_WEIGHTS = (0.0, 0.001, 0.01, 0.1)
+_SIZE_WEIGHTS = (0.03, 0.3)
+_DECODE_WEIGHTS = (0.0, 0.001, 0.004, 0.015)
 
 
 def _define_flags() -> flags.FlagValues:
@@ -83,7 +83,7 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_boolean("search", False, "search instead of measuring", flag_values=values)
     flags.DEFINE_list(
         "budget",
-        ["0.05", "0.5"],
+        ["0.05", "0.95"],
         "for --search: two shares of the source's bytes. Scripts are to lose little at fidelities "
         "between these",
         flag_values=values,

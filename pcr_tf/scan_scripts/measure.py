@@ -69,9 +69,9 @@ def chroma(rgb: Any) -> Any:
     Returns:
         uint8 [2, height, width, 3]: each plane three times, as `ms_ssim_to_last` takes images.
     """
-    planes = np.einsum("pc,hwc->phw", _CHROMA_OF_RGB, np.asarray(rgb, np.float32)) + 128
-    planes = np.clip(np.rint(planes), 0, 255).astype(np.uint8)
-    return np.repeat(planes[..., None], 3, axis=3)
+    planes = np.moveaxis(np.asarray(rgb, np.float32) @ _CHROMA_OF_RGB.T, 2, 0) + 128
+    planes = np.clip(np.rint(planes), 0, 255).astype(np.uint8)[..., None]
+    return np.broadcast_to(planes, (*planes.shape[:3], 3))
 
 
 def decode(jpeg: bytes, channels: int = 3) -> Any:

@@ -22,9 +22,6 @@ from pcr_tf.scan_scripts.space import (
 
 # What of the loss outside of the budget counts, so that a script is sensible there too.
 _OUTSIDE_WEIGHT = 0.05
-# Costs of a scan that are tried, in units of loss: with more of it a path has fewer scans, which
-# may fit the groups better.
-_SCAN_PENALTIES = (0.0, 3e-5, 1e-4, 3e-4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Goal:
         max_groups: scan groups that the script may have, 1 to 100.
     """
 
-    budget: tuple[float, float] = (0.05, 0.5)
+    budget: tuple[float, float] = (0.05, 0.95)
     size_weight: float = 0.05
     decode_weight: float = 0.0
     max_groups: int = 10
@@ -112,11 +109,7 @@ def find_script(costs: ScanCosts, goal: Goal) -> FoundScript:
     Example:
         find_script(costs, Goal(budget=(0.1, 0.35))).text
     """
-    searcher = _Searcher(costs)
-    found = [
-        searcher.grouped(searcher.shortest_path(goal, penalty), goal) for penalty in _SCAN_PENALTIES
-    ]
-    return min(found, key=lambda script: script.cost)
+    return Searcher(costs).find(goal)
 
 
 def pareto_front(
@@ -135,8 +128,9 @@ def pareto_front(
         The smallest first.
     """
     found: dict[str, FoundScript] = {}
+    searcher = Searcher(costs)
     for goal in goals:
-        script = find_script(costs, goal)
+        script = searcher.find(goal)
         found.setdefault(script.text, script)
         on_progress(1)
 
@@ -235,8 +229,8 @@ def _dc_axis(costs: ScanCosts) -> _Axis:
     )
 
 
-class _Searcher:
-    """Searches one measured space."""
+class Searcher:
+    """Searches one measured space, for several goals."""
 
     def __init__(self, costs: ScanCosts) -> None:
         self._costs = costs
@@ -249,14 +243,18 @@ class _Searcher:
         order = np.argsort(levels.ravel(), kind="stable")
         self._layers = np.split(order, np.flatnonzero(np.diff(levels.ravel()[order])) + 1)
 
-    def shortest_path(self, goal: Goal, scan_penalty: float) -> list[Scan]:
+    def find(self, goal: Goal) -> FoundScript:
+        """As `find_script`."""
+        return self.grouped(self.shortest_path(goal), goal)
+
+    def shortest_path(self, goal: Goal) -> list[Scan]:
         """The scans of the best script with every scan in a group of its own."""
         size = int(np.prod(self._shape))
         value = np.full(size, np.inf)
         value[0] = 0.0
         choice = np.zeros((2, size), np.int8)  # axis, k
         for layer in self._layers[1:]:
-            self._relax(layer, goal, scan_penalty, value, choice)
+            self._relax(layer, goal, value, choice)
 
         def cost_from(dc: int) -> float:
             shares = self._costs.scan_bytes[first_dc(dc)] / self._costs.source_bytes
@@ -277,7 +275,7 @@ class _Searcher:
         """The joint state after the first scan."""
         return dc * self._strides[0] + self._strides[0] - 1
 
-    def _relax(self, layer: Any, goal: Goal, scan_penalty: float, value: Any, choice: Any) -> None:
+    def _relax(self, layer: Any, goal: Goal, value: Any, choice: Any) -> None:
         """Sets value and choice of joint states whose successors have theirs."""
         states = np.unravel_index(layer, self._shape)
         loss = sum(c.loss[states[0], s] for c, s in zip(self._components, states[1:], strict=True))
@@ -293,7 +291,7 @@ class _Searcher:
                 s = state[at]
                 shares = axis.num_bytes[k, s] / self._costs.source_bytes
                 shown = goal.budget_weight(spent[at] / self._costs.source_bytes + shares)
-                cost = loss[at] * (shown - weight_before[at]) + scan_penalty
+                cost = loss[at] * (shown - weight_before[at])
                 cost += goal.size_weight * shares + goal.decode_weight * axis.decode_ms[k, s]
                 cost += value[layer[at] + (axis.after[k, s] - s) * self._strides[number]]
                 better = cost < best[at]

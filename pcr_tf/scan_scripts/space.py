@@ -124,8 +124,8 @@ class ScanSpace:
         chroma: those of components 1 and 2, each of which has its own states.
     """
 
-    luma: Band = Band((1, 3, 6, 10, 15, 21, 28, 36), levels=4)
-    chroma: Band = Band((1, 3, 6, 10, 21), levels=3)
+    luma: Band = Band((1, 3, 6, 10, 15, 28), levels=5)
+    chroma: Band = Band((1, 3, 6, 15), levels=4)
 
     def band(self, component: int) -> Band:
         """The band of component 0, 1 or 2."""
