@@ -11,7 +11,6 @@ in size, MS-SSIM and decoding at once. docs/SCAN_SCRIPTS.md tells about both.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -30,9 +29,17 @@ if TYPE_CHECKING:
 
 NAME = "pcr-scan-scripts"
 
-# The goals of a search. What a front leaves out between them is little.
-_SIZE_WEIGHTS = (0.03, 0.3)
-_DECODE_WEIGHTS = (0.0, 0.001, 0.004, 0.015)
+# The goals of a search, as (size_weight, decode_weight): from none to much regard to the whole.
+_WEIGHTS = (
+    (0.03, 0.0),
+    (0.03, 0.001),
+    (0.3, 0.0),
+    (0.3, 0.004),
+    (0.3, 0.015),
+    (1.0, 0.004),
+    (1.0, 0.008),
+    (3.0, 0.03),
+)
 
 
 def _define_flags() -> flags.FlagValues:
@@ -143,9 +150,15 @@ def _progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
 
 def _measure(values: flags.FlagValues) -> int:
     from pcr_tf.scan_scripts import measure_scripts
-    from pcr_tf.scan_scripts.report import figures_json, figures_table, save_plot
+    from pcr_tf.scan_scripts.measure import parse_script
+    from pcr_tf.scan_scripts.report import figures_json, figures_table, load_pyplot, save_plot
 
+    # What can be wrong is found before the images are read.
     texts = {name: scan_scripts.load_scan_script(name) for name in values.scripts}
+    for name, text in texts.items():
+        parse_script(name, text)
+    if values.plot:
+        load_pyplot()
     sample = _draw(values)
     with _progress(len(sample.images) * (values.rounds + 1), "images") as on_progress:
         figures = measure_scripts(
@@ -174,7 +187,7 @@ def _search(values: flags.FlagValues) -> int:
     budget = _budget(values.budget)
     goals = [
         Goal(budget, size_weight, decode_weight, values.max_groups)
-        for size_weight, decode_weight in itertools.product(_SIZE_WEIGHTS, _DECODE_WEIGHTS)
+        for size_weight, decode_weight in _WEIGHTS
     ]
     if os.path.isdir(values.output) and os.listdir(values.output):
         raise ValueError(f"{values.output}: expected a new or empty folder")
@@ -189,7 +202,8 @@ def _search(values: flags.FlagValues) -> int:
         path = os.path.join(values.output, f"found-{number:02d}.txt")
         comment = (
             f"Found by {NAME} on {len(sample.images)} images for a budget of "
-            f"{budget[0]:.0%} to {budget[1]:.0%} of the bytes.\n"
+            f"{budget[0]:.0%} to {budget[1]:.0%} of the bytes,\nsize weight "
+            f"{script.goal.size_weight:g}, decode weight {script.goal.decode_weight:g}."
         )
         filesystem.write_atomic(path, script_text(script.groups, comment).encode())
         named.append((path, script))

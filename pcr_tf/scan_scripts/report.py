@@ -44,22 +44,21 @@ def front_table(found: Sequence[tuple[str, FoundScript]]) -> str:
     work.
     """
     names = max(len("script"), *(len(name) for name, _ in found))
-    lines = [f"{'script':{names}}    size  loss in budget  scans, ms  groups  scans"]
+    lines = [
+        f"{'script':{names}}    size  loss in budget  scans, ms  groups  scans  "
+        "size weight  decode weight"
+    ]
     lines += [
         f"{name:{names}}  {script.size_share:6.2%}  {script.mean_loss:14.5f}  "
-        f"{script.decode_ms:9.2f}  {len(script.groups):6d}  {sum(map(len, script.groups)):5d}"
+        f"{script.decode_ms:9.2f}  {len(script.groups):6d}  {sum(map(len, script.groups)):5d}  "
+        f"{script.goal.size_weight:11g}  {script.goal.decode_weight:13g}"
         for name, script in found
     ]
     return "\n".join(lines)
 
 
-def save_plot(scripts: Sequence[ScriptFigures], path: str, title: str) -> None:
-    """Saves a PNG: how similar, and how fast to decode, each share of the bytes is.
-
-    Args:
-        scripts: at least one.
-        path: of the PNG file.
-        title: says which images these are.
+def load_pyplot() -> Any:
+    """matplotlib's pyplot, drawing to files.
 
     Raises:
         ValueError: matplotlib is not installed; says how to install it.
@@ -71,17 +70,41 @@ def save_plot(scripts: Sequence[ScriptFigures], path: str, title: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def save_plot(scripts: Sequence[ScriptFigures], path: str, title: str) -> None:
+    """Saves a PNG: how similar, and how fast to decode, each share of the bytes is.
+
+    Args:
+        scripts: at least one.
+        path: of the PNG file.
+        title: says which images these are.
+
+    Raises:
+        ValueError: as `load_pyplot`.
+    """
+    pyplot = load_pyplot()
     figure, axes = pyplot.subplots(1, 3, figsize=(17, 5.2), layout="constrained")
     figure.suptitle(title)
     for script, marker in zip(scripts, "osD^vPX*<>" * len(scripts), strict=False):
         shares = [100 * row.source_share for row in script.groups]
         label = Path(script.name).stem
-        for axis, values in (
-            (axes[0], [_loss(row.ms_ssim) for row in script.groups]),
-            (axes[1], [_loss(row.ms_ssim_chroma) for row in script.groups]),
-            (axes[2], [row.decode_ms for row in script.groups]),
+        for axis, values, style in (
+            # Between two groups a reader has what the lower one shows.
+            (axes[0], [_loss(row.ms_ssim) for row in script.groups], "steps-post"),
+            (axes[1], [_loss(row.ms_ssim_chroma) for row in script.groups], "steps-post"),
+            (axes[2], [row.decode_ms for row in script.groups], "default"),
         ):
-            axis.plot(shares, values, marker=marker, markersize=4, linewidth=1.2, label=label)
+            axis.plot(
+                shares,
+                values,
+                marker=marker,
+                markersize=4,
+                linewidth=1.2,
+                label=label,
+                drawstyle=style,
+            )
     for axis, text in ((axes[0], "luma"), (axes[1], "chroma")):
         axis.set_yscale("log")
         axis.set_ylabel("1 - MS-SSIM to the full image (logarithmic)")

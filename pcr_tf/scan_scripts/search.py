@@ -75,6 +75,7 @@ class FoundScript:
         mean_loss: over the goal's budget.
         decode_ms: of all scans.
         cost: what the goal makes of it.
+        goal: that it was found for.
     """
 
     groups: tuple[tuple[Scan, ...], ...]
@@ -83,6 +84,7 @@ class FoundScript:
     mean_loss: float
     decode_ms: float
     cost: float
+    goal: Goal
 
     @property
     def size_share(self) -> float:
@@ -382,4 +384,5 @@ class Searcher:
             mean_loss=mean_loss,
             decode_ms=decode_ms,
             cost=cost + goal.decode_weight * decode_ms,
+            goal=goal,
         )
