@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from pcr_tf import _native
+from pcr_tf.cli.scan_scripts import main
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.sources import Source, make_source
 from pcr_tf.format import open_dataset
@@ -24,6 +25,7 @@ from pcr_tf.scan_scripts import (
     Goal,
     ScanCosts,
     ScanSpace,
+    ScriptFigures,
     draw_sample,
     find_script,
     measure_costs,
@@ -33,7 +35,7 @@ from pcr_tf.scan_scripts import (
 )
 from pcr_tf.scan_scripts.measure import prefixes
 from pcr_tf.scan_scripts.search import Searcher
-from pcr_tf.scan_scripts.space import covering_paths, first_dc, scans_of, whole_ac
+from pcr_tf.scan_scripts.space import covering_paths, first_dc, scans_of
 from tests.conversion import jpeg, make_class_folders, png, run
 from tests.test_convert import convert
 
@@ -72,6 +74,33 @@ def test_a_script_of_the_package_loses_nothing(name: str, mode: str) -> None:
         with Image.open(io.BytesIO(version)) as opened:
             assert opened.size == (100, 75)
             opened.load()
+
+
+def _mean_loss(figures: ScriptFigures, low: float, high: float) -> float:
+    """1 - MS-SSIM (6/8 luma) over shares of the bytes from low to high."""
+    shares = np.array([row.source_share for row in figures.groups])
+    similarities = [(row.ms_ssim or 0, row.ms_ssim_chroma or 0) for row in figures.groups]
+    losses = 1 - np.array(similarities) @ [0.75, 0.25]
+    budgets = np.linspace(low, high, 1000)
+    return float(losses[np.searchsorted(shares, budgets, side="right") - 1].mean())
+
+
+def test_scripts_are_good_at_what_they_are_for(test_images: Path) -> None:
+    sample = draw_sample(_source(test_images / "imagenet-sample"), images=8, skip_images=16)
+    texts = {name: load_scan_script(name) for name in named_scripts()}
+    by_name = {f.name: f for f in measure_scripts(sample.images, texts, rounds=1)}
+    early, late = (
+        {name: _mean_loss(figures, low, high) for name, figures in by_name.items()}
+        for low, high in ((0.1, 0.35), (0.1, 0.9))
+    )
+    assert early["early_detail"] < 0.8 * early["compact"] < 0.8 * early["standard"]
+    assert late["early_detail"] < 0.9 * late["compact"]
+    assert late["fast_decode"] < 0.7 * late["no_refinement"]
+    full = {name: figures.groups[-1] for name, figures in by_name.items()}
+    assert full["compact"].source_share < full["standard"].source_share
+    assert full["early_detail"].source_share < full["standard"].source_share
+    assert full["fast_decode"].source_share < full["no_refinement"].source_share
+    assert full["fast_decode"].decode_ms < 0.8 * full["standard"].decode_ms
 
 
 # A sample
@@ -214,14 +243,14 @@ def test_the_command_prints_writes_and_plots(photographs: Path, tmp_path: Path) 
     ],
 )
 def test_a_script_that_is_not_valid_is_named_with_its_line(
-    photographs: Path, tmp_path: Path, text: str, message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     script = tmp_path / "my.txt"
     script.write_text(text)
-    done = run("scan_scripts", f"--input={photographs}", f"--scripts=compact,{script}")
-    assert done.returncode == 1
-    assert f"{script}: scan script, {message}" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert main(["--input=nowhere", f"--scripts=compact,{script}"]) == 1
+    said = capsys.readouterr().err
+    assert f"{script}: scan script, {message}" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -237,9 +266,11 @@ def test_a_script_that_is_not_valid_is_named_with_its_line(
         (["--input=x", "--sample_images=0"], 2, "sample_images"),
     ],
 )
-def test_a_wrong_command_line_is_explained(arguments: list[str], status: int, message: str) -> None:
-    done = run("scan_scripts", *arguments)
-    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+def test_a_wrong_command_line_is_explained(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
+) -> None:
+    assert main(arguments) == status
+    assert message in capsys.readouterr().err
 
 
 def test_the_command_searches_and_writes_what_it_found(
@@ -248,8 +279,6 @@ def test_the_command_searches_and_writes_what_it_found(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from pcr_tf.cli.scan_scripts import main
-
     # The space of a real search takes 10 s for each image.
     monkeypatch.setattr("pcr_tf.scan_scripts.scan_costs.ScanSpace", lambda: _SPACE)
     arguments = [f"--input={photographs}", "--sample_images=2", "--search", "--max_groups=6"]
@@ -364,11 +393,9 @@ def test_weights_trade_loss_for_size_and_decoding(costs: ScanCosts) -> None:
 
     early, small, fast = found(0, 0), found(100, 0), found(0, 100)
     assert early.mean_loss < min(small.mean_loss, fast.mean_loss)
-    assert small.size_share < min(early.size_share, fast.size_share)
-    assert fast.decode_ms < min(early.decode_ms, small.decode_ms)
+    assert small.size_share <= min(early.size_share, fast.size_share)
+    assert fast.decode_ms <= min(early.decode_ms, small.decode_ms)
     assert all(scan.ah == 0 for group in fast.groups for scan in group)
-    # The fewest scans: all of the AC of a component in one.
-    assert {whole_ac(0), whole_ac(1), whole_ac(2)} < set(itertools.chain(*fast.groups))
 
 
 def test_no_script_of_a_front_is_beaten(costs: ScanCosts) -> None:
