@@ -77,7 +77,8 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_list(
         "scripts",
         list(scan_scripts.named_scripts()),
-        "scan scripts of the package, or files in the form that jpegtran -scans reads",
+        "separated by commas: scan scripts of the package, or files in the form that jpegtran "
+        "-scans reads",
         flag_values=values,
     )
     flags.DEFINE_integer(

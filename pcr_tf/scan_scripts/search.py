@@ -31,7 +31,8 @@ class Goal:
         mean loss + size_weight * size + decode_weight * decode_ms
 
     where the loss at a number of bytes is 1 - MS-SSIM (6/8 luma, 1/8 each chroma plane) of what the
-    groups that fit in them show, its mean is over the budget, and the size is that of the whole.
+    groups that fit in them show, its mean is over the budget, and the size is that of the whole as
+    a share of the source's bytes. What lies outside of the budget counts a twentieth.
 
     Attributes:
         budget: shares of the source's bytes, from and to.
