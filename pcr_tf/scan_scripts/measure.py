@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pcr_tf import _native
-from pcr_tf.image import decode_jpeg, ms_ssim_to_last
+from pcr_tf.image import decode_jpeg
+from pcr_tf.scan_scripts.similarity import ms_ssim_to_last
 
 _END_OF_IMAGE = b"\xff\xd9"
 # Rows: Cb and Cr of RGB (JFIF 1.02).

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from pcr_tf import _native
-from pcr_tf.image import ms_ssim_to_last
 from pcr_tf.scan_scripts.measure import chroma, decode, prefixes
+from pcr_tf.scan_scripts.similarity import ms_ssim_to_last
 from pcr_tf.scan_scripts.space import (
     DC_REFINEMENT,
     Scan,
@@ -236,7 +236,8 @@ def blocks_by_component(image: bytes) -> list[int]:
     """Number of blocks of each component; 0 for one of the three that an image has not."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(image)) as opened:
+    opened: Any = Image.open(io.BytesIO(image))
+    with opened:
         width, height = opened.size
         factors = [(h, v) for _, h, v, _ in opened.layer]
     widest, highest = (max(column) for column in zip(*factors, strict=True))
