@@ -155,7 +155,10 @@ class _Experiment:
         return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
     def _source(self, run: Mapping[str, Any], fidelity: Any) -> Any:
-        """Serialized examples over the link: each epoch in an order of its own, without end."""
+        """Serialized examples over the link: each epoch in an order of its own.
+
+        All epochs and no more: what is read ahead of the last one would take time from the run.
+        """
         if fidelity is not None:
             source = pcr_tf.data.PcrDataset(
                 f"{self._root}/photos.pcr",
@@ -164,11 +167,11 @@ class _Experiment:
                 seed=run["seed"],
                 reads_in_flight=_READS_IN_FLIGHT,
             )
-            return source.repeat()
+            return source.repeat(run["epochs"])
         names = tf.constant([f"{self._root}/tfrecords/{n}" for n in self._task["tfrecord_files"]])
         files = tf.data.Dataset.from_tensor_slices(names).shuffle(len(names), seed=run["seed"])
         # Of each of four files, 1 MiB at a time.
-        return files.repeat().interleave(
+        return files.repeat(run["epochs"]).interleave(
             lambda name: tf.data.TFRecordDataset(name, buffer_size=1 << 20),
             cycle_length=4,
             num_parallel_calls=4,

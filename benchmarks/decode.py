@@ -161,21 +161,19 @@ def _smoothing(
     for version in fidelities:
         time_ratio = measure.ratio(rates[version][_NO_SMOOTHING], rates[version][_PCR_TF])
         psnr: dict[str, list[float]] = {_PCR_TF: [], _NO_SMOOTHING: []}
-        compared: list[list[Any]] = []
+        mean = pcr_tf.image.MeanMsSsim()
         images = list(zip(jpegs[version], jpegs[full], strict=True))[: _SIMILARITY_IMAGES.value]
         for jpeg, full_jpeg in images:
             reference = _DECODERS[_PCR_TF](full_jpeg).numpy()
             versions = {name: _DECODERS[name](jpeg).numpy() for name in psnr}
             for name, pixels in versions.items():
                 psnr[name].append(_psnr(pixels, reference))
-            luma = [pcr_tf.image.compared_luma(one) for one in (*versions.values(), reference)]
-            if luma[-1] is not None:
-                compared.append(luma)
-        similarity = pcr_tf.image.mean_ms_ssim(compared) if compared else [None, None]
+            mean.add([pcr_tf.image.compared_luma(one) for one in (*versions.values(), reference)])
+        similarities: list[float] | list[None] = mean.result() or [None] * len(psnr)
         result[version] = {
             "time_with / time_without": time_ratio,
             "psnr_db": {name: _mean(values) for name, values in psnr.items()},
-            "ms_ssim": dict(zip(psnr, similarity, strict=True)),
+            "ms_ssim": dict(zip(psnr, similarities, strict=True)),
         }
     return result
 

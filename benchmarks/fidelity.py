@@ -14,7 +14,7 @@ import tensorflow as tf
 from benchmarks import measure
 from pcr_tf.data import PcrDataset
 from pcr_tf.format.dataset_index import open_dataset
-from pcr_tf.image import compared_luma, decode_jpeg, mean_ms_ssim
+from pcr_tf.image import MeanMsSsim, compared_luma, decode_jpeg
 
 _BATCH = 64
 
@@ -62,17 +62,14 @@ def ms_ssim_by_fidelity(
     versions = tf.data.Dataset.zip(
         tuple(PcrDataset(str(dataset), fidelity) for fidelity in fidelities)
     )
-    compared: list[list[Any]] = []
+    mean = MeanMsSsim()
     for serialized in versions.take(images):
         try:
-            luma = [compared_luma(decoded(one)) for one in serialized]
+            mean.add([compared_luma(decoded(one)) for one in serialized])
         except tf.errors.InvalidArgumentError:
             continue  # Kept as it is by the conversion, and nothing that decodes.
-        if luma[-1] is not None:
-            compared.append(luma)
-    if not compared:
-        return [None] * (len(fidelities) - 1) + [1.0]
-    return [*mean_ms_ssim(compared), 1.0]
+    means: list[float] | list[None] = mean.result() or [None] * (len(fidelities) - 1)
+    return [*means, 1.0]
 
 
 def _images_per_s(dataset: Any, images: int) -> float:

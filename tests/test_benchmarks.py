@@ -241,6 +241,17 @@ def test_the_decoding_benchmark_compares_decoders_at_each_fidelity(
     assert len(peaks) == 5
 
 
+def test_the_time_of_decoding_a_scan_is_fitted(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--rounds=2", "--num_images=4"]
+    result = _run("scan_decode_time", tmp_path, f"--images={images}", *flags)
+    fit = result["fit"]
+    assert isinstance(fit, dict)
+    assert len(fit) == 5
+    assert all(isinstance(value, float) for value in fit.values())
+
+
 def test_the_links_benchmark_measures_over_a_link_that_it_makes(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -46,8 +46,9 @@ PYTHON_MAY_IMPORT = {
     "image": {"_arguments", "_op_library"},
     "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
     "tuning": {"version", "_arguments"},
+    "scan_scripts": {"_native", "format", "convert", "image"},
     "keras": {"version", "_arguments", "format", "convert", "image", "data", "tuning"},
-    "cli": {"_native", "version", "format", "convert", "data", "tuning"},
+    "cli": {"_native", "version", "format", "convert", "data", "tuning", "scan_scripts"},
 }
 
 # Parts that these import on demand only: inside functions.
@@ -55,7 +56,7 @@ PYTHON_ON_DEMAND = {"convert": {"image"}}
 
 # Parts that import TensorFlow when they are imported. Others do so where a path needs its file
 # systems, or a source is a data set of TensorFlow Datasets.
-PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "keras"}
+PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "scan_scripts", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {
     Path("pcr_tf/convert/sources/tfds.py"),
     Path("pcr_tf/convert/profile.py"),

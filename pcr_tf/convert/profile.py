@@ -36,21 +36,21 @@ def fidelity_profile(reader: PcrReader, *, num_images: int, seed: int) -> dict[s
                 the last is 1.0;
             bytes_per_image: likewise, the mean size of the images in bytes.
     """
-    images: list[list[Any]] = []
+    mean: Any = None
     sizes: list[list[int]] = []
     for versions in _sample(reader, num_images, seed):
-        compared = _compared(versions)
-        if compared is not None:
-            images.append(compared)
-            sizes.append([len(version) for version in versions])
-    if not images:
-        return None
-    from pcr_tf.image import mean_ms_ssim
+        from pcr_tf.image import MeanMsSsim
 
+        mean = mean or MeanMsSsim()
+        if mean.add(_compared(versions)):
+            sizes.append([len(version) for version in versions])
+    similarities = mean.result() if mean else None
+    if similarities is None:
+        return None
     return {
-        "images": len(images),
+        "images": len(sizes),
         "seed": seed,
-        "ms_ssim": [round(value, _DIGITS) for value in (*mean_ms_ssim(images), 1.0)],
+        "ms_ssim": [round(value, _DIGITS) for value in (*similarities, 1.0)],
         "bytes_per_image": [round(fmean(column)) for column in zip(*sizes, strict=True)],
     }
 
@@ -107,8 +107,8 @@ def _is_large_enough(jpeg: bytes) -> bool:
         return False
 
 
-def _compared(versions: list[bytes]) -> list[Any] | None:
-    """What is compared of each version; None where one does not decode."""
+def _compared(versions: list[bytes]) -> list[Any]:
+    """What is compared of each version; None in place of it where one does not decode."""
     import tensorflow as tf
 
     from pcr_tf.image import compared_luma, decode_jpeg
@@ -116,4 +116,4 @@ def _compared(versions: list[bytes]) -> list[Any] | None:
     try:
         return [compared_luma(decode_jpeg(version, channels=3)) for version in versions]
     except tf.errors.InvalidArgumentError:  # It is larger than the ops' limits, say.
-        return None
+        return [None]

@@ -10,7 +10,7 @@ from pcr_tf.image.augmentation import (
     decode_errors,
 )
 from pcr_tf.image.decoding import MAX_PIXELS, MAX_SCANS, decode_jpeg
-from pcr_tf.image.similarity import compared_luma, mean_ms_ssim
+from pcr_tf.image.similarity import MeanMsSsim, compared_luma, compared_part
 
 __all__ = [
     "decode_jpeg",
@@ -18,7 +18,8 @@ __all__ = [
     "decode_and_center_crop_resize",
     "decode_errors",
     "compared_luma",
-    "mean_ms_ssim",
+    "compared_part",
+    "MeanMsSsim",
     "MAX_PIXELS",
     "MAX_SCANS",
 ]
