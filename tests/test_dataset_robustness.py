@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -34,8 +35,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def claim_frame_size(folder: Path, size_bytes: int) -> Path:
-    """Makes the side index claim that size for group 1 of the first shard's last record."""
+def claim_frame_size(folder: Path, size_bytes: int, *, num_groups: int = 1) -> Path:
+    """Makes the side index claim that size for groups of the first shard's last record."""
     path = folder / "dataset.pcr-index"
     example = tf.train.Example.FromString(path.read_bytes()[12:-4])
 
@@ -43,8 +44,9 @@ def claim_frame_size(folder: Path, size_bytes: int) -> Path:
         return example.features.feature[key].int64_list.value
 
     record = ints("pcr/shard_records")[0] - 1
-    ints("pcr/shard_sizes")[0] = 2 * size_bytes
-    ints("pcr/frame_sizes")[record * (ints("pcr/num_groups")[0] + 1) + 1] = size_bytes
+    ints("pcr/shard_sizes")[0] = 2 * size_bytes * num_groups
+    for group in range(1, num_groups + 1):
+        ints("pcr/frame_sizes")[record * (ints("pcr/num_groups")[0] + 1) + group] = size_bytes
     data = example.SerializeToString()
     length = struct.pack("<Q", len(data))
     checksums = [struct.pack("<I", _native.masked_crc32c(part)) for part in (length, data)]
@@ -77,6 +79,45 @@ def test_a_side_index_that_claims_a_frame_that_cannot_be_is_refused_at_once(
         PcrDataset(folder, scan_groups=1)
     for part in (file.name, "record 1, scan group 1", f"got {claimed_bytes}"):
         assert part in str(error.value)
+
+
+def test_a_record_of_ten_gibibytes_is_refused_with_a_remedy_and_costs_that_record_alone(
+    folder: Path,
+) -> None:
+    file = claim_frame_size(folder, 2**30, num_groups=10)
+    with open(file, "ab") as shard:
+        shard.truncate(20 * 2**30)  # Sparse: it takes no room.
+    iterator = iter(PcrDataset(folder, scan_groups=10))
+    before = [label_of(next(iterator)) for _ in range(3)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(tf.errors.ResourceExhaustedError) as error:
+        next(iterator)
+    for part in (str(file), "at most 4 GiB", "fewer scan groups", "--images_per_record"):
+        assert part in str(error.value)
+    assert before + labels(iterator) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 64 << 10
+
+
+_EPOCHS = """
+import pathlib, sys
+from pcr_tf.data import PcrDataset, image_batches
+def resident_bytes():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+sources = PcrDataset(sys.argv[1], shuffle=True, seed=1), image_batches(sys.argv[1], 32, 4, seed=1)
+after = []
+for epoch in range(30):
+    for source in sources:
+        for _ in source:
+            pass
+    after.append(resident_bytes())
+print(after[-1] - after[9])
+"""
+
+
+def test_twenty_more_epochs_take_no_more_memory(folder: Path) -> None:
+    command = [sys.executable, "-c", _EPOCHS, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 16 << 20
 
 
 def test_a_checkpoint_that_is_refused_leaves_the_epochs_alone(folder: Path, tmp_path: Path) -> None:

@@ -142,21 +142,21 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
     char* const pixels = static_cast<char*>(image->data());
     PreferHugePages(pixels, image->TotalBytes());
     const size_t image_bytes = options_.output_bytes();
-    OP_REQUIRES_OK(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
-                     const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
-                     char* const to = pixels + i * image_bytes;
-                     Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
-                     marks(i) = status.ok();
-                     if (status.ok()) return status;
-                     if (named) status = status.WithContext(names.flat<tstring>()(i));
-                     if (!mark_) return status;
-                     std::memset(to, 0, image_bytes);
-                     DecodeErrors()->IncrementBy(1);
-                     if (named && DecodeErrors()->value() <= kMaxLogged) {
-                       LOG(WARNING) << "broken image left out: " << status.message();
-                     }
-                     return Status();
-                   }));
+    Finish(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
+             const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
+             char* const to = pixels + i * image_bytes;
+             Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
+             marks(i) = status.ok();
+             if (status.ok()) return status;
+             if (named) status = status.WithContext(names.flat<tstring>()(i));
+             if (!mark_) return status;
+             std::memset(to, 0, image_bytes);
+             DecodeErrors()->IncrementBy(1);
+             if (named && DecodeErrors()->value() <= kMaxLogged) {
+               LOG(WARNING) << "broken image left out: " << status.message();
+             }
+             return Status();
+           }));
   }
 
  private:

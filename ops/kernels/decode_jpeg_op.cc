@@ -70,9 +70,9 @@ class DecodeJpegOp : public tensorflow::OpKernel {
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, shape, &image));
     const size_t image_bytes = size_t(size.height) * size.width * size.channels;
     uint8_t* const pixels = image->flat<uint8_t>().data();
-    OP_REQUIRES_OK(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
-                     return Decode(jpegs(i), size, pixels + i * image_bytes);
-                   }));
+    Finish(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
+             return Decode(jpegs(i), size, pixels + i * image_bytes);
+           }));
   }
 
  private:

@@ -65,4 +65,12 @@ absl::Status ForEachImage(tensorflow::OpKernelContext* ctx, const tensorflow::Te
   return ToTensorFlow(error);
 }
 
+void Finish(tensorflow::OpKernelContext* ctx, const absl::Status& status) {
+  if (absl::IsCancelled(status)) {
+    ctx->SetStatus(status);
+  } else {
+    OP_REQUIRES_OK(ctx, status);
+  }
+}
+
 }  // namespace pcr

@@ -26,6 +26,10 @@ absl::Status GetDecodeLimits(tensorflow::OpKernelConstruction* ctx, DecodeLimits
 absl::Status ForEachImage(tensorflow::OpKernelContext* ctx, const tensorflow::Tensor& contents,
                           const std::function<Status(int64_t i)>& image);
 
+// Ends the op with a status, which is logged unless it is CANCELLED: a data set that is left is no
+// fault.
+void Finish(tensorflow::OpKernelContext* ctx, const absl::Status& status);
+
 }  // namespace pcr
 
 #endif  // PCR_OPS_KERNELS_IMAGE_OPS_H_

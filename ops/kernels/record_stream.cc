@@ -19,6 +19,7 @@ namespace {
 
 // Larger prefixes are held against the size of the file before memory is taken for them.
 constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxPrefixBytes = uint64_t{4} << 30;
 
 }  // namespace
 
@@ -83,6 +84,13 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
   const DatasetIndex& index = shared_->index;
   const PrefixRange range = index.Prefix(request.record, request.scan_groups);
   const ShardEntry& shard = index.shards()[range.shard];
+  if (range.size > kMaxPrefixBytes) {
+    return ToTensorFlow(
+        Status(Code::kResourceExhausted,
+               Expected("bytes of a record that are read", "at most 4 GiB", range.size) +
+                   "; read fewer scan groups, or convert with fewer --images_per_record")
+            .WithContext(Place(request)));
+  }
   if (range.size > kMaxUncheckedBytes) {
     // An index may claim what no memory can hold: the file knows better.
     uint64_t file_bytes = 0;
