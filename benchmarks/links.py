@@ -50,6 +50,11 @@ _BYTES_IN_FLIGHT = flags.DEFINE_integer(
     "PcrDataset's bound; 16 MiB but for utilisation: its own default holds more than "
     "a slow link brings in a measurement, and would be measured as bursts.",
 )
+_DECODE = flags.DEFINE_boolean(
+    "decode",
+    False,
+    "Make random crops of 224 pixels of each batch, by the fused op, on both sides.",
+)
 _WARMUP_S = flags.DEFINE_float("warmup_s", 2.0, "Reading before the clock starts.")
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "Length of one measurement.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_bound=1)
@@ -98,6 +103,7 @@ def _measure(
         "seconds": _SECONDS.value,
         "warmup_s": _WARMUP_S.value,
         "rounds": _ROUNDS.value,
+        "decode": _DECODE.value,
         "tfrecords": "tfrecords",
         "tfrecord_files": stored["tfrecord_files"],
         "pcr": "photos.pcr",

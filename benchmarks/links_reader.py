@@ -1,6 +1,6 @@
 """The reading side of benchmarks/links.py, run in the client's namespace: measures and prints JSON.
 
-Its arguments are one JSON object: url, scheme, seconds, warmup_seconds, rounds, the names of the
+Its arguments are one JSON object: url, scheme, seconds, warmup_s, rounds, decode, the names of the
 folders of both formats and the TFRecord files, and the cases.
 """
 
@@ -22,9 +22,24 @@ from benchmarks.link import s3_environment
 _BATCH = 64
 
 
-def _images_per_s(make_dataset: Callable[[], Any], warmup_s: float, seconds: float) -> float:
+def _decoded(serialized: Any) -> Any:
+    """Random crops of a batch of examples: uint8 [batch, 224, 224, 3]."""
+    import tensorflow as tf
+
+    from pcr_tf.image import decode_and_random_crop_resize
+
+    features = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
+    jpegs = tf.io.parse_example(serialized, features)["image/encoded"]
+    seeds = tf.range(tf.size(jpegs))
+    return decode_and_random_crop_resize(jpegs, 224, tf.stack([seeds, seeds], axis=1))
+
+
+def _images_per_s(
+    make_dataset: Callable[[], Any], warmup_s: float, seconds: float, decode: bool
+) -> float:
     """Images that arrive in a second, counted from batch to batch once reading is under way."""
-    iterator = iter(make_dataset().repeat().batch(_BATCH).prefetch(2))
+    dataset = make_dataset().repeat().batch(_BATCH)
+    iterator = iter((dataset.map(_decoded) if decode else dataset).prefetch(2))
     begin = time.perf_counter()
     while time.perf_counter() - begin < warmup_s:
         next(iterator)
@@ -73,7 +88,9 @@ def main() -> None:
             )
     measured = measure.interleave(
         {
-            name: functools.partial(_images_per_s, maker, task["warmup_s"], task["seconds"])
+            name: functools.partial(
+                _images_per_s, maker, task["warmup_s"], task["seconds"], task["decode"]
+            )
             for name, maker in makers.items()
         },
         rounds=task["rounds"],

@@ -189,6 +189,15 @@ def summarise(runs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> li
         whole run; `ratio`, of the seconds to the baseline's final accuracy of the same seed, less
         one point, over those that the baseline itself took to it; None in it for a run that never
         came so far.
+
+    Example:
+        >>> def run(seconds, accuracies):
+        ...     return [{"seconds": seconds * n, "bytes": 8.0, "accuracy": a}
+        ...             for n, a in enumerate(accuracies, 1)]
+        >>> runs = {"TFRecord": [run(10, (0.5, 0.8))], "PCR 2": [run(4, (0.6, 0.79))],
+        ...         "PCR 1": [run(2, (0.4, 0.5))]}
+        >>> [row["ratio"] for row in summarise(runs)]
+        [[1.0], [0.4], [None]]
     """
     baseline = runs[_BASELINE]
     goals = [epochs[-1]["accuracy"] - 0.01 for epochs in baseline]

@@ -170,10 +170,11 @@ def test_the_switching_benchmark_finds_no_more_at_the_old_fidelity_than_may_be_i
             assert bound is None or switch["late_examples"] <= bound
 
 
-def test_what_a_switch_loses_is_the_lag_behind_the_slower_rate() -> None:
+@pytest.mark.parametrize("name", ["switching", "time_to_accuracy"])
+def test_the_examples_of_a_benchmarks_arithmetic_hold(name: str) -> None:
     # In a process of its own: flags of two benchmarks have one name.
-    program = "import doctest, sys; from benchmarks import switching as s; "
-    program += "found = doctest.testmod(s); sys.exit(found.failed or not found.attempted)"
+    program = f"import doctest, sys; from benchmarks import {name} as module; "
+    program += "found = doctest.testmod(module); sys.exit(found.failed or not found.attempted)"
     subprocess.run([sys.executable, "-c", program], cwd=_ROOT, check=True)
 
 
