@@ -43,7 +43,7 @@ PYTHON_MAY_IMPORT = {
     "_op_library": {"_op_signatures"},
     "format": {"_native", "version"},
     "convert": {"_native", "version", "format", "image"},
-    "image": {"_arguments", "_op_library"},
+    "image": {"_arguments", "_op_library", "format"},
     "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
     "tuning": {"version", "_arguments"},
     "scan_scripts": {"_native", "format", "convert", "image"},

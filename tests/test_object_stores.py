@@ -288,6 +288,21 @@ def test_where_tensorflow_was_imported_first_cloud_storage_gives_a_warning_that_
     assert done.stderr.count("Import pcr_tf.data before tensorflow") == 1
 
 
+@pytest.mark.parametrize("part", ["data", "image", "keras", "scan_scripts"])
+def test_whatever_part_imports_tensorflow_cloud_storage_is_set_up_before(part: str) -> None:
+    script = (
+        "import os, sys\n"
+        "def before(event, arguments):\n"
+        "    if event == 'import' and arguments[0] == 'tensorflow':\n"
+        "        print(os.environ.get('GCS_READAHEAD_BUFFER_SIZE_BYTES'))\n"
+        "        os._exit(0)\n"
+        "sys.addaudithook(before)\n"
+        f"import pcr_tf.{part}\n"
+    )
+    done = run_python(["-u", "-c", script], {"PATH": os.environ["PATH"]})
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_settings_of_cloud_storage_that_the_user_made_are_kept() -> None:
     script = (
         "import os\n"
