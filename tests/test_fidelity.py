@@ -434,16 +434,30 @@ def test_a_file_is_not_looked_at_for_each_record(folder: Path, tmp_path: Path) -
     assert (pcr_tf.data.read_statistics() - before).reads == NUM_EXAMPLES
 
 
-def test_a_file_that_asks_for_more_groups_than_there_are_is_an_error_of_the_read(
+def test_a_file_that_asks_for_more_groups_than_there_are_costs_no_example(
     folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "fidelity"
     fidelity = pcr_tf.Fidelity(1, path=path, poll_interval_s=0.01)
-    dataset = PcrDataset(folder, fidelity)
-    path.write_text("pcr-fidelity 1\n1 0.5\n11 0.5\nend\n")
+    iterator = iter(PcrDataset(folder, fidelity))
+    path.write_text("pcr-fidelity 1\n20 1\nend\n")
     time.sleep(0.02)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="expected 1 to 10, got 11"):
-        list(dataset)
+    assert [example.numpy() for example in iterator] == [
+        example.numpy() for example in PcrDataset(folder, 10)
+    ]
+
+
+def test_a_data_set_looks_at_the_file_when_it_is_made(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fidelity"
+    fidelity = pcr_tf.Fidelity(1, path=path, poll_interval_s=0.01)
+    for text, accepted in (("20 1", False), ("2 1", True)):
+        path.write_text(f"pcr-fidelity 1\n{text}\nend\n")
+        time.sleep(0.02)
+        if accepted:
+            assert len(list(PcrDataset(folder, fidelity))) == NUM_EXAMPLES
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="expected 1 to 10, got 20"):
+                PcrDataset(folder, fidelity)
 
 
 def test_a_file_that_is_no_fidelity_or_not_there_is_named(tmp_path: Path) -> None:

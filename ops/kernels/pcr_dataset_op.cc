@@ -347,6 +347,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
                           ctx->env(), inputs.shared_id, {inputs.paths.begin(), inputs.paths.end()},
                           static_cast<uint64_t>(inputs.seed), inputs.first_epoch, &shared));
   if (fidelity_cell != nullptr) {
+    OP_REQUIRES_OK(ctx, fidelity_cell->Look(inputs.fidelity_poll_ms, Cancellation()));
     fidelity_cell->AddDataset(inputs.paths.front(), shared);
     const FidelityCell::Value value = fidelity_cell->value();
     if (value != nullptr) OP_REQUIRES_OK(ctx, CheckFidelity(shared->index, *value));

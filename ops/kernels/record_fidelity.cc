@@ -1,7 +1,10 @@
 #include "ops/kernels/record_fidelity.h"
 
+#include <algorithm>
+
 #include "ops/kernels/dataset_opener.h"
 #include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/logging.h"
 
 namespace pcr {
 
@@ -18,8 +21,12 @@ absl::Status RecordFidelity::Choose(const DatasetIndex& index, uint64_t seed, ui
   }
   const FidelityCell::Value value = cell_->value();
   if (value == nullptr) return tensorflow::errors::Internal("a fidelity without a value");
-  TF_RETURN_IF_ERROR(CheckFidelity(index, *value));
-  *scan_groups = value->Draw(seed, epoch, record);
+  const int num_groups = index.header().num_groups();
+  if (value->max_scan_groups() > num_groups) {
+    LOG_FIRST_N(WARNING, 3) << CheckFidelity(index, *value).message()
+                            << "; all scan groups are read in place of those";
+  }
+  *scan_groups = std::min(value->Draw(seed, epoch, record), num_groups);
   return absl::Status();
 }
 

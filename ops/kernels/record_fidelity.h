@@ -20,8 +20,8 @@ class RecordFidelity {
 
   bool changes() const { return cell_ != nullptr; }
 
-  // The scan groups to read of a record from now on. INVALID_ARGUMENT if the
-  // cell holds more than `index` has, even if this record's draw would do.
+  // The scan groups to read of a record from now on: all of `index`, with a
+  // warning, where the cell holds more than it has.
   absl::Status Choose(const DatasetIndex& index, uint64_t seed, uint64_t epoch, uint64_t record,
                       int* scan_groups) const;
 

@@ -63,12 +63,13 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       read_options_(read),
       fidelity_(fidelity),
       splits_(std::move(splits)) {
-  if (splits_ == nullptr) {
-    epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
-    order_ = OrderOf(epoch_);
-  } else {
-    epoch_ = shared_->epochs.First();  // for its seed: splits name their epochs
-  }
+  if (splits_ != nullptr) epoch_ = shared_->epochs.First();  // for its seed: splits name epochs
+}
+
+void RecordIteration::TakeEpoch() {
+  if (epoch_.has_value()) return;
+  epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
+  order_ = OrderOf(*epoch_);
 }
 
 std::vector<RecordPart> RecordIteration::OrderOf(const EpochCounter::Epoch& epoch) const {
@@ -105,7 +106,7 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     return absl::Status();
   }
   RecordPart part{0, 0};
-  int64_t epoch = epoch_.number;
+  int64_t epoch = epoch_->number;
   if (splits_ == nullptr) {
     if (next_position_ == order_.size()) return absl::Status();
     part = order_[next_position_++];
@@ -118,7 +119,7 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
     TF_RETURN_IF_ERROR(fidelity_.Look(Cancellation()));
   }
   int scan_groups = 0;
-  TF_RETURN_IF_ERROR(fidelity_.Choose(shared_->index, epoch_.seed, static_cast<uint64_t>(epoch),
+  TF_RETURN_IF_ERROR(fidelity_.Choose(shared_->index, epoch_->seed, static_cast<uint64_t>(epoch),
                                       part.record, &scan_groups));
   *request = RecordRequest{part.record, scan_groups, part.first_example, epoch};
   return absl::Status();
@@ -142,7 +143,10 @@ absl::Status RecordIteration::NextSplit(RecordPart* part, int64_t* epoch, bool* 
 
 absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end) {
   *end = false;
-  if (stream_ == nullptr) StartStream();
+  if (stream_ == nullptr) {
+    TakeEpoch();
+    StartStream();
+  }
   if (!current_.has_value()) {
     TF_RETURN_IF_ERROR(stream_->Next(&current_));
     if (!current_.has_value()) {
@@ -157,7 +161,7 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* 
     }
     next_example_ = current_->request.first_example;
   }
-  *origin = {current_->request.record, next_example_, epoch_.seed, current_->request.epoch};
+  *origin = {current_->request.record, next_example_, epoch_->seed, current_->request.epoch};
   *example = std::move(current_->examples[next_example_++]);
   if (next_example_ == current_->examples.size()) {
     current_.reset();
@@ -170,9 +174,10 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   const auto write = [&](const std::string& name, int64_t value) {
     return writer->WriteScalar(prefix, name, value);
   };
+  TakeEpoch();
   TF_RETURN_IF_ERROR(write(kVersion, kStateVersion));
-  TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch_.seed)));
-  TF_RETURN_IF_ERROR(write(kEpoch, epoch_.number));
+  TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch_->seed)));
+  TF_RETURN_IF_ERROR(write(kEpoch, epoch_->number));
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));

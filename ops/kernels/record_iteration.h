@@ -39,10 +39,11 @@ struct ExampleOrigin {
 // Not thread-safe, but for Cancel.
 class RecordIteration {
  public:
-  // Without `splits` it takes the next epoch of `shared` (the first, where
-  // `order` resumes an epoch) and goes through its records in the order of
-  // `order` (whose seed is not used: the epoch has its own); with them, through
-  // the records they name, of the seed of `order`.
+  // Without `splits` it takes, once it is asked for an example or its state,
+  // the next epoch of `shared` (the first, where `order` resumes an epoch): iterators
+  // that are made and never used, as Keras does, cost no epoch. It goes through its records in the
+  // order of `order` (whose seed is not used: the epoch has its own); with them, through the
+  // records they name, of the seed of `order`.
   RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
                   const ReadOptions& read, const RecordFidelity& fidelity,
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);
@@ -59,6 +60,7 @@ class RecordIteration {
 
  private:
   std::vector<RecordPart> OrderOf(const EpochCounter::Epoch& epoch) const;
+  void TakeEpoch();
   void StartStream();
   absl::Status NextRequest(std::optional<RecordRequest>* request);
   absl::Status NextSplit(RecordPart* part, int64_t* epoch, bool* end);
@@ -70,8 +72,8 @@ class RecordIteration {
   const RecordFidelity fidelity_;
   const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
 
-  EpochCounter::Epoch epoch_{0, 0};  // with splits, these name their epochs
-  std::vector<RecordPart> order_;    // without splits
+  std::optional<EpochCounter::Epoch> epoch_;  // with splits, these name their epochs
+  std::vector<RecordPart> order_;             // without splits
   uint64_t next_position_ = 0;  // in order_, of the next request; used by the stream's threads only
   std::deque<RecordRequest> restored_;  // requests to make before all others; likewise
   bool looked_at_fidelity_ = false;     // since this began; likewise

@@ -170,7 +170,8 @@ class PcrDataset(tf.data.Dataset):
 
         Raises:
           ValueError: for a fidelity below 1 and other arguments outside of their ranges, for
-            `first_epoch` together with `resume`, and for `resume` and `shuffle` without `seed`.
+            `first_epoch` together with `resume`, and for `resume` and `shuffle` or `provenance`
+            without `seed`.
           TypeError: for arguments, or tensors, of other types.
           OSError: if TensorFlow has no file system for a path's scheme, nor tensorflow-io.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
@@ -198,7 +199,7 @@ class PcrDataset(tf.data.Dataset):
                     "first_epoch; expected none beside resume, which names epoch "
                     f"{stages[0].epoch}, got {first_epoch}"
                 )
-            if shuffle and seed is None:
+            if (shuffle or self._provenance) and seed is None:
                 raise ValueError(
                     "seed; expected that of the readers that began the epoch, got None: another "
                     "one gives another order, and examples would be lost and repeated"

@@ -113,7 +113,8 @@ class Fidelity(tf.train.experimental.PythonState):
         Raises:
           ValueError: for numbers and probabilities out of range, and more scan groups than one of
             the data sets has that this process has made with this handle and still holds. A data
-            set of another process, or made later, raises `tf.errors.InvalidArgumentError`.
+            set made later raises `tf.errors.InvalidArgumentError`; one of another process reads
+            all the scan groups it has, and warns.
           TypeError: for another type.
           RuntimeError: while a `tf.function` is traced.
           OSError: if the file cannot be written; the value then stays what it was.
