@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tarfile
@@ -218,7 +219,7 @@ def test_a_policy_to_fail_ends_the_pipeline_with_the_name_of_the_image(tmp_path:
 class _FailsAtFirst(transform._Convert):
     """Fails at the first attempt at each shard of an odd number, when the shard is whole."""
 
-    converts_first = True
+    says = "the worker fails"
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -228,23 +229,32 @@ class _FailsAtFirst(transform._Convert):
         marker = self._folder / f"failed-{group[0]}"
         if group[0] % 2 and not marker.exists():
             marker.touch()
-            name = job.cuts.shard_name(group[0])
-            if self.converts_first:
-                list(super().process(group, job))
-            else:
-                Path(job.options.output, f".{name}.0123.tmp").write_bytes(b"half")
-            raise OSError(f"{name}: the worker fails")
+            self._fail(group, job)
         yield from super().process(group, job)
 
-
-class _LeavesHalfAFileAtFirst(_FailsAtFirst):
-    """As a worker does that is killed within a shard."""
-
-    converts_first = False
+    def _fail(self, group: Any, job: Any) -> None:
+        list(super().process(group, job))
+        raise OSError(self.says)
 
 
-@pytest.mark.parametrize("failing", [_FailsAtFirst, _LeavesHalfAFileAtFirst])
-@pytest.mark.parametrize("runner", [IN_THIS_PROCESS, IN_TWO_PROCESSES])
+class _IsKilledAtFirst(_FailsAtFirst):
+    """Is killed at the first attempt within the shard, half of which it leaves."""
+
+    says = "Channel closed"
+
+    def _fail(self, group: Any, job: Any) -> None:
+        Path(job.options.output, f".{job.cuts.shard_name(group[0])}.0.tmp").write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("runner", "failing"),
+    [
+        (IN_THIS_PROCESS, _FailsAtFirst),
+        (IN_TWO_PROCESSES, _FailsAtFirst),
+        (IN_TWO_PROCESSES, _IsKilledAtFirst),
+    ],
+)
 def test_a_worker_that_fails_doubles_and_loses_nothing(
     runner: tuple[str, ...],
     failing: type[_FailsAtFirst],
@@ -259,18 +269,28 @@ def test_a_worker_that_fails_doubles_and_loses_nothing(
         try:
             _run_beam(_options(source, tmp_path / "beam"), runner)
         except Exception as error:
-            assert "the worker fails" in str(error)  # noqa: PT017
+            assert failing.says in str(error)  # noqa: PT017
             failures += 1
             assert failures < 10
     assert failures
     assert digests(tmp_path / "beam") == digests(tmp_path / "local")
 
 
-def test_bundles_that_run_twice_change_nothing(tmp_path: Path) -> None:
+def test_bundles_that_run_twice_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = make_class_folders(tmp_path / "in")
     Conversion(_options(source, tmp_path / "local")).run(quiet=True)
+    asked: list[str] = []
+
+    def never_finished(_: object, name: str) -> None:
+        asked.append(name)
+
+    monkeypatch.setattr(transform.OutputState, "finished", never_finished)
     twice = (*IN_THIS_PROCESS, "--direct_runner_bundle_repeat=1")
     _run_beam(_options(source, tmp_path / "beam"), twice)
+    assert all(asked.count(name) == 2 for name in asked)
+    assert asked
     assert digests(tmp_path / "beam") == digests(tmp_path / "local")
 
 

@@ -3,9 +3,9 @@
   pcr-convert-beam --input=gs://bucket/photos --output=gs://bucket/photos.pcr -- \\
     --runner=DataflowRunner --project=... --region=... --num_workers=50
 
-Takes the flags of pcr-convert, and makes the same bytes. What stands behind -- are options of Apache
-Beam and of the runner that it is to use (pip install 'pcr-tf[beam]'). Without any, the job runs in
-this process. A job that was stopped, by whatever, goes on when the same command is given again.
+Takes the flags of pcr-convert, and makes the same bytes. Options of Apache Beam, and of the runner
+that it is to use, stand behind -- (pip install 'pcr-tf[beam]'). Without any, the job runs in this
+process. A job that was stopped, by whatever, goes on when the same command is given again.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def _run(pipeline: Any) -> None:
     except (ConvertError, RuntimeError) as error:
         # From other processes the traceback comes as text.
         text = re.sub(r" \[while running [^\]]*\]", "", str(error))
-        names = "|".join(kind.__name__ for kind in (OSError, *OSError.__subclasses__()))
+        kinds: list[type[OSError]] = [OSError, *OSError.__subclasses__()]
+        names = "|".join(kind.__name__ for kind in kinds)
         said = re.findall(rf"^(?:pcr_tf\.convert\.errors\.\w+|{names}): (.*)$", text, re.MULTILINE)
         if isinstance(error, RuntimeError) and not said:
             raise

@@ -23,7 +23,7 @@ from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.convert.manifest import finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import ShardCuts, ShardPlan, shuffle_rank
-from pcr_tf.convert.profile import fidelity_profile
+from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import ListingSummary, PartedSource, Source, SourceItem, make_source
 from pcr_tf.convert.sources.base import added_up, with_label
@@ -35,18 +35,18 @@ from pcr_tf.format.reader import PcrReader
 # Ranks are counted and sorted by their first bytes: 65,536 ranges.
 _RANGE_BYTES = 2
 
-# An item on its way: its rank, the number of its part, its place in it, and itself as JSON (in which
-# names of files need not be Unicode). Sorted, the items of a range are in the order of the data set.
+# An item on its way: its rank, the number of its part, its place in it, and itself as JSON, in
+# which names of files need not be Unicode. Sorted, the items of a range are in the right order.
 _Ranked = tuple[bytes, int, int, bytes]
 
 
 class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
     """Converts photographs to a PCR data set, applied to a pipeline.
 
-    The output has the same bytes as that of a `Conversion` with the same options, manifest included,
-    and `num_workers` is ignored. Workers must reach `inputs` and `output` under the same paths.
-    Shards that an earlier run has finished are kept; a finished job does nothing. A bundle that runs
-    again, or twice at a time, changes nothing: files appear by renaming, whole and equal.
+    The output has the same bytes as that of a `Conversion` with the same options, manifest
+    included; `num_workers` is ignored. All workers must reach `inputs` and `output` under these
+    paths. Shards that an earlier run has finished are kept; a finished job does nothing. A bundle
+    that runs again, or twice at a time, changes nothing: files appear by renaming, whole and equal.
 
     The result is a collection of one element, the manifest as JSON text. Counters of the namespace
     "pcr_tf" say how many images, source_bytes and stored_bytes were converted.
@@ -167,10 +167,10 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
 
 def _prepare(_: None, parts: list[_Part], options: ConvertOptions) -> _Job:
     """Puts the listing together, and begins the output or finds that it is finished."""
+    if not parts:
+        raise ConvertError(f"{', '.join(options.inputs)}: nothing is there; expected files")
     parts = sorted(parts, key=lambda part: part.number)
-    source = parts[0].source if parts else None
-    if source is None:
-        raise ConvertError(f"{', '.join(options.inputs)}: nothing is there")
+    source = parts[0].source
     if isinstance(source, PartedSource):
         whole = source.unite([part.whole for part in parts])
         labels = [part.whole.new_labels(whole) for part in parts]
@@ -181,6 +181,7 @@ def _prepare(_: None, parts: list[_Part], options: ConvertOptions) -> _Job:
     if options.split:
         check_part(options.part, listing.num_items, whole.num_items)
     job = _Job(options, source, listing, labels, is_finished=False)
+    check_profile_is_possible(options.profile_images)
     state, names = OutputState(options.output), job.cuts.shard_names()
     fingerprint = job_fingerprint(options, listing.digests)
     state.check_output(fingerprint, names)

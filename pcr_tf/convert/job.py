@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import sys
 import time
 from typing import Any, TextIO
@@ -15,7 +14,7 @@ from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.convert.manifest import finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
-from pcr_tf.convert.profile import fidelity_profile
+from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
@@ -67,11 +66,7 @@ class Conversion:
         """
         options.check_is_one_job()
         self.options = options
-        if options.profile_images and importlib.util.find_spec("tensorflow") is None:
-            raise ConvertError(
-                "the profile of the fidelities needs TensorFlow, which is not installed; "
-                "do without it: --profile_images=0"
-            )
+        check_profile_is_possible(options.profile_images)
         self.source, listing = listed or _listed(options)
         check_output_is_outside(options.output, options.inputs)
         if options.split:
@@ -140,7 +135,9 @@ class Conversion:
             state.begin(self._fingerprint)
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
-                return ConvertSummary(finished_manifest(self.options.output), True, len(names), 0.0, 0)
+                return ConvertSummary(
+                    finished_manifest(self.options.output), True, len(names), 0.0, 0
+                )
             results = {name: state.finished(name) for name in names}
             resumed = sum(result is not None for result in results.values())
             if resumed and not quiet:

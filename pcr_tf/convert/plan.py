@@ -40,9 +40,9 @@ def shuffle_rank(seed: int, key: str) -> bytes:
 class ShardCuts:
     """How a sequence of items is cut into records and shards.
 
-    Shards take whole records, spread as evenly as whole records allow; the last record of the data
-    set may be short. There are `num_shards` of the options; without one, as many as `shard_size_mib`
-    of source bytes per shard give, but at least `MIN_SHARDS`; and never more than there are records.
+    Shards take whole records, spread as evenly as these allow; the last record of the data set may
+    be short. There are `num_shards` of the options; where that is None, as many as `shard_size_mib`
+    of source bytes per shard give, but at least `MIN_SHARDS`. There are never more than records.
     """
 
     def __init__(self, num_items: int, source_bytes: int, options: ConvertOptions) -> None:
