@@ -78,6 +78,9 @@ def _class_folders(folder: Path) -> dict[str, Any]:
     # Bytewise, "a-b" is between "a" and "a/b".
     source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
     (source / "ant" / "notes.txt").write_text("not an image")
+    # Names of files are bytes, and not always text.
+    (source / "ant").rename(source / os.fsdecode(b"\xfe"))
+    (source / "a" / "003.jpg").rename(source / "a" / os.fsdecode(b"\xff.jpg"))
     return {"inputs": (str(source),)}
 
 
@@ -255,6 +258,7 @@ class _IsKilledAtFirst(_FailsAtFirst):
         (IN_TWO_PROCESSES, _IsKilledAtFirst),
     ],
 )
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_fails_doubles_and_loses_nothing(
     runner: tuple[str, ...],
     failing: type[_FailsAtFirst],

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -74,10 +75,11 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
             options.source, options.inputs, options.image_features, options.source_options
         )
         check_output_is_outside(options.output, options.inputs)
-        parts = source.part_names() if isinstance(source, PartedSource) else [""]
+        names = source.part_names() if isinstance(source, PartedSource) else [""]
+        parts = [(number, os.fsencode(name)) for number, name in enumerate(names)]
         listed = (
             pipeline
-            | "Parts" >> beam.Create(list(enumerate(parts)), reshuffle=False)
+            | "Parts" >> beam.Create(parts, reshuffle=False)
             | "Spread parts" >> beam.Reshuffle()
             | "List" >> beam.ParDo(_List(source, options)).with_outputs("parts", main="items")
         )
@@ -141,8 +143,8 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
         self._source = source
         self._options = options
 
-    def process(self, part: tuple[int, str]) -> Iterator[Any]:
-        number, name = part
+    def process(self, part: tuple[int, bytes]) -> Iterator[Any]:
+        number, name = part[0], os.fsdecode(part[1])
         source, options = self._source, self._options
         skip_unreadable = options.on_unreadable == "skip"
         with remedy_of_unreadable():
