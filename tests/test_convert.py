@@ -254,7 +254,7 @@ def test_every_plan_holds_every_item_once_in_whole_records(seed: int, tmp_path: 
         num_shards=rng.choice([None, rng.randint(1, 12)]),
     )
     plan = Conversion(options).plan
-    shards = [plan.shard(number) for number in range(plan.num_shards)]
+    shards = [plan.shard(number) for number in range(plan.cuts.num_shards)]
     assert sorted(i for s in shards for i in s.items) == sorted(plan.items)
     assert all(shard.items for shard in shards)
     assert all(len(shard.items) % options.images_per_record == 0 for shard in shards[:-1])

@@ -265,7 +265,7 @@ def test_a_dry_run_estimates_the_time_of_what_is_left(source: Path, tmp_path: Pa
         num_workers=0,
     )
     job = Conversion(options)
-    waiting = list(range(job.plan.num_shards))
+    waiting = list(range(job.plan.cuts.num_shards))
     whole = estimate_module.estimate(job.plan, job.source, options, waiting)
     part = estimate_module.estimate(job.plan, job.source, options, waiting[:1])
     assert part.output_bytes == whole.output_bytes

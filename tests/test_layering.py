@@ -204,6 +204,21 @@ def test_tensorflow_is_imported_only_by_the_parts_that_run_in_it() -> None:
     assert not strays
 
 
+def test_only_the_beam_transform_imports_apache_beam() -> None:
+    strays = []
+    for part in PYTHON_MAY_IMPORT:
+        for path in _python_files(part):
+            tree = ast.parse(path.read_text())
+            strays += [
+                f"{path.relative_to(ROOT)}: {module}"
+                for node in (_runs_at_import(tree) if part == "cli" else ast.walk(tree))
+                for module in _imported_modules(node)
+                if module.split(".")[0] == "apache_beam" or module == "pcr_tf.convert.beam"
+                if path.relative_to(ROOT) != Path("pcr_tf/convert/beam.py")
+            ]
+    assert not strays
+
+
 def test_the_package_imports_none_of_its_parts_but_the_version() -> None:
     tree = ast.parse((ROOT / "pcr_tf" / "__init__.py").read_text())
     imported = [module for node in _runs_at_import(tree) for module in _imported_modules(node)]

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(values: flags.FlagValues) -> int:
-    options = to_options(values)
+    options = to_options(values, values.num_workers)
     jobs = split_conversions(options)
     if values.dry_run:
         print("\n\n".join(_plan_text(job) for job in jobs))

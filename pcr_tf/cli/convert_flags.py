@@ -1,4 +1,4 @@
-"""The flags of pcr-convert, by section, and the options that they make."""
+"""The flags of pcr-convert and pcr-convert-beam, by section, and the options that they make."""
 
 from __future__ import annotations
 
@@ -29,16 +29,23 @@ SECTIONS = {
 
 
 def define_flags() -> flags.FlagValues:
-    """All flags, in the order of the help."""
-    values = flags.FlagValues()
-    _define_input(values)
-    _define_table(values)
-    _define_output(values)
+    """All flags of pcr-convert, in the order of the help."""
+    values = define_job_flags()
     _define_run(values)
     return values
 
 
-def to_options(values: flags.FlagValues) -> ConvertOptions:
+def define_job_flags() -> flags.FlagValues:
+    """The flags that say what a conversion does, but not how this machine does it."""
+    values = flags.FlagValues()
+    _define_input(values)
+    _define_table(values)
+    _define_output(values)
+    _define_coding(values)
+    return values
+
+
+def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
     """The options that parsed flags stand for.
 
     Raises:
@@ -60,7 +67,7 @@ def to_options(values: flags.FlagValues) -> ConvertOptions:
         encode_quality=values.encode_quality,
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
-        num_workers=values.num_workers,
+        num_workers=num_workers,
         profile_images=values.profile_images,
         split=parse_split(values.split),
         split_seed=values.split_seed,
@@ -225,7 +232,7 @@ def _define_output(values: flags.FlagValues) -> None:
     )
 
 
-def _define_run(values: flags.FlagValues) -> None:
+def _define_coding(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "scan_script",
         scan_scripts.DEFAULT,
@@ -263,7 +270,6 @@ def _define_run(values: flags.FlagValues) -> None:
         "row of the wrong length): fail, or skip and name it",
         flag_values=values,
     )
-    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
     flags.DEFINE_integer(
         "profile_images",
         64,
@@ -271,6 +277,10 @@ def _define_run(values: flags.FlagValues) -> None:
         "TensorFlow at the end; 0: none",
         flag_values=values,
     )
+
+
+def _define_run(values: flags.FlagValues) -> None:
+    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
     flags.DEFINE_boolean(
         "dry_run",
         False,

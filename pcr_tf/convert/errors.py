@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class ConvertError(Exception):
     """The job cannot start or go on; the message says where, why and what to do."""
@@ -29,6 +32,16 @@ class UnreadableItemError(ConvertError):
 
 class UnsupportedImageError(ConvertError):
     """An image cannot be re-coded losslessly, and the policy is to fail."""
+
+
+@contextlib.contextmanager
+def remedy_of_unreadable() -> Iterator[None]:
+    """Adds to an UnreadableItemError which policy would let the job go on."""
+    try:
+        yield
+    except UnreadableItemError as error:
+        remedy = "leave such items out with --on_unreadable=skip"
+        raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
 
 
 def check_at_least(flag: str, value: int, least: int) -> None:

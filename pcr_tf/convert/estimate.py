@@ -84,7 +84,7 @@ def estimate(plan: Plan, source: Source, options: ConvertOptions, waiting: list[
         sampled_bytes=source_bytes,
         sample_s=elapsed_s,
         stored_share=share,
-        output_bytes=round(share * plan.source_bytes),
+        output_bytes=round(share * plan.cuts.source_bytes),
         remaining_s=elapsed_s * remaining_bytes / max(source_bytes, 1) / workers,
         opaque=opaque,
         encoded=encoded,

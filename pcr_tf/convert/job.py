@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import sys
 import time
 from typing import Any, TextIO
 
-from pcr_tf.convert.errors import ConvertError, UnreadableItemError
+from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
 from pcr_tf.convert.job_state import check_output_is_outside
-from pcr_tf.convert.manifest import read_manifest, write_manifest
+from pcr_tf.convert.manifest import finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
-from pcr_tf.convert.profile import fidelity_profile
+from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
-from pcr_tf.convert.split import part_of_listing
+from pcr_tf.convert.split import check_part, part_of_listing
 from pcr_tf.convert.state import OutputState, job_fingerprint
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
@@ -65,32 +64,21 @@ class Conversion:
             ConvertError: the source is empty, unreadable or not laid out as expected, or the output
                 is in it.
         """
-        if options.split and not options.part:
-            raise ConvertError("a split has several jobs; see pcr_tf.convert.split_conversions")
+        options.check_is_one_job()
         self.options = options
-        if options.profile_images and importlib.util.find_spec("tensorflow") is None:
-            raise ConvertError(
-                "the profile of the fidelities needs TensorFlow, which is not installed; "
-                "do without it: --profile_images=0"
-            )
+        check_profile_is_possible(options.profile_images)
         self.source, listing = listed or _listed(options)
         check_output_is_outside(options.output, options.inputs)
         if options.split:
+            num_listed = len(listing.items)
             listing = part_of_listing(
                 self.source, listing, options.split_seed, options.split, options.part
             )
+            check_part(options.part, len(listing.items), num_listed)
         self.listing = listing
-        self.plan = Plan(
-            self.source,
-            self.listing,
-            images_per_record=options.images_per_record,
-            num_shards=options.num_shards,
-            shard_size_mib=options.shard_size_mib,
-            shuffle_seed=options.shuffle_seed if options.shuffle else None,
-            prefix=options.prefix,
-        )
+        self.plan = Plan(self.source, listing.items, options)
         self._state = OutputState(options.output)
-        self._fingerprint = job_fingerprint(options, self.listing)
+        self._fingerprint = job_fingerprint(options, listing.digests)
 
     def estimate(self) -> Estimate:
         """Converts a sample of the items to find out what the job takes; the output is not touched.
@@ -110,16 +98,16 @@ class Conversion:
         Raises:
             ConvertError: see `OutputState.check_output`.
         """
-        plan, options, listing = self.plan, self.options, self.listing
+        cuts, options, listing = self.plan.cuts, self.options, self.listing
         order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
-            f"items       {len(plan.items)}, {megabytes(plan.source_bytes)}, {order}",
+            f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
             f"classes     {len(listing.class_names)}",
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
-            f"records     {plan.num_records} of {options.images_per_record} images",
-            f"shards      {plan.num_shards}: {plan.shard_name(0)} to {plan.shard_names()[-1]}",
+            f"records     {cuts.num_records} of {options.images_per_record} images",
+            f"shards      {cuts.num_shards}: {cuts.shard_name(0)} to {cuts.shard_names()[-1]}",
             f"output      {options.output}: {self._output_status()}",
         ]
         return "\n".join(lines)
@@ -139,7 +127,7 @@ class Conversion:
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
         begun = time.monotonic()
-        state, names = self._state, self.plan.shard_names()
+        state, names = self._state, self.plan.cuts.shard_names()
         state.check_output(self._fingerprint, names)
         state.make_folder()
         with state.lock():
@@ -147,7 +135,9 @@ class Conversion:
             state.begin(self._fingerprint)
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
-                return ConvertSummary(self._checked_manifest(), True, len(names), 0.0, 0)
+                return ConvertSummary(
+                    finished_manifest(self.options.output), True, len(names), 0.0, 0
+                )
             results = {name: state.finished(name) for name in names}
             resumed = sum(result is not None for result in results.values())
             if resumed and not quiet:
@@ -164,7 +154,7 @@ class Conversion:
                 raise
             complete = [result for result in results.values() if result is not None]
             manifest = write_manifest(
-                index, self.options, self.source, self.listing, complete, profile
+                index, self.options, self.source, self.listing.summary(), complete, profile
             )
             state.end(names)
         return ConvertSummary(manifest, False, resumed, time.monotonic() - begun, images)
@@ -194,7 +184,7 @@ class Conversion:
 
     def _waiting(self) -> list[int]:
         """Numbers of the shards that are not finished."""
-        names = self.plan.shard_names()
+        names = self.plan.cuts.shard_names()
         if not self._state.check_output(self._fingerprint, names):
             return list(range(len(names)))
         if self._state.is_finished():
@@ -213,30 +203,13 @@ class Conversion:
         )
 
     def _output_status(self) -> str:
-        names = self.plan.shard_names()
+        names = self.plan.cuts.shard_names()
         if not self._state.check_output(self._fingerprint, names):
             return "new"
         waiting = len(self._waiting())
         if not waiting and self._state.is_finished():
             return "finished, nothing to do"
         return f"{len(names) - waiting} of {len(names)} shards are finished"
-
-    def _checked_manifest(self) -> dict[str, Any]:
-        output = self.options.output
-        try:
-            manifest = read_manifest(output)
-            shards = manifest["shards"] if manifest else []
-            for shard in shards:
-                path = filesystem.join(output, shard["name"])
-                found = filesystem.size(path)
-                if found != shard["bytes"]:
-                    raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
-        except (OSError, ValueError) as error:
-            raise ConvertError(
-                f"the finished data set has changed: {error}; remove {output} and convert again"
-            ) from error
-        assert manifest is not None  # The caller has seen the file.
-        return manifest
 
 
 def split_conversions(options: ConvertOptions) -> list[Conversion]:
@@ -248,8 +221,20 @@ def split_conversions(options: ConvertOptions) -> list[Conversion]:
     Raises:
         ConvertError: as `Conversion`, or the output holds something else than parts.
     """
+    jobs = split_options(options)
+    check_output_is_outside(options.output, options.inputs)
+    listed = _listed(options)
+    return [Conversion(job, listed) for job in jobs]
+
+
+def split_options(options: ConvertOptions) -> list[ConvertOptions]:
+    """The options of the jobs of `options`, one for each part.
+
+    Raises:
+        ConvertError: the output holds something else than parts.
+    """
     if not options.split:
-        return [Conversion(options)]
+        return [options]
     names = [name for name, _ in options.split]
     if filesystem.exists(options.output):
         if not filesystem.is_dir(options.output):
@@ -262,21 +247,15 @@ def split_conversions(options: ConvertOptions) -> list[Conversion]:
                 f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "
                 f"{', '.join(names)}; name a new or empty folder with --output"
             )
-    check_output_is_outside(options.output, options.inputs)
-    listed = _listed(options)
-    jobs = []
-    for name in names:
-        output = filesystem.join(options.output, name)
-        jobs.append(Conversion(dataclasses.replace(options, output=output, part=name), listed))
-    return jobs
+    return [
+        dataclasses.replace(options, output=filesystem.join(options.output, name), part=name)
+        for name in names
+    ]
 
 
 def _listed(options: ConvertOptions) -> tuple[Source, Listing]:
     source = make_source(
         options.source, options.inputs, options.image_features, options.source_options
     )
-    try:
+    with remedy_of_unreadable():
         return source, source.list_items(skip_unreadable=options.on_unreadable == "skip")
-    except UnreadableItemError as error:
-        remedy = "leave such items out with --on_unreadable=skip"
-        raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error

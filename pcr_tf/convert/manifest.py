@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pcr_tf._native import DatasetIndex
+from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
-from pcr_tf.convert.sources import Listing, Source
+from pcr_tf.convert.sources import ListingSummary, Source
 from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
@@ -28,7 +29,7 @@ def write_manifest(
     index: DatasetIndex,
     options: ConvertOptions,
     source: Source,
-    listing: Listing,
+    listing: ListingSummary,
     results: Sequence[ShardResult],
     profile: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -47,8 +48,8 @@ def write_manifest(
         "created_by": created_by(),
         "source": {
             "kind": source.kind,
-            "items": len(listing.items),
-            "ignored_files": len(listing.ignored),
+            "items": listing.num_items,
+            "ignored_files": listing.num_ignored,
         },
         "flags": options.fingerprint(),
         "counts": {
@@ -141,6 +142,28 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
     if version != MANIFEST_VERSION:
         raise ValueError(f"{path}: manifest_version; expected {MANIFEST_VERSION}, got {version}")
     return dict(manifest)
+
+
+def finished_manifest(output: str) -> dict[str, Any]:
+    """The manifest of a finished conversion, whose shards are looked at.
+
+    Raises:
+        ConvertError: it is damaged, or a shard is gone or has another size.
+    """
+    try:
+        manifest = read_manifest(output)
+        if manifest is None:
+            raise ValueError(f"{filesystem.join(output, MANIFEST_NAME)}: no such file")
+        for shard in manifest["shards"]:
+            path = filesystem.join(output, shard["name"])
+            found = filesystem.size(path)
+            if found != shard["bytes"]:
+                raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
+    except (OSError, ValueError) as error:
+        raise ConvertError(
+            f"the finished data set has changed: {error}; remove {output} and convert again"
+        ) from error
+    return manifest
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:

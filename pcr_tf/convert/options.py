@@ -157,6 +157,11 @@ class ConvertOptions:
         fields.update(self.source_options.fingerprint())
         return {name: value for name, value in fields.items() if name not in _FREE}
 
+    def check_is_one_job(self) -> None:
+        """Raises ConvertError where there is a split and no `part` is chosen."""
+        if self.split and not self.part:
+            raise ConvertError("a split has several jobs; see pcr_tf.convert.split_conversions")
+
     def _check_split(self) -> None:
         names = [name for name, _ in self.split]
         for name in names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from pcr_tf.convert.sources import Listing, Source, SourceItem
+from pcr_tf.convert.options import ConvertOptions
+from pcr_tf.convert.sources import Source, SourceItem
 
 # Small data sets are cut into this many shards (or one per record), so that workers have something
 # to share.
@@ -26,48 +27,35 @@ class ShardPlan:
         return sum(item.size_bytes for item in self.items)
 
 
-class Plan:
-    """The order of all items, cut into records and shards.
+def shuffle_rank(seed: int, key: str) -> bytes:
+    """Where the item of a key stands in the shuffled order: 16 bytes, by which items are sorted.
 
-    Shuffled items are ordered by a keyed hash of the seed and the item's name, so the order depends
-    neither on the machine nor on how the source is listed. Shards take whole records; the last
-    record of the data set may be short.
+    A keyed hash, so the order depends neither on the machine nor on how the source is listed, and
+    each item's rank is known without the others.
+    """
+    name = key.encode(errors="surrogateescape")
+    return hashlib.blake2b(name, digest_size=16, key=str(seed).encode()).digest()
+
+
+class ShardCuts:
+    """How a sequence of items is cut into records and shards.
+
+    Shards take whole records, spread as evenly as these allow; the last record of the data set may
+    be short. There are `num_shards` of the options; where that is None, as many as `shard_size_mib`
+    of source bytes per shard give, but at least `MIN_SHARDS`. There are never more than records.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        listing: Listing,
-        *,
-        images_per_record: int,
-        num_shards: int | None,
-        shard_size_mib: int,
-        shuffle_seed: int | None,
-        prefix: str,
-    ) -> None:
-        """Plans.
-
-        Args:
-            num_shards: None to derive it from `shard_size_mib` of source bytes per shard, but at
-                least `MIN_SHARDS`. Never more than there are records.
-            shuffle_seed: None to keep the order of the listing.
-        """
-        self.items = listing.items
-        if shuffle_seed is not None:
-            seed = str(shuffle_seed).encode()
-
-            def rank(item: SourceItem) -> bytes:
-                name = source.key(item).encode(errors="surrogateescape")
-                return hashlib.blake2b(name, digest_size=16, key=seed).digest()
-
-            self.items = sorted(self.items, key=rank)
-        self.source_bytes = sum(item.size_bytes for item in self.items)
-        self.images_per_record = images_per_record
-        self.num_records = -(-len(self.items) // images_per_record)
+    def __init__(self, num_items: int, source_bytes: int, options: ConvertOptions) -> None:
+        """Cuts `num_items` items, whose sizes add up to `source_bytes`."""
+        self.num_items = num_items
+        self.source_bytes = source_bytes
+        self._images_per_record = options.images_per_record
+        self._prefix = options.prefix
+        self.num_records = -(-num_items // options.images_per_record)
+        num_shards = options.num_shards
         if num_shards is None:
-            num_shards = max(MIN_SHARDS, round(self.source_bytes / (shard_size_mib << 20)))
+            num_shards = max(MIN_SHARDS, round(source_bytes / (options.shard_size_mib << 20)))
         self.num_shards = max(1, min(num_shards, self.num_records))
-        self._prefix = prefix
 
     def shard_name(self, number: int) -> str:
         """``<prefix>-00000-of-00010.pcr``."""
@@ -77,8 +65,35 @@ class Plan:
         """Names of all shards, in order."""
         return [self.shard_name(number) for number in range(self.num_shards)]
 
+    def shard_positions(self, number: int) -> range:
+        """Positions of the items of shard `number`."""
+        first, end = (
+            n * self.num_records // self.num_shards * self._images_per_record
+            for n in (number, number + 1)
+        )
+        return range(first, min(end, self.num_items))
+
+    def shard_of(self, position: int) -> int:
+        """Number of the shard that holds the item at `position`."""
+        record = position // self._images_per_record
+        return ((record + 1) * self.num_shards - 1) // self.num_records
+
+
+class Plan:
+    """The order of all items, and how it is cut: `items` are sorted by their rank in the shuffle,
+    those of one key as listed; without a shuffle they stay as listed.
+    """
+
+    def __init__(self, source: Source, items: list[SourceItem], options: ConvertOptions) -> None:
+        """Plans the items of a listing, of which `source` knows the keys."""
+        self.items = items
+        if options.shuffle:
+            seed = options.shuffle_seed
+            self.items = sorted(items, key=lambda item: shuffle_rank(seed, source.key(item)))
+        self.cuts = ShardCuts(len(items), sum(item.size_bytes for item in items), options)
+
     def shard(self, number: int) -> ShardPlan:
-        """The plan of shard `number`: records are spread as evenly as whole records allow."""
-        first = number * self.num_records // self.num_shards * self.images_per_record
-        end = (number + 1) * self.num_records // self.num_shards * self.images_per_record
-        return ShardPlan(number, self.shard_name(number), self.items[first:end])
+        """The plan of shard `number`."""
+        positions = self.cuts.shard_positions(number)
+        items = self.items[positions.start : positions.stop]
+        return ShardPlan(number, self.cuts.shard_name(number), items)

@@ -7,6 +7,7 @@ profile. Processors with other vector instructions may differ by one in the last
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,21 @@ from statistics import fmean
 from typing import Any
 
 from pcr_tf._native import record_images
+from pcr_tf.convert.errors import ConvertError
 from pcr_tf.format.reader import PcrReader
 
 # Images are taken from about so many records, since records are read whole.
 _RECORDS = 16
 _DIGITS = 4
+
+
+def check_profile_is_possible(num_images: int) -> None:
+    """Raises ConvertError where images are to be measured and TensorFlow is not installed."""
+    if num_images and importlib.util.find_spec("tensorflow") is None:
+        raise ConvertError(
+            "the profile of the fidelities needs TensorFlow, which is not installed; "
+            "do without it: --profile_images=0"
+        )
 
 
 def fidelity_profile(reader: PcrReader, *, num_images: int, seed: int) -> dict[str, Any] | None:

@@ -25,16 +25,16 @@ def part_of(key: str, seed: int, split: Sequence[tuple[str, float]]) -> str:
 def part_of_listing(
     source: Source, listing: Listing, seed: int, split: Sequence[tuple[str, float]], part: str
 ) -> Listing:
-    """The items of one part, with the classes of all.
-
-    Raises:
-        ListingError: no item is in it.
-    """
+    """The items of one part, with the classes of all. There may be none: see `check_part`."""
     items = [item for item in listing.items if part_of(source.split_key(item), seed, split) == part]
-    if not items:
-        raise ListingError(
-            f"--split: none of {len(listing.items)} items is in part {part!r}; give it a larger "
-            "share, or choose another --split_seed"
-        )
     unreadable = [entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part]
     return dataclasses.replace(listing, items=items, unreadable=unreadable)
+
+
+def check_part(part: str, num_items: int, num_listed: int) -> None:
+    """Raises ListingError if a part has none of the items that are listed."""
+    if not num_items:
+        raise ListingError(
+            f"--split: none of {num_listed} items is in part {part!r}; give it a larger share, or "
+            "choose another --split_seed"
+        )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.job_state import JobState, some
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
-from pcr_tf.convert.sources import Listing
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, load_shard_index
 from pcr_tf.format.writer import created_by
@@ -24,12 +24,12 @@ STATE_FOLDER = ".pcr-convert"
 MANIFEST_NAME = "manifest.json"
 
 
-def job_fingerprint(options: ConvertOptions, listing: Listing) -> dict[str, Any]:
-    """Everything that the result depends on, as JSON values."""
+def job_fingerprint(options: ConvertOptions, digests: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that the result depends on, as JSON values. `digests` are those of a listing."""
     return {
         "created_by": created_by(),
         "flags": options.fingerprint(),
-        "source": dict(sorted(listing.digests.items(), key=lambda group: os.fsencode(group[0]))),
+        "source": dict(sorted(digests.items(), key=lambda group: os.fsencode(group[0]))),
     }
 
 

@@ -12,6 +12,7 @@ import errno
 import glob as _glob
 import os
 import posixpath
+import secrets
 import stat
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
@@ -147,8 +148,10 @@ def write_atomic(path: str, data: bytes) -> None:
 
 
 def temporary_name(path: str) -> str:
-    """A hidden name in the folder of `path`, of this process alone; see `is_temporary`."""
-    return join(dirname(path), f".{basename(path)}.{os.getpid()}.tmp")
+    """A new hidden name in the folder of `path`, that no other process or machine will choose; see
+    `is_temporary`.
+    """
+    return join(dirname(path), f".{basename(path)}.{secrets.token_hex(8)}.tmp")
 
 
 def is_temporary(name: str) -> bool:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
+from pcr_tf.convert.sources.base import (
+    Listing,
+    ListingSummary,
+    PartedSource,
+    Source,
+    SourceItem,
+    expand_patterns,
+)
 from pcr_tf.convert.sources.class_folders import ClassFolderSource
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table import TableSource
@@ -14,7 +21,16 @@ from pcr_tf.convert.sources.tfrecord import TfRecordSource, looks_like_tfrecords
 from pcr_tf.convert.sources.webdataset import TAR_SUFFIXES, WebDatasetSource, looks_like_tar_shards
 from pcr_tf.format import filesystem
 
-__all__ = ["KINDS", "Listing", "Source", "SourceItem", "SourceOptions", "make_source"]
+__all__ = [
+    "KINDS",
+    "Listing",
+    "ListingSummary",
+    "PartedSource",
+    "Source",
+    "SourceItem",
+    "SourceOptions",
+    "make_source",
+]
 
 KINDS = (
     ClassFolderSource.kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import collections
 import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -60,6 +61,42 @@ class Listing:
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
 
+    def summary(self) -> ListingSummary:
+        """What there is to say of the listing without its items."""
+        return ListingSummary(
+            num_items=len(self.items),
+            source_bytes=sum(item.size_bytes for item in self.items),
+            digests=self.digests,
+            class_names=self.class_names,
+            unreadable=self.unreadable,
+            num_ignored=len(self.ignored),
+            first_item=self.items[0].name if self.items else "",
+        )
+
+
+@dataclasses.dataclass
+class ListingSummary:
+    """A listing without its items: small however many they are.
+
+    Attributes:
+        num_items, source_bytes: how many items there are, and their sizes added up.
+        digests, class_names, unreadable: as in `Listing`. num_ignored: how many are ignored.
+        first_item: name of the first item; "" where there is none.
+    """
+
+    num_items: int = 0
+    source_bytes: int = 0
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
+    class_names: list[str] = dataclasses.field(default_factory=list)
+    unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    num_ignored: int = 0
+    first_item: str = ""
+
+    def new_labels(self, whole: ListingSummary) -> list[int]:
+        """The labels in `whole` of the classes of this part of it."""
+        labels = {name: label for label, name in enumerate(whole.class_names)}
+        return [labels[name] for name in self.class_names]
+
 
 class Source(abc.ABC):
     """Where examples come from. Instances are small and picklable: workers get a copy.
@@ -105,6 +142,83 @@ class Source(abc.ABC):
     def reencoded_features(self) -> dict[str, list[bytes]]:
         """Features that change when an image is encoded anew as JPEG."""
         return {}
+
+
+class PartedSource(Source):
+    """A source in parts (files, class folders) that can be listed apart, by several machines.
+
+    The listing of the whole is that of its parts, one behind the other.
+    """
+
+    @abc.abstractmethod
+    def part_names(self) -> list[str]:
+        """The parts, in order, at the cost of one look at each at most.
+
+        Raises:
+            ListingError: nothing is there.
+        """
+
+    @abc.abstractmethod
+    def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
+        """Lists one part. Labels are ordinals in the class names of this part.
+
+        Raises:
+            UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
+        """
+
+    @abc.abstractmethod
+    def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
+        """The whole, from all its parts in order. Other methods may need what it learns.
+
+        Raises:
+            ListingError: the source is empty or not laid out as it should be.
+        """
+
+    def list_items(self, *, skip_unreadable: bool) -> Listing:
+        parts = [
+            self.list_part(part, skip_unreadable=skip_unreadable) for part in self.part_names()
+        ]
+        whole = self.unite([part.summary() for part in parts])
+        items = [
+            with_label(item, labels)
+            for part in parts
+            for labels in [part.summary().new_labels(whole)]
+            for item in part.items
+        ]
+        ignored = [path for part in parts for path in part.ignored]
+        return Listing(items, whole.digests, whole.class_names, whole.unreadable, ignored)
+
+
+def with_label(item: SourceItem, labels: Sequence[int]) -> SourceItem:
+    """An item of a part, with its label in the whole: see `ListingSummary.new_labels`."""
+    return item if item.label < 0 else item._replace(label=labels[item.label])
+
+
+def added_up(
+    parts: Sequence[ListingSummary], digests: dict[str, str], class_names: Sequence[str] = ()
+) -> ListingSummary:
+    """The whole of `parts`, but for what is given."""
+    return ListingSummary(
+        num_items=sum(part.num_items for part in parts),
+        source_bytes=sum(part.source_bytes for part in parts),
+        digests=digests,
+        class_names=list(class_names),
+        unreadable=[entry for part in parts for entry in part.unreadable],
+        num_ignored=sum(part.num_ignored for part in parts),
+        first_item=next((part.first_item for part in parts if part.num_items), ""),
+    )
+
+
+def digests_of_files(parts: Sequence[ListingSummary]) -> dict[str, str]:
+    """The digests of parts that are files: by name, or by path where names are not unique."""
+    paths = [path for part in parts for path in part.digests]
+    names = collections.Counter(filesystem.basename(path) for path in paths)
+    digests = {path: digest for part in parts for path, digest in part.digests.items()}
+    return {
+        name if names[name] == 1 else path: digest
+        for path, digest in digests.items()
+        for name in [filesystem.basename(path)]
+    }
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:

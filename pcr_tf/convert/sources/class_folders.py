@@ -7,15 +7,27 @@ import os
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.base import Listing, Source, SourceItem
-from pcr_tf.convert.sources.images import ImageWalk, image_format, read_image, without_root
+from pcr_tf.convert.sources.base import (
+    Listing,
+    ListingSummary,
+    PartedSource,
+    SourceItem,
+    added_up,
+)
+from pcr_tf.convert.sources.images import (
+    ImageWalk,
+    image_format,
+    read_image,
+    top_folders,
+    without_root,
+)
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
 _SPLIT_NAMES = frozenset(("train", "val", "valid", "validation", "test"))
 
 
-class ClassFolderSource(Source):
+class ClassFolderSource(PartedSource):
     """Images in folders named after their classes.
 
     An example holds image/encoded, image/filename (relative to the root, with "/"), image/format
@@ -36,24 +48,17 @@ class ClassFolderSource(Source):
         self.image_features = (image_feature,)
         self._coarse_names: tuple[str, ...] = ()
 
-    def list_items(self, *, skip_unreadable: bool) -> Listing:
+    def part_names(self) -> list[str]:
+        """The folders in the roots, each with all below it; "" stands for the files there."""
+        found = {top for root in self.roots for top in top_folders(root)}
+        return ["", *sorted(found, key=os.fsencode)]
+
+    def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         walk = ImageWalk(skip_unreadable)
         for root in self.roots:
-            walk.add_root(root)
-        if not walk.images:
-            seen = f"; {len(walk.ignored)} other files are there" if walk.ignored else ""
-            raise ListingError(
-                f"{', '.join(self.roots)}: no images{seen}; "
-                "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
-                "classes"
-            )
+            walk.add_top(root, part)
         names = sorted(walk.images, key=os.fsencode)
-        self._check_layout(names, walk)
         class_names = [name for name in names if name]
-        coarse = dict.fromkeys(name.split("/")[0] for name in class_names)
-        if any("/" in name for name in class_names):
-            self._coarse_names = tuple(sorted(coarse, key=os.fsencode))
-
         labels = {name: label for label, name in enumerate(class_names)}
         items: list[SourceItem] = []
         digests: dict[str, str] = {}
@@ -66,6 +71,24 @@ class ClassFolderSource(Source):
             count = len(walk.images[name])
             digests[name or "."] = f"{count} files, {digest.hexdigest()[:16]}"
         return Listing(items, digests, class_names, walk.unreadable, sorted(walk.ignored))
+
+    def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
+        digests = {name: digest for part in parts for name, digest in part.digests.items()}
+        class_names = sorted((n for part in parts for n in part.class_names), key=os.fsencode)
+        whole = added_up(parts, digests, class_names)
+        if not whole.num_items:
+            seen = f"; {whole.num_ignored} other files are there" if whole.num_ignored else ""
+            raise ListingError(
+                f"{', '.join(self.roots)}: no images{seen}; "
+                "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
+                "classes"
+            )
+        # The first part is that of the files without a class.
+        self._check_layout(class_names, parts[0].first_item)
+        coarse = {name.split("/")[0] for name in class_names}
+        if any("/" in name for name in class_names):
+            self._coarse_names = tuple(sorted(coarse, key=os.fsencode))
+        return whole
 
     def read(self, item: SourceItem) -> bytes:
         image = read_image(item)
@@ -91,12 +114,12 @@ class ClassFolderSource(Source):
     def key(self, item: SourceItem) -> str:
         return without_root(item.path, self.roots)
 
-    def _check_layout(self, names: list[str], walk: ImageWalk) -> None:
+    def _check_layout(self, names: list[str], without_class: str) -> None:
         roots = ", ".join(self.roots)
-        if "" in names and len(names) > 1:
+        if without_class and names:
             raise ListingError(
-                f"{walk.images[''][0][0]}: an image without a class beside class folders "
-                f"({names[1]}, ...); move it into a folder, or name one class folder as --input"
+                f"{without_class}: an image without a class beside class folders "
+                f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
         top = {name.split("/")[0] for name in names}
         if len(top) > 1 and top <= _SPLIT_NAMES and all("/" in name for name in names):

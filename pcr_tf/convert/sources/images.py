@@ -92,19 +92,38 @@ class ImageWalk:
             ListingError: it is not a folder.
             UnreadableItemError: something cannot be listed, and not `skip_unreadable`.
         """
-        if not filesystem.is_dir(root):
-            raise ListingError(f"{root}: not a folder; expected a folder of images")
+        _check_root(root)
         self._add_folder(root, "", ())
 
-    def _add_folder(self, folder: str, relative: str, above: tuple[tuple[int, int], ...]) -> None:
+    def add_top(self, root: str, top: str) -> None:
+        """Walks the folder `top` in `root`, where there is one; for "", no folder but the files of
+        `root` itself. With all its `top_folders`, that is what `add_root` walks.
+
+        Raises:
+            As `add_root`.
+        """
+        _check_root(root)
+        if not top:
+            self._add_folder(root, "", (), enter=False)
+            return
+        folder = filesystem.join(root, top)
+        if filesystem.is_dir(folder):
+            self._add_folder(folder, top, _identity(root))
+
+    def _add_folder(
+        self,
+        folder: str,
+        relative: str,
+        above: tuple[tuple[int, int], ...],
+        *,
+        enter: bool = True,
+    ) -> None:
         try:
             names = filesystem.listdir(folder)
-            if not filesystem.is_remote(folder):
-                # Links to folders are followed, but not round in a circle.
-                identity = os.stat(folder).st_dev, os.stat(folder).st_ino
-                if identity in above:
-                    return
-                above = (*above, identity)
+            identity = _identity(folder)
+            if set(identity) & set(above):
+                return
+            above += identity
         except OSError as error:
             self._unreadable(folder, relative, f"cannot be listed: {error.strerror}", error)
             return
@@ -121,7 +140,8 @@ class ImageWalk:
                     self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
                 continue
             if status.is_dir:
-                self._add_folder(path, below, above)
+                if enter:
+                    self._add_folder(path, below, above)
             elif is_image:
                 image = (path, below, status.size_bytes, status.modified_ns)
                 self.images.setdefault(relative, []).append(image)
@@ -132,3 +152,35 @@ class ImageWalk:
         if not self._skip_unreadable:
             raise UnreadableItemError(path, why) from error
         self.unreadable.append((name or path, why))
+
+
+def top_folders(root: str) -> list[str]:
+    """Names of the folders in `root`, sorted bytewise, without hidden ones; none where it cannot be
+    listed, which `ImageWalk` says.
+
+    Raises:
+        ListingError: it is not a folder.
+    """
+    _check_root(root)
+    try:
+        names = filesystem.listdir(root)
+    except OSError:
+        return []
+    return [
+        name
+        for name in names
+        if not name.startswith(".") and filesystem.is_dir(filesystem.join(root, name))
+    ]
+
+
+def _check_root(root: str) -> None:
+    if not filesystem.is_dir(root):
+        raise ListingError(f"{root}: not a folder; expected a folder of images")
+
+
+def _identity(folder: str) -> tuple[tuple[int, int], ...]:
+    """What tells a folder from all others, where it may be met again through a link."""
+    if filesystem.is_remote(folder):
+        return ()
+    status = os.stat(folder)
+    return ((status.st_dev, status.st_ino),)

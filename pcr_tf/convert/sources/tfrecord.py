@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import re
 import struct
@@ -11,14 +10,22 @@ from typing import IO
 
 from pcr_tf._native import masked_crc32c
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
-from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
+from pcr_tf.convert.sources.base import (
+    Listing,
+    ListingSummary,
+    PartedSource,
+    SourceItem,
+    added_up,
+    digests_of_files,
+    expand_patterns,
+)
 from pcr_tf.format import filesystem
 
 _HEADER = struct.Struct("<QI")  # length of the data, masked CRC-32C of these 8 bytes
 _CHECKSUM = struct.Struct("<I")  # masked CRC-32C of the data
 
 
-class TfRecordSource(Source):
+class TfRecordSource(PartedSource):
     """Every record of TFRecord files, untouched but for the images, which move into scan groups."""
 
     kind = "tfrecord"
@@ -28,35 +35,35 @@ class TfRecordSource(Source):
         self.patterns = tuple(patterns)
         self.image_features = tuple(image_features)
 
-    def list_items(self, *, skip_unreadable: bool) -> Listing:
+    def part_names(self) -> list[str]:
+        """The files."""
+        return list(self._files())
+
+    def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         listing = Listing([], {})
-        files = list(self._files())
-        names = collections.Counter(filesystem.basename(path) for path in files)
-        for path in files:
-            digest = hashlib.sha256()
-            first = len(listing.items)
-            try:
-                for item in _scan(path):
-                    listing.items.append(item)
-                    digest.update(b"%d,%d\n" % (item.offset, item.size_bytes))
-                modified_ns = filesystem.status(path).modified_ns
-            except (OSError, UnreadableItemError) as error:
-                # Behind a length that is not sound nothing can be located; what is before it stays.
-                why = error.why if isinstance(error, UnreadableItemError) else str(error.strerror)
-                name = error.name if isinstance(error, UnreadableItemError) else path
-                if not skip_unreadable:
-                    raise UnreadableItemError(name, why) from error
-                listing.unreadable.append((name.replace(path, filesystem.basename(path)), why))
-                modified_ns = 0
-            digest.update(b"%d" % modified_ns)
-            count = len(listing.items) - first
-            name = filesystem.basename(path)
-            listing.digests[name if names[name] == 1 else path] = (
-                f"{count} records, {digest.hexdigest()[:16]}"
-            )
-        if not listing.items:
-            raise ListingError(f"{', '.join(self.patterns)}: no records; the files are empty")
+        digest = hashlib.sha256()
+        try:
+            for item in _scan(part):
+                listing.items.append(item)
+                digest.update(b"%d,%d\n" % (item.offset, item.size_bytes))
+            modified_ns = filesystem.status(part).modified_ns
+        except (OSError, UnreadableItemError) as error:
+            # Behind a length that is not sound nothing can be located; what is before it stays.
+            why = error.why if isinstance(error, UnreadableItemError) else str(error.strerror)
+            name = error.name if isinstance(error, UnreadableItemError) else part
+            if not skip_unreadable:
+                raise UnreadableItemError(name, why) from error
+            listing.unreadable.append((name.replace(part, filesystem.basename(part)), why))
+            modified_ns = 0
+        digest.update(b"%d" % modified_ns)
+        listing.digests[part] = f"{len(listing.items)} records, {digest.hexdigest()[:16]}"
         return listing
+
+    def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
+        whole = added_up(parts, digests_of_files(parts))
+        if not whole.num_items:
+            raise ListingError(f"{', '.join(self.patterns)}: no records; the files are empty")
+        return whole
 
     def read(self, item: SourceItem) -> bytes:
         try:

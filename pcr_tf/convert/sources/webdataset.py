@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
-from pcr_tf.convert.sources.base import Listing, Source, SourceItem, expand_patterns
+from pcr_tf.convert.sources.base import (
+    Listing,
+    ListingSummary,
+    PartedSource,
+    SourceItem,
+    added_up,
+    digests_of_files,
+    expand_patterns,
+)
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
@@ -31,7 +39,7 @@ class _Member(NamedTuple):
     size_bytes: int
 
 
-class WebDatasetSource(Source):
+class WebDatasetSource(PartedSource):
     """Examples of tar files whose members are called ``<key>.<extension>``.
 
     The key is the member's name up to the first dot behind its last "/"; the members of a key need
@@ -57,35 +65,37 @@ class WebDatasetSource(Source):
         self.image_features = (image_feature,)
         self._image_extension = image_extension.removeprefix(".").lower()
 
-    def list_items(self, *, skip_unreadable: bool) -> Listing:
+    def part_names(self) -> list[str]:
+        """The files."""
+        return list(self._files())
+
+    def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         listing = Listing([], {})
-        for path in self._files():
-            digest = hashlib.sha256()
-            first = len(listing.items)
-            try:
-                samples, fault = _scan(path)
-                listing.items += self._items(path, samples, listing, skip_unreadable)
-                if fault is not None:
-                    raise fault
-                modified_ns = filesystem.status(path).modified_ns
-            except (OSError, UnreadableItemError) as error:
-                if isinstance(error, OSError):
-                    error = UnreadableItemError(path, f"cannot be read: {error.strerror}")
-                if not skip_unreadable:
-                    raise error
-                listing.unreadable.append((filesystem.basename(path), error.why))
-                modified_ns = 0
-            found = listing.items[first:]
-            for item in found:
-                digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
-            digest.update(b"%d" % modified_ns)
-            name = filesystem.basename(path)
-            listing.digests[path if name in listing.digests else name] = (
-                f"{len(found)} keys, {digest.hexdigest()[:16]}"
-            )
-        if not listing.items:
-            raise ListingError(f"{', '.join(self.patterns)}: no keys; the files are empty")
+        digest = hashlib.sha256()
+        try:
+            samples, fault = _scan(part)
+            listing.items += self._items(part, samples, listing, skip_unreadable)
+            if fault is not None:
+                raise fault
+            modified_ns = filesystem.status(part).modified_ns
+        except (OSError, UnreadableItemError) as error:
+            if isinstance(error, OSError):
+                error = UnreadableItemError(part, f"cannot be read: {error.strerror}")
+            if not skip_unreadable:
+                raise error
+            listing.unreadable.append((filesystem.basename(part), error.why))
+            modified_ns = 0
+        for item in listing.items:
+            digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
+        digest.update(b"%d" % modified_ns)
+        listing.digests[part] = f"{len(listing.items)} keys, {digest.hexdigest()[:16]}"
         return listing
+
+    def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
+        whole = added_up(parts, digests_of_files(parts))
+        if not whole.num_items:
+            raise ListingError(f"{', '.join(self.patterns)}: no keys; the files are empty")
+        return whole
 
     def read(self, item: SourceItem) -> bytes:
         members = _members(item)
