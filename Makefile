@@ -13,8 +13,9 @@ PYTEST_FLAGS ?= -n $(JOBS) --dist loadfile
 PY := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-# tensorflow-io's last release loads into TensorFlow 2.16 and 2.17 only.
-TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),tensorflow-io==0.37.1)
+# tensorflow-io's last release loads into TensorFlow 2.16 and 2.17 only; Apache Beam wants an older
+# protobuf than newer ones bring.
+TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),tensorflow-io==0.37.1 apache-beam==2.77.0)
 
 PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py
 CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)
