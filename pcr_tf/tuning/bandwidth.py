@@ -6,7 +6,7 @@ import dataclasses
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 from pcr_tf._arguments import as_fraction, as_number, in_range
 from pcr_tf.tuning.value import as_candidates
@@ -19,7 +19,7 @@ def roofline(
     bytes_per_image: Sequence[float],
     bandwidth: float,
     compute: float = math.inf,
-    decode: Sequence[float] | float = math.inf,
+    decode: Sequence[float] | SupportsFloat = math.inf,
 ) -> list[float]:
     """Images/s at fidelity 1, 2, ...: the least of what storage, decoding and compute give.
 
