@@ -38,8 +38,8 @@ class DatasetFacts:
 class FidelityCallback(keras.callbacks.Callback):
     """The base of the callbacks that set a `pcr_tf.Fidelity`.
 
-    At the end of each epoch it adds to the logs, which `History` and `CSVLogger` keep and
-    `TensorBoard`, later in the list of callbacks, draws (as ``epoch_pcr_fidelity`` and so on):
+    At the end of each epoch it adds to the logs, which `History` keeps and, later in the list of
+    callbacks, `CSVLogger` keeps and `TensorBoard` draws (as ``epoch_pcr_fidelity`` and so on):
 
     - ``pcr_fidelity``: scan groups in force at the end of the epoch; of a mixture, their mean;
     - ``pcr_wait_share``: share of the time, 0 to 1, in which the input pipeline was blocked for
