@@ -7,8 +7,10 @@ import json
 import math
 import subprocess
 import sys
+from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pcr_tf.tuning import (
@@ -88,6 +90,12 @@ def test_means_over_a_mixture_are_weighted() -> None:
             "fed_below; expected less than starved_above",
         ),
         (lambda: BandwidthPolicy([0.0]), ValueError, "bytes_per_image; expected at least"),
+        (lambda: BandwidthPolicy(_BYTES, []), ValueError, "candidates; expected at least one"),
+        (
+            lambda: EpochSchedule({0: 2, 3: {1: 0.5, 11: 0.5}}, 10),
+            ValueError,
+            "value from epoch 3 on: scan groups; expected 1 to 10, got 11",
+        ),
         (lambda: roofline(_BYTES, 1e6, decode=[1.0]), ValueError, "decode; expected 4 numbers"),
     ],
 )
@@ -150,7 +158,8 @@ def test_the_roofline_is_the_least_of_storage_decoding_and_compute() -> None:
     assert roofline(_BYTES, 10e6) == [1000, 500, 200, 100]
     assert roofline(_BYTES, 10e6, compute=400) == [400, 400, 200, 100]
     assert roofline(_BYTES, 10e6, compute=400, decode=[600, 450, 150, 150]) == [400, 400, 150, 100]
-    assert roofline(_BYTES, 10e6, decode=300) == [300, 300, 200, 100]
+    for rate in (300, 300.0, np.float32(300), np.int64(300)):
+        assert roofline(_BYTES, 10e6, decode=rate) == [300, 300, 200, 100]
 
 
 def test_reads_in_flight_follow_littles_law() -> None:
@@ -220,10 +229,52 @@ def test_slower_storage_is_answered_within_patience_by_the_fidelity_that_it_feed
     assert _Machine(bandwidth=8e6, demand=600).run(policy, 4, 2) == [4, 1]
 
 
-def test_a_share_of_waiting_between_the_thresholds_changes_nothing() -> None:
-    policy = BandwidthPolicy(_BYTES, patience=1)
-    between = ReadWindow(seconds=10, bytes=1e8, reads=10, read_wait_s=10, input_wait_s=2)
-    assert [policy.update(between, groups) for groups in (1, 2, 3, 4)] == [1, 2, 3, 4]
+def _between(rate: float, scan_groups: int) -> ReadWindow:
+    """A window that waits for a fifth of its time."""
+    read = rate * _BYTES[scan_groups - 1]
+    return ReadWindow(seconds=1, bytes=read, reads=10, read_wait_s=1, input_wait_s=0.2)
+
+
+def test_a_share_of_waiting_between_the_thresholds_changes_nothing_where_storage_feeds() -> None:
+    policy = BandwidthPolicy(_BYTES)
+    assert _Machine(bandwidth=20e6, demand=600).run(policy, 4, 10)[-1] == 2
+    assert [policy.update(_between(600, 2), 2) for _ in range(5)] == [2] * 5
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 4])
+@pytest.mark.parametrize("waiting", [0.05, 0.15, 0.25, 0.5])
+def test_it_does_not_rest_at_a_fidelity_that_storage_does_not_feed(
+    start: int, waiting: float
+) -> None:
+    """The share of waiting at fidelity 3 is in the dead band, or at one of its sides."""
+    sizes, demand = [10e3, 20e3, 25e3, 30e3], 600.0
+    bandwidth = sizes[2] * demand * (1 - waiting)
+    policy, chosen, groups = BandwidthPolicy(sizes, retry_windows=1000), [], start
+    for _ in range(100):
+        rate = min(demand, bandwidth / sizes[groups - 1])
+        waited = 1 - rate / demand
+        window = ReadWindow(1, rate * sizes[groups - 1], 10, 1, waited)
+        groups = policy.update(window, groups)
+        chosen.append(groups)
+    assert len(set(chosen[50:])) == 1
+    assert bandwidth / sizes[groups - 1] >= 0.9 * demand
+
+
+def test_noise_of_single_windows_changes_the_fidelity_seldom() -> None:
+    random = Random(0)
+    policy, chosen, groups = BandwidthPolicy(_BYTES), [], 4
+    for _ in range(1000):
+        demand, bandwidth = (
+            mean * random.uniform(0.7, 1.3)
+            for mean in (600.0, 1.2 * 600 * _BYTES[1])  # fed at 2, barely
+        )
+        rate = min(demand, bandwidth / _BYTES[groups - 1])
+        window = ReadWindow(1, rate * _BYTES[groups - 1], 10, 1, 1 - rate / demand)
+        groups = policy.update(window, groups)
+        chosen.append(groups)
+    changes = sum(a != b for a, b in itertools.pairwise(chosen))
+    assert changes / len(chosen) < 0.06
+    assert chosen.count(2) > 600
 
 
 def test_one_window_is_not_enough_where_patience_asks_for_more() -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from pcr_tf.keras import (
 )
 from pcr_tf.keras.gradients import GradientMeter, cosine_similarity
 from pcr_tf.keras.state_file import StateFile
-from pcr_tf.tuning import mixture
+from pcr_tf.tuning import mean_scan_groups, mixture
 from tests.held_value import HeldValue
 from tests.small_dataset import make_dataset
 from tools import native
@@ -156,6 +157,79 @@ def test_a_schedule_may_be_a_function_of_epoch_and_value() -> None:
         callback.on_epoch_begin(epoch)
     assert fidelity.history == [1, 2, 3]
     assert seen == [4, 1, 2]
+
+
+def test_what_callbacks_read_after_the_last_batch_does_not_count_as_training(photos: Path) -> None:
+    model = _model()
+    full = _batches(photos, None, training=False)
+    before = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda _, logs: model.evaluate(full, verbose=0)
+    )
+    after = FidelitySchedule(HeldValue(1), {0: 1}, files=photos)
+    history = model.fit(_batches(photos, 1), epochs=2, verbose=0, callbacks=[before, after]).history
+    expected = open_dataset(photos).index.prefix_bytes(1) / _IMAGES
+    assert history["pcr_bytes_per_image"] == pytest.approx([expected] * 2)
+
+
+def test_a_schedule_that_goes_by_the_value_in_force_resumes_with_a_state_file(
+    tmp_path: Path,
+) -> None:
+    def run(initial_epoch: int, epochs: int) -> list[Any]:
+        fidelity = HeldValue(10)
+        schedule = FidelitySchedule(
+            fidelity,
+            lambda _, value: int(mean_scan_groups(value)) - 1,
+            state_path=tmp_path / "schedule.json",
+        )
+        _model().fit(
+            _noisy(0.0), initial_epoch=initial_epoch, epochs=epochs, verbose=0, callbacks=[schedule]
+        )
+        return fidelity.history
+
+    assert run(0, 3) == [9, 8, 7]
+    assert run(2, 4) == [8, 7, 6]  # The first is what the state file says.
+
+
+def test_more_scan_groups_than_the_handles_data_set_has_are_found_when_training_begins(
+    photos: Path,
+) -> None:
+    fidelity = pcr_tf.Fidelity(2)
+    data = _batches(photos, fidelity)
+    for callback in (
+        FidelitySchedule(fidelity, {0: 2, 50: 11}),
+        FidelitySchedule(fidelity, {0: 2, 50: {2: 0.5, 11: 0.5}}),
+        _plateau(fidelity, candidates=(1, 11)),
+    ):
+        with pytest.raises(ValueError, match="expected 1 to 10, got 11"):
+            callback.on_train_begin()
+    FidelitySchedule(fidelity, {0: 2, 50: 10}).on_train_begin()
+    del data
+
+
+def test_a_handle_that_no_data_set_was_given_warns_when_training_begins(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="no data set of this process was given Fidelity"):
+        FidelitySchedule(pcr_tf.Fidelity(2), {0: 2}).on_train_begin()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Data sets of other processes may have the file.
+        fidelity = pcr_tf.Fidelity(2, path=tmp_path / "fidelity")
+        FidelitySchedule(fidelity, {0: 2}).on_train_begin()
+
+
+def test_callbacks_stand_evaluate_before_fit_and_loops_without_train_begin(photos: Path) -> None:
+    model = _model()
+    for callback in (
+        BandwidthFidelity(HeldValue(10), photos),
+        _gradient(photos),
+        _plateau(HeldValue(10)),
+        FidelitySchedule(HeldValue(1), {0: 1}),
+    ):
+        model.evaluate(_noisy(0.0, batches=1), verbose=0, callbacks=[callback])
+        logs: dict[str, Any] = {"loss": 1.0}
+        callback.on_epoch_begin(0)
+        callback.on_train_batch_end(0, {})
+        callback.on_epoch_end(0, logs)
+        assert logs["pcr_fidelity"] >= 1
 
 
 def test_without_the_data_set_nothing_is_said_of_images(photos: Path) -> None:
@@ -345,6 +419,49 @@ def test_a_probe_without_batches_is_refused(photos: Path) -> None:
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
 
 
+def test_a_probe_that_ignores_its_argument_warns(photos: Path) -> None:
+    tuner = GradientSimilarityFidelity(
+        HeldValue(10), photos, lambda groups: _noisy(0.0), first_epoch=0, num_batches=2
+    )
+    with pytest.warns(UserWarning, match="expected probe to give its argument to the data set"):
+        _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
+
+
+def test_a_probe_without_labels_and_a_model_without_loss_or_weights_are_named(
+    photos: Path,
+) -> None:
+    tuner = GradientSimilarityFidelity(
+        HeldValue(10), photos, lambda groups: _noisy(0.0).map(lambda x, y: x), num_batches=1
+    )
+    tuner.set_model(_model())
+    with pytest.raises(ValueError, match="probe; expected batches with labels"):
+        tuner.measure()
+    tuner = _gradient(photos, num_batches=1)
+    model = keras.Sequential([keras.Input([16, 16, 3]), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(_IMAGES))
+    model.compile("sgd")
+    tuner.set_model(model)
+    with pytest.raises(ValueError, match=r"compiled with a loss, got none.*argument loss"):
+        tuner.measure()
+    model.trainable = False
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match="model; expected at least one trainable variable"):
+        tuner.measure()
+
+
+def test_after_a_new_compile_a_probe_uses_the_new_loss(photos: Path) -> None:
+    model = _model()
+    tuner = _gradient(photos, num_batches=1)
+    tuner.set_model(model)
+    first = tuner.measure()
+    model.compile("sgd", lambda _, y_pred: keras.ops.mean(y_pred**2))
+    second = tuner.measure()
+    fresh = _gradient(photos, num_batches=1)
+    fresh.set_model(model)
+    assert second == pytest.approx(fresh.measure())
+    assert second != pytest.approx(first)
+
+
 def test_a_gradient_that_is_not_finite_warns_and_changes_nothing(photos: Path) -> None:
     fidelity = HeldValue(10)
     tuner = GradientSimilarityFidelity(
@@ -474,11 +591,35 @@ def test_on_a_plateau_the_best_trial_is_chosen_and_all_is_logged(tmp_path: Path)
     assert logged["pcr_trial_loss_5"][2] == logged["pcr_trial_loss_5"][3]
 
 
-def test_a_quantity_that_is_not_logged_is_named() -> None:
-    with pytest.raises(ValueError, match=r"monitor; expected one of .*'loss'.*got 'val_loss'"):
-        _model().fit(
-            _noisy(0.0), verbose=0, callbacks=[_plateau(HeldValue(10), monitor="val_loss")]
-        )
+def test_epochs_without_the_monitored_quantity_are_left_out_with_one_warning() -> None:
+    tuner = _plateau(HeldValue(10), monitor="val_loss")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = (
+            _model()
+            .fit(
+                _noisy(0.0), validation_data=_noisy(0.0), validation_freq=2, epochs=6, verbose=0,
+                callbacks=[tuner],
+            )
+            .history
+        )  # fmt: skip
+    ours = [str(one.message) for one in caught if "monitor" in str(one.message)]
+    assert len(ours) == 1
+    assert re.search(r"expected one of .*'loss'.*got 'val_loss'", ours[0])
+    # The first value there is, and the second: no improvement by 100.
+    assert [seconds > 0 for seconds in history["pcr_trial_s"]] == [False] * 3 + [True] + [False] * 2
+
+
+def test_trial_data_that_are_no_data_set_are_named_before_the_first_trial() -> None:
+    tuner = PlateauFidelity(
+        HeldValue(10), lambda groups: [groups] if groups == 2 else _noisy(0.0), _noisy(0.0),
+        candidates=(1, 2),
+    )  # fmt: skip
+    model = _model()
+    tuner.set_model(model)
+    with pytest.raises(TypeError, match=r"trial_data; expected a tf.data.Dataset at 2 scan groups"):
+        tuner.trials()
+    assert not hasattr(model, "history")
 
 
 # Probes and trials leave no trace
@@ -528,8 +669,9 @@ class _FakeReads:
     bytes_per_image: list[float]
     fidelity: HeldValue
     demand = 0.0
+    is_marked = True
 
-    def stop(self) -> None:
+    def mark(self) -> None:
         pass
 
     @property
@@ -573,6 +715,26 @@ def test_training_that_waits_for_storage_goes_down_to_what_storage_feeds(
         assert history["pcr_fidelity"][1] < 8  # four windows in each epoch
 
 
+@pytest.mark.parametrize(
+    ("value", "candidates", "weight", "expected"),
+    [
+        (10, (1, 2), 1.0, 2),
+        (3, (2, 4, 9), 1.0, 4),
+        ({1: 0.3, 5: 0.7}, (1, 5, 10), 0.8, {1: 0.1, 5: 0.8, 10: 0.1}),
+    ],
+)
+def test_bandwidth_begins_at_the_candidate_nearest_to_the_handles_value(
+    photos: Path, value: Any, candidates: Any, weight: float, expected: Any
+) -> None:
+    fidelity = HeldValue(value)
+    tuner = BandwidthFidelity(fidelity, photos, candidates=candidates, mixture_weight=weight)
+    tuner.on_train_begin()
+    tuner.on_epoch_begin(0)
+    assert fidelity.value == pytest.approx(expected)
+    tuner.on_epoch_begin(1)
+    assert len(fidelity.history) == 1
+
+
 def test_bandwidth_is_measured_in_a_real_fit(photos: Path) -> None:
     tuner = BandwidthFidelity(HeldValue(10), photos, every_batches=1)
     history = (
@@ -608,6 +770,42 @@ def test_a_file_that_is_not_the_callbacks_is_named(tmp_path: Path) -> None:
     path.write_text("[1]")
     with pytest.raises(ValueError, match=r"state\.json: not the state of a callback"):
         StateFile(path, "Tuner").begin(1)
+
+
+def test_a_state_file_that_cannot_be_written_is_found_before_an_epoch_is_trained(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    tuner = _plateau(HeldValue(10), state_path=tmp_path / "file" / "state.json")
+    tuner.on_train_begin()
+    with pytest.raises(OSError, match=r"file"):
+        tuner.on_epoch_begin(0)
+
+
+def test_beginning_an_earlier_epoch_keeps_the_states_until_one_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    states = StateFile(path, "Tuner")
+    for epoch in range(3):
+        states.write(epoch, {"after": epoch})
+    assert StateFile(path, "Tuner").begin(0) is None
+    assert StateFile(path, "Tuner").begin(9) == {"after": 2}
+
+
+def test_a_state_file_of_two_callbacks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+
+    def tuner() -> PlateauFidelity:
+        return _plateau(HeldValue(10), state_path=path)
+
+    callbacks = [tuner(), tuner()]
+    with pytest.raises(ValueError, match=r"state_path; expected a file for each callback.*for two"):
+        _model().fit(_noisy(0.0), verbose=0, callbacks=callbacks)
+    # One after the other they may have it, also where the first had no epoch.
+    first, second = callbacks
+    _model().fit(_noisy(0.0), epochs=0, verbose=0, callbacks=[first])
+    _model().fit(_noisy(0.0), verbose=0, callbacks=[second])
+    first.on_train_begin()
+    first.on_train_begin()
 
 
 # Three tuners, each with a handle, in one fit(); killed before the end of epoch `kill_at`.
@@ -683,7 +881,7 @@ def test_without_a_state_file_training_that_goes_on_begins_to_measure_anew(photo
     fidelity = HeldValue(3)
     tuner = BandwidthFidelity(fidelity, photos)
     _model().fit(_noisy(0.0), initial_epoch=2, epochs=3, verbose=0, callbacks=[tuner])
-    assert fidelity.history == []
+    assert fidelity.history == [3]
     assert tuner.policy.state()["retry_after"] == 20
 
 
@@ -698,6 +896,7 @@ def test_trials_work_in_training_that_was_restored(tmp_path: Path) -> None:
 # Arguments
 
 _SEVEN: Any = 7
+_NONE: Any = None
 
 
 def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
@@ -729,7 +928,47 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
         (lambda p: _gradient(p, every_epochs=0), ValueError, "every_epochs; expected at least 1"),
         (lambda p: _gradient(p, first_epoch=-1), ValueError, "first_epoch; expected at least 0"),
         (lambda p: _gradient(p, num_batches=0), ValueError, "num_batches; expected at least 1"),
-        (lambda p: _gradient(p, candidates=[0]), ValueError, "candidates; expected at least 1"),
+        (lambda p: _gradient(p, candidates=[0]), ValueError, "candidates; expected 1 to 100"),
+        (lambda p: _gradient(p, candidates=5), TypeError, "candidates; expected scan groups"),
+        (lambda p: _gradient(p, candidates=None), TypeError, "candidates; expected scan groups"),
+        (lambda p: _gradient(p, candidates=()), ValueError, "candidates; expected at least one"),
+        (
+            lambda p: _gradient(p, mixture_weight=0.2),
+            ValueError,
+            "mixture_weight; .* 1/4, the even",
+        ),
+        (
+            lambda p: BandwidthFidelity(HeldValue(1), p, candidates=(1, 2), mixture_weight=0.49),
+            ValueError,
+            "mixture_weight; expected at least 1/2, the even share .* got 0.49",
+        ),
+        (
+            lambda p: FidelitySchedule(HeldValue(1), {0: 1, 9: 11}, files=p),
+            ValueError,
+            "value from epoch 9 on; expected 1 to 10, got 11",
+        ),
+        (
+            lambda p: _plateau(HeldValue(1), candidates=(1, 11), files=p),
+            ValueError,
+            "candidates; expected 1 to 10, got 11",
+        ),
+        (lambda p: BandwidthFidelity(HeldValue(1), _NONE), TypeError, "files; expected the path"),
+        (lambda p: MsSsimFidelity(HeldValue(1), _NONE, 0.5), TypeError, "files; expected the path"),
+        (
+            lambda p: GradientSimilarityFidelity(HeldValue(1), _NONE, _lower_is_noisier),
+            TypeError,
+            "files; expected the path",
+        ),
+        (
+            lambda p: _plateau(HeldValue(1), state_path=5),
+            TypeError,
+            "state_path; expected the path of a file, got 5",
+        ),
+        (
+            lambda p: _plateau(HeldValue(1), state_path=""),
+            ValueError,
+            "state_path; expected the path of a file, got ''",
+        ),
         (
             lambda p: GradientSimilarityFidelity(HeldValue(1), p, None),  # type: ignore[arg-type]
             TypeError,
@@ -754,7 +993,7 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
             ValueError,
             "headroom; expected at least 0",
         ),
-        (lambda p: BandwidthFidelity(HeldValue(1), p, speed=1), TypeError, "speed"),
+        (lambda p: BandwidthFidelity(HeldValue(1), p, speed=1), TypeError, "BandwidthF.*speed"),
     ],
 )
 def test_arguments_are_checked_when_a_callback_is_made(

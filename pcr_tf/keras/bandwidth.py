@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,12 @@ from pcr_tf._arguments import in_range
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike, ReadStopwatch
 from pcr_tf.tuning import BandwidthPolicy, FidelityHandle, ReadWindow, mean_over_fidelities
 
+_POLICY_OPTIONS = [
+    name
+    for name, parameter in inspect.signature(BandwidthPolicy).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY
+]
+
 
 class BandwidthFidelity(FidelityCallback):
     """Follows what storage gives: down while training waits for it, up while it does not.
@@ -19,7 +26,8 @@ class BandwidthFidelity(FidelityCallback):
     which the input pipeline was blocked. A window ends every `every_batches` batches and at the end
     of the epoch; the time until an epoch's first batch, in which buffers fill, is in none.
 
-    It knows nothing of accuracy: give it as candidates the fidelities that the task tolerates.
+    It begins at the candidate nearest to the handle's value. It knows nothing of accuracy: give it
+    as candidates the fidelities that the task tolerates.
 
     Beside what `FidelityCallback` says, it logs ``pcr_bandwidth``, storage's bytes/s as known, and
     ``pcr_demand``, the images/s that decoding and the model take; nan while they are not known.
@@ -28,9 +36,6 @@ class BandwidthFidelity(FidelityCallback):
         tuner = BandwidthFidelity(fidelity, "photos.pcr", candidates=(2, 5, 10))
         model.fit(train, callbacks=[tuner])
     """
-
-    # Its batch hook only counts, so Keras need not wait for the device at each batch.
-    async_safe = True
 
     def __init__(
         self,
@@ -58,6 +63,12 @@ class BandwidthFidelity(FidelityCallback):
         Raises:
           TypeError, ValueError: for arguments out of range.
         """
+        unknown = sorted(set(policy_options) - set(_POLICY_OPTIONS))
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__}; expected as further arguments "
+                f"{', '.join(_POLICY_OPTIONS)}, got {unknown[0]!r}"
+            )
         super().__init__(
             fidelity,
             files=files,
@@ -68,24 +79,31 @@ class BandwidthFidelity(FidelityCallback):
         if every_batches is not None:
             every_batches = in_range("every_batches", every_batches, 1)
         self._every_batches = every_batches
-        assert self.facts is not None
+        facts = self.known_facts()
         # What each fidelity costs as it will be set: with its mixture.
         sizes = [
-            mean_over_fidelities(self.value_for(groups), self.facts.bytes_per_image)
-            for groups in range(1, self.facts.num_scan_groups + 1)
+            mean_over_fidelities(self.value_for(groups), facts.bytes_per_image)
+            for groups in range(1, facts.num_scan_groups + 1)
         ]
         self.policy = BandwidthPolicy(sizes, self.candidates, **policy_options)
         self._lock = threading.Lock()
+        self._window: ReadStopwatch | None = None
+        self._window_batch = -1
 
     def reset(self) -> None:
         self.policy.reset()
-        self._window: ReadStopwatch | None = None
 
     def before_epoch(self, epoch: int) -> None:
         self._window = None
-        self._window_batch = -1
+        if self._chosen is None:
+            begun = self.chosen
+            self.choose(min(self.candidates, key=lambda groups: (abs(groups - begun), -groups)))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        window = self._window
+        if window is not None:
+            window.mark()  # Now: others hold the lock while they set the handle.
         with self._lock:
             if self._window is None:
                 self._begin_window(batch)
@@ -96,14 +114,9 @@ class BandwidthFidelity(FidelityCallback):
                 self._end_window()
                 self._begin_window(batch)
 
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        super().on_test_begin(logs)
-        if self._window is not None:
-            self._window.stop()
-
     def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         with self._lock:
-            if self._window is not None:
+            if self._window is not None and self._window.is_marked:
                 self._end_window()
         logs["pcr_bandwidth"] = _or_nan(self.policy.bandwidth)
         logs["pcr_demand"] = _or_nan(self.policy.demand)
@@ -119,7 +132,6 @@ class BandwidthFidelity(FidelityCallback):
 
     def _end_window(self) -> None:
         assert self._window is not None
-        assert self.facts is not None
         used = self._window.used
         window = ReadWindow(
             seconds=self._window.seconds,
@@ -129,7 +141,9 @@ class BandwidthFidelity(FidelityCallback):
             input_wait_s=used.consumer_wait_s,
         )
         self._window = None
-        bytes_per_image = mean_over_fidelities(self.fidelity.value, self.facts.bytes_per_image)
+        bytes_per_image = mean_over_fidelities(
+            self.fidelity.value, self.known_facts().bytes_per_image
+        )
         chosen = self.policy.update(window, self.chosen, bytes_per_image)
         if chosen != self.chosen:
             self.choose(chosen)

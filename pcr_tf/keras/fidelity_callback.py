@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,8 +38,8 @@ class DatasetFacts:
 class FidelityCallback(keras.callbacks.Callback):
     """The base of the callbacks that set a `pcr_tf.Fidelity`.
 
-    At the end of each epoch it adds to the logs, which `History` and `CSVLogger` keep and
-    `TensorBoard`, later in the list of callbacks, draws (as ``epoch_pcr_fidelity`` and so on):
+    At the end of each epoch it adds to the logs, which `History` keeps and, later in the list of
+    callbacks, `CSVLogger` keeps and `TensorBoard` draws (as ``epoch_pcr_fidelity`` and so on):
 
     - ``pcr_fidelity``: scan groups in force at the end of the epoch; of a mixture, their mean;
     - ``pcr_wait_share``: share of the time, 0 to 1, in which the input pipeline was blocked for
@@ -47,13 +48,17 @@ class FidelityCallback(keras.callbacks.Callback):
       former nan in an epoch that read nothing. An image stands for an example, however many images
       that has.
 
-    They are of the process's PcrDatasets and of the training part of the epoch: validation, and
-    what a callback itself reads, is left out. A pipeline reads ahead, so what is prefetched counts
-    for the epoch it was read in. Of two such callbacks the later one's numbers stay.
+    They are of the process's PcrDatasets and of the training part of the epoch, up to its last
+    batch: validation, and what callbacks read after that, is left out. A pipeline reads ahead, so
+    what is prefetched counts for the epoch it was read in. Of two such callbacks the later one's
+    numbers stay.
 
     A subclass calls `choose` from `before_epoch` or `after_epoch`, and gives what it has learned to
     `learned_state` and takes it back in `restore_learned_state`.
     """
+
+    # Its batch hook only counts, so Keras need not wait for the device at each batch.
+    async_safe = True
 
     def __init__(
         self,
@@ -70,27 +75,32 @@ class FidelityCallback(keras.callbacks.Callback):
           fidelity: the handle that the training data set was given.
           files: the data set, as `PcrDataset` takes it, for its index. None: unknown.
           candidates: fidelities to choose from. None: all of the data set.
-          mixture_weight: share of the records that are read at the chosen fidelity, above 0, at
-            most 1; the others are spread evenly over the other candidates.
+          mixture_weight: share of the records that are read at the chosen fidelity, at least an
+            even share, at most 1; the others are spread evenly over the other candidates.
           state_path: a JSON file, for this callback alone, that is written at the end of each epoch
             and read when `fit` begins at another epoch than 0, as it does with
             `keras.callbacks.BackupAndRestore` after an interruption. None: the callback then
             begins anew.
 
         Raises:
-          TypeError, ValueError: for arguments out of range; also what opening `files` raises.
+          TypeError, ValueError: for arguments out of range; also what opening `files` raises. When
+            training begins, ValueError for more scan groups than a data set with the handle has,
+            and for a state file of two callbacks; OSError where that cannot be written.
         """
         super().__init__()
         if not callable(getattr(fidelity, "set", None)) or not hasattr(fidelity, "value"):
             raise TypeError(f"fidelity; expected a pcr_tf.Fidelity, got {fidelity!r}")
         self.fidelity = fidelity
         self.facts = None if files is None else DatasetFacts(files)
-        num_scan_groups = None if self.facts is None else self.facts.num_scan_groups
-        if candidates is None and num_scan_groups is not None:
-            candidates = range(1, num_scan_groups + 1)
-        self.candidates = [] if candidates is None else as_candidates(candidates, num_scan_groups)
+        self._num_scan_groups = None if self.facts is None else self.facts.num_scan_groups
+        if candidates is None and self._num_scan_groups is not None:
+            candidates = range(1, self._num_scan_groups + 1)
+        listed = [] if candidates is None else as_candidates(candidates, self._num_scan_groups)
         self._mixture_weight = as_fraction("mixture_weight", mixture_weight, zero=False)
+        self.set_candidates(listed)
         self._chosen: int | None = None
+        self._is_first_epoch = True
+        self._epoch_reads = ReadStopwatch()
         self._state_file = (
             None if state_path is None else StateFile(state_path, type(self).__name__)
         )
@@ -113,7 +123,27 @@ class FidelityCallback(keras.callbacks.Callback):
     def restore_learned_state(self, state: Mapping[str, Any]) -> None:
         """Takes back what `learned_state` gave."""
 
+    def check_scan_groups(self, num_scan_groups: int) -> None:
+        """Raises ValueError where it may choose more scan groups than a data set has."""
+        if self.candidates:
+            as_candidates(self.candidates, num_scan_groups)
+
     # What a subclass calls.
+
+    def known_facts(self) -> DatasetFacts:
+        """The facts, of a callback that needs `files`; TypeError where they are None."""
+        if self.facts is None:
+            raise TypeError("files; expected the path of a data set, or several, got None")
+        return self.facts
+
+    def set_candidates(self, candidates: list[int]) -> None:
+        """Sets what `choose` is for: ascending; empty where it is not known."""
+        if self._mixture_weight * len(candidates) < 1 - 1e-9 and candidates:
+            raise ValueError(
+                f"mixture_weight; expected at least 1/{len(candidates)}, the even share of the "
+                f"candidates {candidates}, got {self._mixture_weight}"
+            )
+        self.candidates = candidates
 
     @property
     def chosen(self) -> int:
@@ -140,7 +170,14 @@ class FidelityCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._chosen = None
         self._is_first_epoch = True
+        self._check_handle()
+        if self._state_file is not None:
+            self._state_file.claim()
         self.reset()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._state_file is not None:
+            self._state_file.release()  # There may have been no epoch.
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._is_first_epoch:
@@ -150,18 +187,30 @@ class FidelityCallback(keras.callbacks.Callback):
         self.before_epoch(epoch)
         self._epoch_reads = ReadStopwatch()
 
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if hasattr(self, "_epoch_reads"):
-            self._epoch_reads.stop()
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # At every one, since none says that it is the last. What follows it, validation with what
+        # Keras reads to build it among that, is not training's.
+        self._epoch_reads.mark()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch_reads.stop()
         logs = {} if logs is None else logs
         logs.update(self._measured())
         self.after_epoch(epoch, logs)
         if self._state_file is not None:
             state = {"chosen": self._chosen, "value": _for_json(self.fidelity.value)}
             self._state_file.write(epoch, {**state, "learned": self.learned_state()})
+
+    def _check_handle(self) -> None:
+        """What can be known of the handle's data sets before an epoch finds it out."""
+        unknown = object()
+        num_scan_groups = getattr(self.fidelity, "num_scan_groups", unknown)
+        if num_scan_groups is None and getattr(self.fidelity, "path", None) is None:
+            warnings.warn(
+                f"{type(self).__name__}: no data set of this process was given {self.fidelity!r}, "
+                "so nothing obeys it; give the training data set the same handle"
+            )
+        elif isinstance(num_scan_groups, int):
+            self.check_scan_groups(num_scan_groups)
 
     def _resume(self, epoch: int) -> None:
         state = None if self._state_file is None else self._state_file.begin(epoch)
@@ -187,31 +236,38 @@ class FidelityCallback(keras.callbacks.Callback):
 
 
 class ReadStopwatch:
-    """What the process's PcrDatasets read from its making until `stop`, and how long that took."""
+    """What the process's PcrDatasets read from its making until `mark`, and how long that took."""
 
     def __init__(self) -> None:
         self._begin_s = time.perf_counter()
         self._before = read_statistics()
-        self._used: ReadStatistics | None = None
+        self._marked: tuple[ReadStatistics, float] | None = None
 
-    def stop(self) -> None:
-        """Ends it; later calls change nothing."""
-        if self._used is None:
-            self._used = read_statistics() - self._before
-            self._seconds = max(time.perf_counter() - self._begin_s, 1e-9)
+    def mark(self) -> None:
+        """Takes the numbers as they are now, in place of those of the last call."""
+        seconds = max(time.perf_counter() - self._begin_s, 1e-9)
+        self._marked = (read_statistics() - self._before, seconds)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether there are numbers."""
+        return self._marked is not None
 
     @property
     def used(self) -> ReadStatistics:
-        """What was read. Stops it."""
-        self.stop()
-        assert self._used is not None
-        return self._used
+        """What was read. Marks it if nothing else did."""
+        return self._numbers()[0]
 
     @property
     def seconds(self) -> float:
-        """How long it ran, above 0. Stops it."""
-        self.stop()
-        return self._seconds
+        """How long it ran, above 0. Marks it if nothing else did."""
+        return self._numbers()[1]
+
+    def _numbers(self) -> tuple[ReadStatistics, float]:
+        if self._marked is None:
+            self.mark()
+        assert self._marked is not None
+        return self._marked
 
 
 def _for_json(value: FidelityValue) -> Any:

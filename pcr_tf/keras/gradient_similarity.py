@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,10 @@ from pcr_tf._arguments import as_number, in_range
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.keras.gradients import GradientMeter, LossFunction, cosine_similarity
 from pcr_tf.tuning import FidelityHandle, lowest_passing
+from pcr_tf.tuning.value import as_candidates
+
+# How near to 1 the similarity of the same images is: sums differ in order.
+_SAME = 1e-9
 
 
 class GradientSimilarityFidelity(FidelityCallback):
@@ -78,7 +83,8 @@ class GradientSimilarityFidelity(FidelityCallback):
         Raises:
           RuntimeError: Keras runs on another backend than TensorFlow.
           TypeError, ValueError: for arguments out of range. While training, ValueError where
-            `probe` gives no batch, or other examples at another fidelity.
+            `probe` gives no batch, or other examples at another fidelity, and where the model has
+            no loss or nothing to train.
         """
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
@@ -89,13 +95,12 @@ class GradientSimilarityFidelity(FidelityCallback):
         super().__init__(
             fidelity, files=files, mixture_weight=mixture_weight, state_path=state_path
         )
-        assert self.facts is not None
-        self._full = self.facts.num_scan_groups
+        self._full = self.known_facts().num_scan_groups
         if not callable(probe):
             raise TypeError(f"probe; expected a function of scan groups, got {probe!r}")
         self._probe = probe
-        listed = [in_range("candidates", groups, 1) for groups in candidates]
-        self.candidates = sorted({*(g for g in listed if g < self._full), self._full})
+        lower = [groups for groups in as_candidates(candidates) if groups < self._full]
+        self.set_candidates([*lower, self._full])
         self._threshold = as_number("threshold", threshold, -1)
         if self._threshold > 1:
             raise ValueError(f"threshold; expected -1 to 1, got {threshold!r}")
@@ -104,6 +109,7 @@ class GradientSimilarityFidelity(FidelityCallback):
         self._num_batches = in_range("num_batches", num_batches, 1)
         self._loss = loss
         self._meter: GradientMeter | None = None
+        self._metered: tuple[Any, ...] = ()
         self.reset()
 
     def reset(self) -> None:
@@ -129,6 +135,11 @@ class GradientSimilarityFidelity(FidelityCallback):
                 f"stays {self.fidelity.value}"
             )
             return
+        if similarities and all(abs(1 - s) < _SAME for s in similarities.values()):
+            warnings.warn(
+                f"epoch {epoch}: the gradient is the same at every fidelity; expected probe to "
+                "give its argument to the data set as scan_groups"
+            )
         self._similarities = similarities
         self.choose(lowest_passing(similarities, self._threshold, otherwise=self._full))
 
@@ -138,8 +149,10 @@ class GradientSimilarityFidelity(FidelityCallback):
         For use inside of `fit`, or after `set_model`. nan for a candidate whose gradient is zero or
         not finite; None where that of full fidelity is.
         """
-        if self._meter is None:
-            self._meter = GradientMeter(self.model, self._loss)
+        # What compile() makes anew.
+        metered = (self.model, self.model.optimizer, getattr(self.model, "loss", None))
+        if self._meter is None or any(map(operator.is_not, metered, self._metered)):
+            self._meter, self._metered = GradientMeter(self.model, self._loss), metered
         reference, labels = self._meter.sum_over(self._probe(self._full), self._num_batches)
         if math.isnan(cosine_similarity(reference, reference)):
             return None

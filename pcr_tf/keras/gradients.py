@@ -54,8 +54,10 @@ class GradientMeter:
           A float32 tensor for each trainable variable, and the labels of the batches as arrays.
 
         Raises:
-          ValueError: there is no batch.
+          ValueError: there is no batch, no loss, or nothing to train.
         """
+        if not self._model.trainable_variables and self._model.built:
+            raise ValueError("model; expected at least one trainable variable, got none")
         total: list[Any] | None = None
         labels: list[Any] = []
         for batch in itertools.islice(batches, num_batches):
@@ -105,6 +107,23 @@ def _own_loss(model: Any) -> LossFunction:
     parameters = inspect.signature(model.compute_loss).parameters
     takes_any = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     options = {"training": True} if "training" in parameters or takes_any else {}
-    return lambda x, y, y_pred, sample_weight: model.compute_loss(
-        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options
-    )
+
+    def loss(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        try:
+            return model.compute_loss(
+                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options
+            )
+        except ValueError as error:
+            if y is None:
+                raise ValueError(
+                    "probe; expected batches with labels, (x, y), which the model's loss takes, "
+                    "got batches without"
+                ) from error
+            if "No loss to compute" not in str(error):
+                raise
+            raise ValueError(
+                "model; expected one that is compiled with a loss, got none; for a train_step that "
+                "computes its own, give the callback's argument loss"
+            ) from error
+
+    return loss

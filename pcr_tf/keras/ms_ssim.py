@@ -100,14 +100,15 @@ class MsSsimFidelity(FidelityCallback):
         super().__init__(
             fidelity, files=files, candidates=candidates, mixture_weight=mixture_weight
         )
+        self.known_facts()
         threshold = as_fraction("threshold", threshold, zero=False)
         sample_images = in_range("sample_images", sample_images, 1)
         profile = manifest_ms_ssim(files)
         self.ms_ssim = sample_ms_ssim(files, sample_images) if profile is None else profile
-        assert self.facts is not None
-        if len(self.ms_ssim) != self.facts.num_scan_groups:
+        num_scan_groups = self.known_facts().num_scan_groups
+        if len(self.ms_ssim) != num_scan_groups:
             raise ValueError(
-                f"{files}: profile of the manifest; expected {self.facts.num_scan_groups} numbers, "
+                f"{files}: profile of the manifest; expected {num_scan_groups} numbers, "
                 f"got {len(self.ms_ssim)}"
             )
         scores = {groups: self.ms_ssim[groups - 1] for groups in self.candidates}

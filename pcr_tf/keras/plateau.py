@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -63,7 +64,8 @@ class PlateauFidelity(FidelityCallback):
           validation_data: what `evaluate` takes, finite, the same for all trials: at full fidelity,
             since that is what the model is for. A trial's score is its loss.
           candidates: fidelities to try.
-          monitor: the key of the logs to watch: "loss", "val_loss", ...
+          monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs whose logs have it
+            not are left out, with a warning at the first.
           mode: "min" or "max", as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`,
             `min_delta` and `cooldown`, in epochs.
           patience: see `mode`; at least 1.
@@ -76,8 +78,8 @@ class PlateauFidelity(FidelityCallback):
           state_path: see `FidelityCallback`.
 
         Raises:
-          TypeError, ValueError: for arguments out of range. While training, ValueError where
-            `monitor` is not in the logs.
+          TypeError, ValueError: for arguments out of range. While training, TypeError where
+            `trial_data` gives no data set.
         """
         super().__init__(
             fidelity,
@@ -101,15 +103,18 @@ class PlateauFidelity(FidelityCallback):
     def reset(self) -> None:
         self._detector.reset()
         self._losses = dict.fromkeys(self.candidates, math.nan)
+        self._has_warned = False
 
     def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
-        if self._monitor not in logs:
-            raise ValueError(
-                f"monitor; expected one of {sorted(logs)}, which the logs have, "
-                f"got {self._monitor!r}"
-            )
         begin_s = time.perf_counter()
-        if self._detector.update(float(logs[self._monitor])):
+        is_known = self._monitor in logs
+        if not is_known and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"epoch {epoch}: monitor; expected one of {sorted(logs)}, which the logs have, got "
+                f"{self._monitor!r}; epochs without it are left out"
+            )
+        if is_known and self._detector.update(float(logs[self._monitor])):
             self._losses = self.trials()
             best = best_trial(self._losses, self._tolerance)
             if best is not None:
@@ -126,14 +131,23 @@ class PlateauFidelity(FidelityCallback):
         For use at the end of an epoch in `fit`, or after `set_model`. The model is as before.
         """
         model = self.model
+        data = {groups: self._trial_data(groups) for groups in self.candidates}
+        for groups, batches in data.items():
+            if not hasattr(batches, "take"):
+                raise TypeError(
+                    f"trial_data; expected a tf.data.Dataset at {groups} scan groups, got "
+                    f"{batches!r}"
+                )
         checkpoint = _Checkpoint(model)
         losses = {}
         try:
-            for groups in self.candidates:
-                batches = self._trial_data(groups).take(self._trial_batches)
+            for groups, batches in data.items():
                 first = getattr(model, "_initial_epoch", None) or 0
                 # An epoch beyond those that BackupAndRestore would have fit() leave out.
-                model.fit(batches, initial_epoch=first, epochs=first + 1, shuffle=False, verbose=0)
+                model.fit(
+                    batches.take(self._trial_batches),
+                    initial_epoch=first, epochs=first + 1, shuffle=False, verbose=0,
+                )  # fmt: skip
                 scores = model.evaluate(self._validation_data, verbose=0, return_dict=True)
                 losses[groups] = float(scores["loss"])
                 checkpoint.restore()

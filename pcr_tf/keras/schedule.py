@@ -11,7 +11,8 @@ from pcr_tf.tuning import EpochSchedule, FidelityHandle, FidelityValue
 class FidelitySchedule(FidelityCallback):
     """Sets the fidelity by epoch, as `keras.callbacks.LearningRateScheduler` sets the rate.
 
-    What it logs is in `FidelityCallback`. It needs no state to resume.
+    What it logs is in `FidelityCallback`. A schedule by epoch alone needs no state to resume; a
+    function that goes by the value in force does.
 
     Example:
         schedule = FidelitySchedule(fidelity, {0: 10, 5: 2, 80: 10})
@@ -25,6 +26,7 @@ class FidelitySchedule(FidelityCallback):
         schedule: Mapping[int, FidelityValue] | Callable[[int, FidelityValue], FidelityValue],
         *,
         files: PathLike | Sequence[PathLike] | None = None,
+        state_path: PathLike | None = None,
     ) -> None:
         """Checks the schedule.
 
@@ -34,17 +36,23 @@ class FidelitySchedule(FidelityCallback):
             a function from an epoch, from 0, and the value in force to the value. Values are scan
             groups, or mixtures of them: {scan groups: share}.
           files: the data set, for what is logged of its images.
+          state_path: see `FidelityCallback`.
 
         Raises:
           TypeError, ValueError: for arguments out of range.
         """
-        super().__init__(fidelity, files=files)
+        super().__init__(fidelity, files=files, state_path=state_path)
+        self._schedule = schedule
         self._value_at: Callable[[int, FidelityValue], FidelityValue]
         if callable(schedule):
             self._value_at = schedule
         else:
-            by_epoch = EpochSchedule(schedule)
+            by_epoch = EpochSchedule(schedule, self._num_scan_groups)
             self._value_at = lambda epoch, _: by_epoch.value_at(epoch)
+
+    def check_scan_groups(self, num_scan_groups: int) -> None:
+        if not callable(self._schedule):
+            EpochSchedule(self._schedule, num_scan_groups)
 
     def before_epoch(self, epoch: int) -> None:
         self.fidelity.set(self._value_at(epoch, self.fidelity.value))

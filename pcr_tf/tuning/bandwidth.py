@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 from pcr_tf._arguments import as_fraction, as_number, in_range
 from pcr_tf.tuning.value import as_candidates
+
+# A rate is the median of as many windows in a row: single ones are noisy.
+_WINDOWS_OF_A_RATE = 5
 
 
 def roofline(
     bytes_per_image: Sequence[float],
     bandwidth: float,
     compute: float = math.inf,
-    decode: Sequence[float] | float = math.inf,
+    decode: Sequence[float] | SupportsFloat = math.inf,
 ) -> list[float]:
     """Images/s at fidelity 1, 2, ...: the least of what storage, decoding and compute give.
 
@@ -34,7 +38,7 @@ def roofline(
 
     Source: Kuchnik, Amvrosiadis, Smith, "Progressive Compressed Records", PVLDB 14(11), 2021.
     """
-    rates = [float(decode)] * len(bytes_per_image) if isinstance(decode, int | float) else decode
+    rates = decode if isinstance(decode, Iterable) else [float(decode)] * len(bytes_per_image)
     if len(rates) != len(bytes_per_image):
         raise ValueError(f"decode; expected {len(bytes_per_image)} numbers, got {len(rates)}")
     return [
@@ -107,19 +111,19 @@ class BandwidthPolicy:
     """Follows the roofline: the highest fidelity at which storage still feeds the consumer.
 
     Two rates decide. While the pipeline hardly waits, the images/s of a window are the consumer's
-    own rate (of decoding and the model). While it waits most of the time, the bytes/s of a window
-    are storage's bandwidth W. A fidelity g is fed if W / bytes_per_image[g] exceeds the consumer's
-    rate by `headroom`.
+    own rate (of decoding and the model). While it waits, the bytes/s of a window are storage's
+    bandwidth W. Each is the median of the last five windows in a row that say so. A fidelity g is
+    fed if W / bytes_per_image[g] exceeds the consumer's rate by `headroom`.
 
     - Waiting, for `patience` windows: down to the highest fidelity that is fed; one step where the
       consumer's rate is not known yet.
     - Not waiting, for `patience` windows: up to the highest that is fed; one step where W is not
       known yet, unless Little's law rules it out.
-    - In between: as it is.
+    - In between: as it is, where both rates are known and say that it is fed; else as if waiting.
 
-    It does not flap: both ways ask for the same headroom, and what was learned of W by going too
-    high is kept. After `retry_windows` windows W is forgotten, for storage may have become faster;
-    each retry doubles that number.
+    At steady rates it comes to rest: both ways ask for the same headroom, and what was learned of W
+    by going too high is kept. After `retry_windows` windows W is forgotten, for storage may have
+    become faster; each retry doubles that number.
 
     Example:
       >>> policy = BandwidthPolicy([10e3, 20e3, 40e3], patience=1)
@@ -160,7 +164,8 @@ class BandwidthPolicy:
         """
         self._bytes = [as_number("bytes_per_image", size, 1e-9) for size in bytes_per_image]
         everything = range(1, len(self._bytes) + 1)
-        self.candidates = as_candidates(candidates or everything, len(self._bytes))
+        candidates = everything if candidates is None else candidates
+        self.candidates = as_candidates(candidates, len(self._bytes))
         self._starved_above = as_fraction("starved_above", starved_above, zero=False)
         self._fed_below = as_fraction("fed_below", fed_below, zero=True)
         if self._fed_below >= self._starved_above:
@@ -179,6 +184,8 @@ class BandwidthPolicy:
         """Forgets what was measured."""
         self._bandwidth: float | None = None
         self._demand: float | None = None
+        self._bandwidths: list[float] = []
+        self._demands: list[float] = []
         self._starved_windows = 0
         self._fed_windows = 0
         self._retry_after = self._first_retry
@@ -212,6 +219,8 @@ class BandwidthPolicy:
             chosen = self._starved(window, rate, scan_groups)
         elif window.wait_share <= self._fed_below:
             chosen = self._fed(window, rate, scan_groups)
+        elif self._demand is None or self._bandwidth is None or not self._is_fed(scan_groups):
+            chosen = self._starved(window, rate, scan_groups)  # Else it could rest there unfed.
         else:
             self._starved_windows = self._fed_windows = 0
             return scan_groups
@@ -224,6 +233,8 @@ class BandwidthPolicy:
         return {
             "bandwidth": self._bandwidth,
             "demand": self._demand,
+            "bandwidths": list(self._bandwidths),
+            "demands": list(self._demands),
             "starved_windows": self._starved_windows,
             "fed_windows": self._fed_windows,
             "retry_after": self._retry_after,
@@ -234,6 +245,8 @@ class BandwidthPolicy:
         """Goes on where `state` was taken."""
         self._bandwidth = state["bandwidth"]
         self._demand = state["demand"]
+        self._bandwidths = list(state["bandwidths"])
+        self._demands = list(state["demands"])
         self._starved_windows = int(state["starved_windows"])
         self._fed_windows = int(state["fed_windows"])
         self._retry_after = int(state["retry_after"])
@@ -243,7 +256,10 @@ class BandwidthPolicy:
         self._fed_windows = 0
         self._starved_windows += 1
         self._windows_since_starved = 0
-        self._bandwidth = window.bytes_per_s
+        self._demands = []
+        self._bandwidths = [*self._bandwidths, window.bytes_per_s][-_WINDOWS_OF_A_RATE:]
+        self._bandwidth = statistics.median(self._bandwidths)
+        rate *= self._bandwidth / window.bytes_per_s
         if self._demand is not None and self._demand <= rate:
             self._demand = None  # It takes more now than it did.
         lower = [groups for groups in self.candidates if groups < scan_groups]
@@ -257,9 +273,11 @@ class BandwidthPolicy:
         self._starved_windows = 0
         self._fed_windows += 1
         self._windows_since_starved += 1
-        self._demand = rate
+        self._bandwidths = []
+        self._demands = [*self._demands, rate][-_WINDOWS_OF_A_RATE:]
+        self._demand = statistics.median(self._demands)
         if self._bandwidth is not None:
-            self._bandwidth = max(self._bandwidth, window.bytes_per_s)
+            self._bandwidth = max(self._bandwidth, window.bytes_per_s * self._demand / rate)
             if self._windows_since_starved >= self._retry_after:
                 self._bandwidth = None
                 self._windows_since_starved = 0
@@ -271,7 +289,7 @@ class BandwidthPolicy:
             return max((g for g in higher if self._is_fed(g)), default=scan_groups)
         if self._reads_in_flight is not None:
             most = window.bandwidth_with(self._reads_in_flight)
-            if most < rate * self._bytes[higher[0] - 1]:
+            if most < self._demand * self._bytes[higher[0] - 1]:
                 return scan_groups
         return higher[0]
 

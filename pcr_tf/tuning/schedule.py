@@ -17,12 +17,15 @@ class EpochSchedule:
       [10, 10, 2, {2: 0.5, 10: 0.5}]
     """
 
-    def __init__(self, values: Mapping[int, FidelityValue]) -> None:
+    def __init__(
+        self, values: Mapping[int, FidelityValue], num_scan_groups: int | None = None
+    ) -> None:
         """Checks a schedule.
 
         Args:
           values: from the first epoch of each value, from 0, to the value: scan groups, or a
             mixture. Epoch 0 must have one.
+          num_scan_groups: the data set's. None: not known, up to 100.
 
         Raises:
           TypeError: for arguments of other types.
@@ -32,7 +35,7 @@ class EpochSchedule:
             raise TypeError(f"schedule; expected a dict from epochs to fidelities, got {values!r}")
         self._values = {
             in_range("schedule: epoch", epoch, 0): as_fidelity_value(
-                f"schedule: value from epoch {epoch} on", value
+                f"schedule: value from epoch {epoch} on", value, num_scan_groups
             )
             for epoch, value in values.items()
         }

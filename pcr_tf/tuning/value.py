@@ -24,17 +24,20 @@ class FidelityHandle(Protocol):
         """What is read now."""
 
 
-def as_fidelity_value(name: str, value: Any) -> int | dict[int, float]:
-    """Scan groups of 1 to 100, or a mixture: positive shares of some of them, which sum to 1.
+def as_fidelity_value(
+    name: str, value: Any, num_scan_groups: int | None = None
+) -> int | dict[int, float]:
+    """Scan groups of 1 to `num_scan_groups`, or a mixture: positive shares of some, which sum to 1.
 
     Raises:
       TypeError: for anything else.
       ValueError: for numbers out of range.
     """
+    high = num_scan_groups or MAX_SCAN_GROUPS
     if not isinstance(value, Mapping):
-        return in_range(name, value, 1, MAX_SCAN_GROUPS)
+        return in_range(name, value, 1, high)
     shares = {
-        in_range(f"{name}: scan groups", groups, 1, MAX_SCAN_GROUPS): as_fraction(
+        in_range(f"{name}: scan groups", groups, 1, high): as_fraction(
             f"{name}: share of {groups} scan groups", share, zero=False
         )
         for groups, share in value.items()
