@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pathlib
 import resource
 import sys
 import time
@@ -55,7 +54,7 @@ def main() -> None:
     """Measures the cases in turn."""
     task = json.loads(sys.argv[1])
     # The http client of tensorflow-io leaves sockets open with each read.
-    most = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if task["scheme"] == "s3":
         os.environ.update(s3_environment(task["url"]))
