@@ -400,6 +400,15 @@ def test_policy_encode_keeps_what_it_cannot_read(with_a_png: Path) -> None:
     assert _stored(output)["odd"] == ("opaque", b"no image at all")
 
 
+def test_policy_encode_keeps_an_image_that_is_too_large_for_a_jpeg(with_a_png: Path) -> None:
+    Image.new("L", (70_000, 2)).save(with_a_png / "bee" / "odd.jpg", "PNG")
+    source = (with_a_png / "bee" / "odd.jpg").read_bytes()
+    output = with_a_png.parent / "out"
+    summary = convert(with_a_png, output, on_unsupported="encode")
+    assert [e["name"] for e in summary.manifest["opaque"]] == ["bee/odd.jpg"]
+    assert _stored(output)["odd"] == ("opaque", source)
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
 def test_policy_encode_takes_every_mode_of_picture(tmp_path: Path, mode: str) -> None:
     (tmp_path / "in" / "a").mkdir(parents=True)

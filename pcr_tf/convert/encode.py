@@ -17,7 +17,7 @@ def encode_images(
     quality: int,
     other_features: Mapping[str, list[bytes]],
 ) -> tuple[bytes, list[int]]:
-    """The example with some of its images encoded anew; what Pillow cannot read stays.
+    """The example with some of its images encoded anew; what Pillow cannot read or write stays.
 
     Args:
         images: all its images, by feature, in the order of the image features.
@@ -44,20 +44,21 @@ def encode_images(
 
 def encode_jpeg(image: bytes, quality: int) -> bytes | None:
     """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
-    it.
+    it, or a JPEG cannot hold it.
 
     Lossy. The first frame of an animation is taken; transparency is laid on white; samples of more
     than 8 bits are scaled to 8.
     """
     from PIL import Image
 
+    out = io.BytesIO()
     try:
         with Image.open(io.BytesIO(image)) as opened:
             picture = _without_alpha(opened)
+        # JPEG has 16 bits for a side, and Pillow's writer refuses what is larger.
+        picture.save(out, "JPEG", quality=quality)
     except Exception:  # Pillow's decoders raise whatever comes: struct.error, SyntaxError, ...
         return None
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
