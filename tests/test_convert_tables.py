@@ -527,6 +527,7 @@ def test_a_changed_table_is_refused_with_the_difference(tmp_path: Path) -> None:
     [
         ({"image_extension": "jpg"}, "--image_extension: expected a suffix with its dot"),
         ({"table_encoding": "utf-9"}, "--table_encoding: unknown encoding: utf-9"),
+        ({"first_label": 1}, "--first_label: counts positions in --label_names; needs it"),
         ({"label_pattern": "("}, "--label_pattern: not a regular expression"),
         ({"label_pattern": "(a)(b)"}, "--label_pattern: expected at most one group"),
         ({"label_otherwise": "x"}, "--label_otherwise: is for values that"),
