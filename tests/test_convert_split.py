@@ -51,6 +51,23 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_class_folders(tmp_path_factory.mktemp("split") / "in", per_class=25, width=16)
 
 
+def test_the_root_of_a_split_is_no_data_set_and_names_its_parts(
+    source: Path, tmp_path: Path
+) -> None:
+    _split(source, tmp_path / "out", profile_images=0)
+    (tmp_path / "out" / "other").mkdir()
+    message = f"{tmp_path}/out: no *.pcr files; holds test, train, validation; name one"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PcrReader(tmp_path / "out")
+    for name, *flags in (["verify"], ["inspect"], ["inspect", "--verify"]):
+        done = run(name, *flags, tmp_path / "out")
+        assert done.returncode == 1
+        assert message in done.stderr + done.stdout
+    exported = run("export", f"--input={tmp_path}/out", f"--output={tmp_path}/records")
+    assert (exported.returncode, exported.stderr) == (1, f"pcr-export: {message}\n")
+    assert not (tmp_path / "records").exists()
+
+
 # Parts
 
 
