@@ -13,6 +13,7 @@ from PIL import Image
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
+from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.example import bytes_features, encode_example
 from pcr_tf.format.tfrecord import frame
@@ -172,6 +173,32 @@ def test_an_output_inside_the_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="is inside the source"):
         convert(source, source / "pcr")
     assert not (source / "pcr").exists()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output"),
+    [
+        ("{root}/i?", "{root}/in/pcr"),
+        ("{root}/in/*", "{root}/in/bee/pcr"),
+        ("{root}/in/*", "{root}/in/pcr"),
+        ("{root}/link", "{root}/in/pcr"),
+        ("file://{root}/in", "{root}/in/pcr"),
+        ("{root}/in", "file://{root}/in/pcr"),
+    ],
+)
+def test_an_output_inside_the_source_is_refused_however_the_source_is_spelt(
+    tmp_path: Path, pattern: str, output: str
+) -> None:
+    make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    inputs, folder = pattern.format(root=tmp_path), output.format(root=tmp_path)
+    with pytest.raises(ConvertError, match="is inside the source"):
+        check_output_is_outside(folder, [inputs])
+
+
+def test_an_output_beside_the_files_of_a_pattern_is_outside_the_source(tmp_path: Path) -> None:
+    (tmp_path / "a.tfrecord").touch()
+    check_output_is_outside(str(tmp_path / "pcr"), [str(tmp_path / "*.tfrecord")])
 
 
 def test_an_output_with_foreign_content_is_refused_by_name(tmp_path: Path) -> None:

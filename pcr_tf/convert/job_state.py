@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -147,17 +148,31 @@ class JobState:
 
 def check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
     """The source is never touched: nothing is written into a folder of it."""
-    for path in inputs:
-        if filesystem.is_remote(path) != filesystem.is_remote(output) or not filesystem.is_dir(
-            path
-        ):
-            continue
-        real = [p if filesystem.is_remote(p) else os.path.realpath(p) for p in (path, output)]
-        folder = real[0].rstrip("/")
-        if (real[1].rstrip("/") + "/").startswith(folder + "/"):
+    real = _real(output)
+    for given in inputs:
+        if filesystem.exists(given):
+            paths = [given]
+        else:
+            paths = filesystem.glob(given)
+            # Once it is there, the pattern takes the output in.
+            local = paths and not filesystem.is_remote(real)
+            if local and pathlib.PurePath(real).match(_real(given)):
+                paths.append(output)
+        if any(path == output or _is_inside(real, path) for path in paths):
             raise ConvertError(
-                f"{output}: is inside the source {path}; name a folder outside with --output"
+                f"{output}: is inside the source {given}; name a folder outside with --output"
             )
+
+
+def _is_inside(real: str, folder: str) -> bool:
+    root = _real(folder).rstrip("/")
+    return (real.rstrip("/") + "/").startswith(f"{root}/") and filesystem.is_dir(folder)
+
+
+def _real(path: str) -> str:
+    """One name for each local path, with or without ``file://``; others as they are."""
+    path = path.removeprefix("file://")
+    return path if filesystem.is_remote(path) else os.path.realpath(path)
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
