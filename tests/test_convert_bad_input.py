@@ -350,6 +350,26 @@ def test_a_source_of_which_everything_is_skipped_gives_an_empty_data_set(tmp_pat
     summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="skip")
     assert (summary.images, summary.manifest["counts"]["skipped"]) == (0, 1)
     assert len(PcrReader(tmp_path / "out")) == 0
+    flags = [f"--input={tmp_path}/in", f"--output={tmp_path}/by_command", "--on_unsupported=skip"]
+    for _ in range(2):  # A finished job that is run again says so as well.
+        done = run("convert", *flags, "--num_workers=0", "--quiet")
+        assert done.returncode == 1
+        message = f"pcr-convert: {tmp_path}/by_command: holds no image: every item was skipped\n"
+        assert done.stderr == message
+
+
+def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    convert(source, tmp_path / "pcr")
+    shard = next((tmp_path / "pcr").glob("*.pcr"))
+    for given in (tmp_path / "pcr", shard, tmp_path / "pcr" / "*.pcr"):
+        with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
+            convert(given, tmp_path / "out")
+
+
+def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ["a.pcr", "b"], per_class=1)
+    assert convert(source, tmp_path / "out").images == 2
 
 
 # Policies for what cannot be re-coded

@@ -59,6 +59,7 @@ def _convert(values: flags.FlagValues) -> int:
         print("\n\n".join(_plan_text(job) for job in jobs))
         return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
+    empty = []
     for job in jobs:
         if options.split:
             print(f"{job.options.part}:", flush=True)
@@ -68,7 +69,11 @@ def _convert(values: flags.FlagValues) -> int:
             print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
             raise
         print(_summary_text(job.options, summary), flush=True)
-    return 0
+        if not summary.manifest["counts"]["images"]:
+            empty.append(job.options.output)
+    for output in empty:
+        print(f"{NAME}: {output}: holds no image: every item was skipped", file=sys.stderr)
+    return 1 if empty else 0
 
 
 def _plan_text(job: Conversion) -> str:
