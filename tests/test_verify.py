@@ -250,6 +250,15 @@ def test_a_file_that_is_too_many_in_the_source_is_named(root: Path) -> None:
     ]
 
 
+def test_a_name_that_is_not_utf_8_is_printed_with_its_bytes_escaped(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    convert(source, tmp_path / "pcr")
+    (source / "ant" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(jpeg(5))
+    done = run("verify", tmp_path / "pcr", f"--source={source}", "--quiet")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "caf\\udce9.jpg: in the source, but no example" in done.stdout
+
+
 def test_an_example_lost_by_the_data_set_is_named(root: Path) -> None:
     _rewrite_with_manifest(root / "pcr", lambda number, example: None if number == 9 else example)
     (line,) = faults(root / "pcr", root / "in")
