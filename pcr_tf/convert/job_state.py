@@ -7,14 +7,17 @@ A hidden folder in the output holds `state.json`, which says which job the outpu
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.format import filesystem
+from pcr_tf.format.scan_scripts import named_scripts
 
 _MAX_NAMED = 5
 
@@ -184,13 +187,25 @@ def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         for name in sorted({*stored[part], *wanted[part]}):
             there, here = (side[part].get(name, "nothing") for side in (stored, wanted))
             if there != here:
-                found.append(f"{label}{name} was {_text(there)}, is {_text(here)}")
+                found.append(f"{label}{name} was {_text(name, there)}, is {_text(name, here)}")
     return found
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    if name == "scan_script":
+        return _script_text(str(value))
     text = ",".join(value) if isinstance(value, list) else str(value)
     return " ".join(text.split()) if len(text) < 200 else f"{' '.join(text.split())[:160]}..."
+
+
+def _script_text(script: str) -> str:
+    """The name of a scan script, or how it begins, without its comments, and its digest."""
+    for name, path in named_scripts().items():
+        if script == path.read_text():
+            return name
+    entries = " ".join(re.sub(r"#.*", "", script).split())
+    digest = hashlib.sha256(script.encode()).hexdigest()[:8]
+    return f"{entries[:60]}... (SHA-256 {digest})"
 
 
 def some(names: list[str], separator: str = ", ") -> str:
