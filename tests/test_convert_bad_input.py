@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
@@ -437,6 +437,32 @@ def test_an_image_is_transcoded_once_unless_it_is_encoded_anew(
     monkeypatch.setattr(PcrWriter, "code", counted)
     items = convert(with_a_png, with_a_png.parent / "out", on_unsupported=policy).manifest["source"]
     assert len(calls) == items["items"] + coded
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_policy_encode_keeps_orientation_and_colour_profile(with_a_png: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    odd = with_a_png / "bee" / "odd.jpg"
+    picture(5).save(odd, kind, exif=exif, icc_profile=profile)
+    convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
+    coding, image = _stored(with_a_png.parent / "out")["odd"]
+    assert coding == "progressive"
+    encoded = Image.open(io.BytesIO(image))
+    assert encoded.getexif()[ExifTags.Base.Orientation] == 6
+    assert encoded.info["icc_profile"] == profile
+
+
+def test_policy_encode_leaves_out_a_profile_of_another_colour_space(with_a_png: Path) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"GRAY"
+    odd = with_a_png / "bee" / "odd.jpg"
+    picture(5, mode="LA").save(odd, "PNG", icc_profile=bytes(profile))
+    convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
+    coding, image = _stored(with_a_png.parent / "out")["odd"]
+    assert coding == "progressive"
+    assert "icc_profile" not in Image.open(io.BytesIO(image)).info
 
 
 def test_policy_encode_keeps_what_it_cannot_read(with_a_png: Path) -> None:
