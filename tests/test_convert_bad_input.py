@@ -168,6 +168,11 @@ def test_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
         convert(source, tmp_path / "out")
 
 
+def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match="no file matches it as a pattern; braces are a shell's"):
+        convert(tmp_path / "a-{000..003}.tar", tmp_path / "out")
+
+
 def test_an_output_inside_the_source_is_refused(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     with pytest.raises(ConvertError, match="is inside the source"):

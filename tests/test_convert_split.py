@@ -165,6 +165,14 @@ def test_another_split_into_the_same_folder_is_refused_with_the_difference(
     assert digests(tmp_path / "out") == before
 
 
+def test_what_a_file_manager_leaves_in_the_root_is_in_nobody_s_way(
+    source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").write_bytes(b"\0")
+    assert sum(summary.images for summary in _split(source, tmp_path / "out").values()) == 75
+
+
 def test_a_data_set_is_not_split_where_it_lies(source: Path, tmp_path: Path) -> None:
     _split(source, tmp_path / "out", split=())
     with pytest.raises(ConvertError, match=r"holds \.pcr-convert.* beside the parts"):

@@ -414,6 +414,8 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
             {"label_column": "dy"},
             r"no column 'dy'; expected one of id, dx.*--label",
         ),
+        ("id;dx\na;1\n", {}, r"line 1: expected columns apart by ',', got ';' in 'id;dx'; save it"),
+        ("id\tdx\na\t1\n", {}, r"got '\\t' in 'id\\tdx'; say so with --table_format=tsv"),
         ("id,dx\na,1\n", {"image_column": "di"}, r"no column 'di'.*--image_column"),
         ("id,dx\na,1\n", {}, r"no row of .*one of 2 such images; then .*c\.jpg"),
         ("id,dx\na,1\nb,2\na.jpg,3\nc,1", {}, r"line 4: names 'a\.jpg' again; line 2 did first"),

@@ -20,7 +20,7 @@ from pcr_tf.convert.progress import ProgressDisplay, megabytes
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
 from pcr_tf.convert.split import part_of_listing
-from pcr_tf.convert.state import OutputState, job_fingerprint
+from pcr_tf.convert.state import STATE_FOLDER, OutputState, job_fingerprint
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
@@ -261,7 +261,13 @@ def split_conversions(options: ConvertOptions) -> list[Conversion]:
             raise ConvertError(
                 f"{options.output}: exists and is not a folder; name a new folder with --output"
             )
-        foreign = [name for name in filesystem.listdir(options.output) if name not in names]
+        there = filesystem.listdir(options.output)
+        # Other hidden files, as the .DS_Store that a file manager leaves, are in nobody's way.
+        foreign = [
+            name
+            for name in there
+            if name == STATE_FOLDER or (name not in names and not name.startswith("."))
+        ]
         if foreign:
             raise ConvertError(
                 f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "
