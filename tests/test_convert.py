@@ -19,7 +19,7 @@ from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, make_class_folders, run, write_tfrecord
+from tests.conversion import ROOT, digests, jpeg, make_class_folders, run, start, write_tfrecord
 
 
 def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
@@ -388,8 +388,24 @@ def test_every_flag_file_names_flags_that_exist(path: Path, tmp_path: Path) -> N
     flags = [f"--flagfile={path}", f"--input={tmp_path}/none", f"--output={tmp_path}/out"]
     if "--source=table" in path.read_text():
         flags.append("--table=none.csv")
+    if "--first_label" in path.read_text():
+        flags.append("--label_names=none.txt")
     done = run("convert", *flags)
     assert (done.returncode, done.stderr.count("no such file")) == (1, 1), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("convert", "--helpfull"), ("convert", "--version"), ("scan_scripts", "--help")],
+)
+def test_a_reader_of_the_help_that_has_gone_is_no_error_to_speak_of(name: str, flag: str) -> None:
+    process = start(name, flag)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+    process.stderr.close()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
+from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.example import bytes_features, encode_example
 from pcr_tf.format.tfrecord import frame
@@ -167,11 +168,42 @@ def test_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
         convert(source, tmp_path / "out")
 
 
+def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match="no file matches it as a pattern; braces are a shell's"):
+        convert(tmp_path / "a-{000..003}.tar", tmp_path / "out")
+
+
 def test_an_output_inside_the_source_is_refused(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     with pytest.raises(ConvertError, match="is inside the source"):
         convert(source, source / "pcr")
     assert not (source / "pcr").exists()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "output"),
+    [
+        ("{root}/i?", "{root}/in/pcr"),
+        ("{root}/in/*", "{root}/in/bee/pcr"),
+        ("{root}/in/*", "{root}/in/pcr"),
+        ("{root}/link", "{root}/in/pcr"),
+        ("file://{root}/in", "{root}/in/pcr"),
+        ("{root}/in", "file://{root}/in/pcr"),
+    ],
+)
+def test_an_output_inside_the_source_is_refused_however_the_source_is_spelt(
+    tmp_path: Path, pattern: str, output: str
+) -> None:
+    make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    inputs, folder = pattern.format(root=tmp_path), output.format(root=tmp_path)
+    with pytest.raises(ConvertError, match="is inside the source"):
+        check_output_is_outside(folder, [inputs])
+
+
+def test_an_output_beside_the_files_of_a_pattern_is_outside_the_source(tmp_path: Path) -> None:
+    (tmp_path / "a.tfrecord").touch()
+    check_output_is_outside(str(tmp_path / "pcr"), [str(tmp_path / "*.tfrecord")])
 
 
 def test_an_output_with_foreign_content_is_refused_by_name(tmp_path: Path) -> None:
@@ -323,6 +355,26 @@ def test_a_source_of_which_everything_is_skipped_gives_an_empty_data_set(tmp_pat
     summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="skip")
     assert (summary.images, summary.manifest["counts"]["skipped"]) == (0, 1)
     assert len(PcrReader(tmp_path / "out")) == 0
+    flags = [f"--input={tmp_path}/in", f"--output={tmp_path}/by_command", "--on_unsupported=skip"]
+    for _ in range(2):  # A finished job that is run again says so as well.
+        done = run("convert", *flags, "--num_workers=0", "--quiet")
+        assert done.returncode == 1
+        message = f"pcr-convert: {tmp_path}/by_command: holds no image: every item was skipped\n"
+        assert done.stderr == message
+
+
+def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    convert(source, tmp_path / "pcr")
+    shard = next((tmp_path / "pcr").glob("*.pcr"))
+    for given in (tmp_path / "pcr", shard, tmp_path / "pcr" / "*.pcr"):
+        with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
+            convert(given, tmp_path / "out")
+
+
+def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ["a.pcr", "b"], per_class=1)
+    assert convert(source, tmp_path / "out").images == 2
 
 
 # Policies for what cannot be re-coded
@@ -392,12 +444,47 @@ def test_an_image_is_transcoded_once_unless_it_is_encoded_anew(
     assert len(calls) == items["items"] + coded
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_policy_encode_keeps_orientation_and_colour_profile(with_a_png: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    odd = with_a_png / "bee" / "odd.jpg"
+    picture(5).save(odd, kind, exif=exif, icc_profile=profile)
+    convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
+    coding, image = _stored(with_a_png.parent / "out")["odd"]
+    assert coding == "progressive"
+    encoded = Image.open(io.BytesIO(image))
+    assert encoded.getexif()[ExifTags.Base.Orientation] == 6
+    assert encoded.info["icc_profile"] == profile
+
+
+def test_policy_encode_leaves_out_a_profile_of_another_colour_space(with_a_png: Path) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[16:20] = b"GRAY"
+    odd = with_a_png / "bee" / "odd.jpg"
+    picture(5, mode="LA").save(odd, "PNG", icc_profile=bytes(profile))
+    convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
+    coding, image = _stored(with_a_png.parent / "out")["odd"]
+    assert coding == "progressive"
+    assert "icc_profile" not in Image.open(io.BytesIO(image)).info
+
+
 def test_policy_encode_keeps_what_it_cannot_read(with_a_png: Path) -> None:
     (with_a_png / "bee" / "odd.jpg").write_bytes(b"no image at all")
     output = with_a_png.parent / "out"
     summary = convert(with_a_png, output, on_unsupported="encode")
     assert [e["name"] for e in summary.manifest["opaque"]] == ["bee/odd.jpg"]
     assert _stored(output)["odd"] == ("opaque", b"no image at all")
+
+
+def test_policy_encode_keeps_an_image_that_is_too_large_for_a_jpeg(with_a_png: Path) -> None:
+    Image.new("L", (70_000, 2)).save(with_a_png / "bee" / "odd.jpg", "PNG")
+    source = (with_a_png / "bee" / "odd.jpg").read_bytes()
+    output = with_a_png.parent / "out"
+    summary = convert(with_a_png, output, on_unsupported="encode")
+    assert [e["name"] for e in summary.manifest["opaque"]] == ["bee/odd.jpg"]
+    assert _stored(output)["odd"] == ("opaque", source)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pcr_tf.convert import ConvertError
+from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.format.verify import verify_dataset
 from tests.conversion import digests, make_class_folders, run, start
 from tests.small_disk import mounted_disk
@@ -252,6 +253,17 @@ def test_a_finished_job_run_again_does_nothing_and_says_so(small: Path) -> None:
     assert done.returncode == 0
     assert f"{output} is finished: nothing to do" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_another_scan_script_is_named_or_told_by_its_entries(small: Path) -> None:
+    output = small.parent / "out"
+    with pytest.raises(ConvertError, match=r"--scan_script was compact, is standard; repeat"):
+        convert(small, output, scan_script="standard")
+    mine = "# a comment\n" + load_scan_script("no_refinement")
+    message = r"--scan_script was compact, is 0.*: .{20,60}\.\.\. \(SHA-256 [0-9a-f]{8}\); repeat"
+    with pytest.raises(ConvertError, match=message) as raised:
+        convert(small, output, scan_script=mine)
+    assert "comment" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

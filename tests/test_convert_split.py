@@ -51,6 +51,23 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_class_folders(tmp_path_factory.mktemp("split") / "in", per_class=25, width=16)
 
 
+def test_the_root_of_a_split_is_no_data_set_and_names_its_parts(
+    source: Path, tmp_path: Path
+) -> None:
+    _split(source, tmp_path / "out", profile_images=0)
+    (tmp_path / "out" / "other").mkdir()
+    message = f"{tmp_path}/out: no *.pcr files; holds test, train, validation; name one"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PcrReader(tmp_path / "out")
+    for name, *flags in (["verify"], ["inspect"], ["inspect", "--verify"]):
+        done = run(name, *flags, tmp_path / "out")
+        assert done.returncode == 1
+        assert message in done.stderr + done.stdout
+    exported = run("export", f"--input={tmp_path}/out", f"--output={tmp_path}/records")
+    assert (exported.returncode, exported.stderr) == (1, f"pcr-export: {message}\n")
+    assert not (tmp_path / "records").exists()
+
+
 # Parts
 
 
@@ -146,6 +163,14 @@ def test_another_split_into_the_same_folder_is_refused_with_the_difference(
     with pytest.raises(ConvertError, match="not empty, and not made by a conversion"):
         _split(source, tmp_path / "out", split=())
     assert digests(tmp_path / "out") == before
+
+
+def test_what_a_file_manager_leaves_in_the_root_is_in_nobody_s_way(
+    source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").write_bytes(b"\0")
+    assert sum(summary.images for summary in _split(source, tmp_path / "out").values()) == 75
 
 
 def test_a_data_set_is_not_split_where_it_lies(source: Path, tmp_path: Path) -> None:

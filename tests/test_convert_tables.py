@@ -320,7 +320,7 @@ def test_tables_come_in_several_formats(
 
 
 def test_columns_are_int_float_or_text_by_their_values(tmp_path: Path) -> None:
-    text = "id,dx,count,age,zip,note,big\na,x,-3,80.5,01234,,9223372036854775808\nb,x,,7,5,n n,1\n"
+    text = "id,dx,count,age,zip,note,big\na,x,-3,80.5,01234,,9223372036854775807\nb,x,,7,5,n n,1\n"
     _convert(_table(tmp_path, text, images="a b"))
     tf = pytest.importorskip("tensorflow")
     parsed = {
@@ -331,15 +331,55 @@ def test_columns_are_int_float_or_text_by_their_values(tmp_path: Path) -> None:
     assert (one["count"].int64_list.value[:], one["age"].float_list.value[:]) == ([-3], [80.5])
     assert two["age"].float_list.value[:] == [7.0]
     assert (one["zip"].bytes_list.value[:], two["zip"].bytes_list.value[:]) == ([b"01234"], [b"5"])
-    assert one["big"].float_list.value[0] == pytest.approx(2**63)
+    assert one["big"].int64_list.value[:] == [2**63 - 1]
     assert "note" not in one
     assert "count" not in two
     assert two["note"].bytes_list.value[:] == [b"n n"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        ("-9223372036854775808 1", [-(2**63), 1]),
+        ("9223372036854775808 1", [b"9223372036854775808", b"1"]),
+        ("12345678901234567890 12345678901234567891", None),
+        ("1e300 1", None),
+        ("1e-5 0.5", None),
+        ("0.123456 .5", [0.123456, 0.5]),
+        ("0.12345678901234567 16777216", [0.12345678901234567, 16777216.0]),
+        ("0.5 16777217", None),
+        ("1700000000.125 1700000001.25", None),
+        ("0.0000000000000000000000000000000000000000000000001 0.0", None),
+        ("nan 1.5", None),
+        ("1_0 1.5", None),
+        ("\u0663 \u0664", None),
+        ("9" * 5000 + " 1", None),
+        ("9" * 400 + ".5 1", None),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_number_that_a_feature_cannot_hold_makes_its_column_text(
+    tmp_path: Path, cells: str, values: list[Any] | None
+) -> None:
+    first, second = cells.split()
+    _convert(_table(tmp_path, f"id,dx,x\na,m,{first}\nb,m,{second}\n", images="a b"))
+    tf = pytest.importorskip("tensorflow")
+    found = []
+    for _, example in sorted(_examples(tmp_path / "out").items()):
+        feature = tf.train.Example.FromString(example).features.feature["x"]
+        found += getattr(feature, feature.WhichOneof("kind")).value
+    assert found == (pytest.approx(values) if values else [first.encode(), second.encode()])
+
+
 def test_whole_numbers_become_classes_in_the_order_of_their_values(tmp_path: Path) -> None:
     table = _table(tmp_path, "id,dx\na,10\nb,-1\nc,9\n")
     assert _labels(table) == {"a.jpg": (2, "10"), "b.jpg": (0, "-1"), "c.jpg": (1, "9")}
+
+
+def test_a_label_of_thousands_of_digits_is_a_name(tmp_path: Path) -> None:
+    digits = "1" + "0" * 5000
+    table = _table(tmp_path, f"id,dx\na,2\nb,{digits}\nc,10\n", images="a b c")
+    assert _convert(table, label_column="dx").manifest["class_names"] == ["10", digits, "2"]
 
 
 def test_a_table_without_a_label_column_gives_examples_without_labels(tmp_path: Path) -> None:
@@ -374,6 +414,8 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
             {"label_column": "dy"},
             r"no column 'dy'; expected one of id, dx.*--label",
         ),
+        ("id;dx\na;1\n", {}, r"line 1: expected columns apart by ',', got ';' in 'id;dx'; save it"),
+        ("id\tdx\na\t1\n", {}, r"got '\\t' in 'id\\tdx'; say so with --table_format=tsv"),
         ("id,dx\na,1\n", {"image_column": "di"}, r"no column 'di'.*--image_column"),
         ("id,dx\na,1\n", {}, r"no row of .*one of 2 such images; then .*c\.jpg"),
         ("id,dx\na,1\nb,2\na.jpg,3\nc,1", {}, r"line 4: names 'a\.jpg' again; line 2 did first"),
@@ -487,6 +529,7 @@ def test_a_changed_table_is_refused_with_the_difference(tmp_path: Path) -> None:
     [
         ({"image_extension": "jpg"}, "--image_extension: expected a suffix with its dot"),
         ({"table_encoding": "utf-9"}, "--table_encoding: unknown encoding: utf-9"),
+        ({"first_label": 1}, "--first_label: counts positions in --label_names; needs it"),
         ({"label_pattern": "("}, "--label_pattern: not a regular expression"),
         ({"label_pattern": "(a)(b)"}, "--label_pattern: expected at most one group"),
         ({"label_otherwise": "x"}, "--label_otherwise: is for values that"),

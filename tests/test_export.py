@@ -310,6 +310,24 @@ def test_an_export_run_again_does_nothing_and_says_so(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+@pytest.mark.parametrize("lost", ["one", "all"])
+def test_files_that_are_lost_are_made_again(tmp_path: Path, lost: str) -> None:
+    source = make_class_folders(tmp_path / "in")
+    convert(source, tmp_path / "pcr", num_shards=3)
+    export(tmp_path / "pcr", tmp_path / "out", format="files")
+    images = sorted((tmp_path / "out").rglob("*.jpg"))
+    contents = {path: path.read_bytes() for path in images}
+    again = export(tmp_path / "pcr", tmp_path / "out", format="files")
+    assert again.was_finished
+    for path in images[:1] if lost == "one" else images:
+        path.unlink()
+    if lost == "all":
+        (tmp_path / "out" / "ant").rmdir()
+    again = export(tmp_path / "pcr", tmp_path / "out", format="files")
+    assert not again.was_finished
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.jpg")} == contents
+
+
 def test_other_flags_and_another_data_set_are_refused_with_the_difference(tmp_path: Path) -> None:
     make_dataset(tmp_path / "pcr", 4)
     make_dataset(tmp_path / "other", 5)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from pcr_tf.cli.convert import main as convert_main
 from pcr_tf.convert import ConvertError, ConvertOptions
 from pcr_tf.convert.profile import fidelity_profile
 from pcr_tf.format import PcrReader
@@ -65,6 +68,34 @@ def test_a_job_killed_while_it_measures_ends_with_the_same_bytes(
     done = run("convert", *flags, f"--output={tmp_path / 'out'}")
     assert (done.returncode, "4 of 4 shards are finished" in done.stderr) == (0, True)
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_the_rate_of_a_conversion_is_told_without_the_time_of_the_profile(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def slow(*_: object, **__: object) -> dict[str, object]:
+        time.sleep(2.0)
+        return {"images": 7, "seed": 0, "ms_ssim": [1.0], "bytes_per_image": [1]}
+
+    monkeypatch.setattr("pcr_tf.convert.job.fidelity_profile", slow)
+    flags = [f"--input={source}", f"--output={tmp_path}/out", "--num_workers=0", "--quiet"]
+    assert convert_main([*flags, "--dry_run"]) == 0
+    assert "the profile comes on top" in capsys.readouterr().out
+    assert convert_main([*flags, "--dry_run", "--profile_images=0"]) == 0
+    assert "on top" not in capsys.readouterr().out
+    begun = time.monotonic()
+    assert convert_main(flags) == 0
+    elapsed_s = time.monotonic() - begun
+    said = capsys.readouterr().out
+    rate_s = re.search(r"^rate .* images/s, ([\d.]+) s$", said, re.M)
+    profile_s = re.search(r"^profile +of 7 images, ([\d.]+) s more$", said, re.M)
+    assert rate_s is not None
+    assert profile_s is not None
+    assert float(profile_s[1]) >= 1.9
+    assert float(rate_s[1]) <= elapsed_s - 1.9
 
 
 def test_a_job_may_be_finished_without_the_profile(source: Path, tmp_path: Path) -> None:

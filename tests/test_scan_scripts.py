@@ -213,7 +213,7 @@ def test_the_command_prints_writes_and_plots(photographs: Path, tmp_path: Path) 
     (tmp_path / "my.txt").write_text(load_scan_script("no_refinement"))
     done = run(
         "scan_scripts",
-        f"--input={photographs}",
+        f"--input={photographs / 'class-0'},{photographs / 'class-1'}",
         f"--scripts=standard,{tmp_path / 'my.txt'}",
         "--sample_images=3",
         "--rounds=1",
@@ -264,6 +264,11 @@ def test_a_script_that_is_not_valid_is_named_with_its_line(
         (["--input=x", "--search", "--output=y", "--budget=1"], 2, "--budget: expected two"),
         (["--input=x", "--search", "--output=y", "--budget=0.5,0.1"], 1, "ascending shares"),
         (["--input=x", "--sample_images=0"], 2, "sample_images"),
+        (["--input=x", "--scripts="], 2, "--scripts: expected at least one, got none"),
+        (["--input=x", "--source=table"], 2, "--source=table"),
+        (["--input=x", "--source=tfds"], 2, "--source=tfds"),
+        (["--input=x", "--json=no/such/a.json"], 1, "no/such: No such file or directory"),
+        (["--input=x", "--plot=no/such/a.png"], 1, "no/such: No such file or directory"),
     ],
 )
 def test_a_wrong_command_line_is_explained(

@@ -97,6 +97,37 @@ def _rewrite_with_manifest(folder: Path, change: Callable[[int, bytes], bytes | 
     _change_manifest(folder, recount)
 
 
+@pytest.fixture
+def of_table(tmp_path: Path) -> Path:
+    """A table, a list of names and images; in `pcr` and `named` data sets of them."""
+    make_class_folders(tmp_path / "in", ["x"], 3)
+    (tmp_path / "t.csv").write_text("id,class\nx/000.jpg,1\nx/001.jpg,2\nx/002.jpg,0\n")
+    (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
+    flags = [f"--input={tmp_path / 'in'}", f"--table={tmp_path / 't.csv'}", "--label_column=class"]
+    flags += ["--profile_images=0", "--num_workers=0"]
+    for name, more in (("pcr", []), ("named", [f"--label_names={tmp_path / 'names.txt'}"])):
+        done = run("convert", f"--output={tmp_path / name}", *flags, *more)
+        assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def test_a_table_that_the_proof_lacks_is_asked_for(of_table: Path) -> None:
+    done = run("verify", of_table / "pcr", f"--source={of_table / 'in'}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pcr-verify: no table; name its file with --table" in done.stderr
+    with_table = [f"--source={of_table / 'in'}", f"--table={of_table / 't.csv'}"]
+    assert run("verify", of_table / "pcr", *with_table).returncode == 0
+
+
+def test_a_list_of_names_that_the_proof_may_lack_is_asked_for(of_table: Path) -> None:
+    flags = [f"--source={of_table / 'in'}", f"--table={of_table / 't.csv'}"]
+    done = run("verify", of_table / "named", *flags)
+    assert done.returncode == 1
+    assert "did the conversion have --label_names? Give it here as well" in done.stdout
+    named = run("verify", of_table / "named", *flags, f"--label_names={of_table / 'names.txt'}")
+    assert named.returncode == 0, named.stdout
+
+
 # Against the manifest
 
 
@@ -217,6 +248,15 @@ def test_a_file_that_is_too_many_in_the_source_is_named(root: Path) -> None:
         f"{root / 'in' / 'ant' / 'new.jpg'}: in the source, but no example of the data set is made "
         "of it"
     ]
+
+
+def test_a_name_that_is_not_utf_8_is_printed_with_its_bytes_escaped(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    convert(source, tmp_path / "pcr")
+    (source / "ant" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(jpeg(5))
+    done = run("verify", tmp_path / "pcr", f"--source={source}", "--quiet")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "caf\\udce9.jpg: in the source, but no example" in done.stdout
 
 
 def test_an_example_lost_by_the_data_set_is_named(root: Path) -> None:

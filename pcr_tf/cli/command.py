@@ -6,6 +6,8 @@ Exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 in
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 import textwrap
@@ -50,19 +52,23 @@ def run_command(
         The exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if any(
-        argument in ("--help", "-h", "--helpfull", "-help", "--helpshort") for argument in arguments
-    ):
-        print(_help(description, values, sections or {}))
-        return 0
-    if "--version" in arguments:
-        print(f"{name} (pcr_tf) {__version__}")
-        return 0
+    _escape_what_cannot_be_printed()
     previous = _handle_sigterm()
     try:
+        if any(
+            argument in ("--help", "-h", "--helpfull", "-help", "--helpshort")
+            for argument in arguments
+        ):
+            print(_help(description, values, sections or {}), flush=True)
+            return 0
+        if "--version" in arguments:
+            print(f"{name} (pcr_tf) {__version__}", flush=True)
+            return 0
         # Positional arguments may stand between flags.
         positional = values([name, *arguments])[1:]
-        return body(positional)
+        status = body(positional)
+        sys.stdout.flush()
+        return status
     except (flags.Error, UsageError) as error:
         return _fail(name, f"{error}; see {name} --help", 2)
     except _Terminated:
@@ -70,8 +76,9 @@ def run_command(
     except KeyboardInterrupt:
         return _fail(name, "interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does. Nothing more can be said to it.
-        sys.stderr.close()
+        # The reader of our output has gone, as `head` does. Nothing more can be said to it: not
+        # what is still in the buffer, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except user_errors as error:
         return _fail(name, _one_line(error), 1)
@@ -88,6 +95,13 @@ def split_paths(texts: Sequence[str]) -> tuple[str, ...]:
     for text in texts:
         paths += [text] if filesystem.exists(text) else [path for path in text.split(",") if path]
     return tuple(paths)
+
+
+def _escape_what_cannot_be_printed() -> None:
+    """Names of files need not be UTF-8, and a terminal may be less: neither ends a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _handle_sigterm() -> Any:

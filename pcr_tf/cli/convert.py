@@ -59,6 +59,7 @@ def _convert(values: flags.FlagValues) -> int:
         print("\n\n".join(_plan_text(job) for job in jobs))
         return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
+    empty = []
     for job in jobs:
         if options.split:
             print(f"{job.options.part}:", flush=True)
@@ -68,7 +69,11 @@ def _convert(values: flags.FlagValues) -> int:
             print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
             raise
         print(_summary_text(job.options, summary), flush=True)
-    return 0
+        if not summary.manifest["counts"]["images"]:
+            empty.append(job.options.output)
+    for output in empty:
+        print(f"{NAME}: {output}: holds no image: every item was skipped", file=sys.stderr)
+    return 1 if empty else 0
 
 
 def _plan_text(job: Conversion) -> str:
@@ -83,7 +88,8 @@ def _plan_text(job: Conversion) -> str:
             f"size        about {megabytes(found.output_bytes)} "
             f"({100 * found.stored_share:.1f}% of the source)",
             f"time        about {duration(found.remaining_s)} with --num_workers="
-            f"{job.options.num_workers}, each at the speed of the sample",
+            f"{job.options.num_workers}, each at the speed of the sample"
+            f"{'; the profile comes on top' if job.options.profile_images else ''}",
         ]
     return "\n".join(lines)
 
@@ -105,8 +111,11 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
     if summary.was_finished:
         lines.insert(0, f"{options.output} is finished: nothing to do")
     else:
-        rate = summary.images / max(summary.elapsed_s, 1e-9)
-        lines.append(f"rate        {rate:.1f} images/s, {summary.elapsed_s:.1f} s")
+        rate = summary.images / max(summary.convert_s, 1e-9)
+        lines.append(f"rate        {rate:.1f} images/s, {summary.convert_s:.1f} s")
+        if manifest["profile"]:
+            measured = manifest["profile"]["images"]
+            lines.append(f"profile     of {measured} images, {summary.profile_s:.1f} s more")
     if counts["opaque"] or counts["encoded"] or counts["skipped"]:
         lines.append(f"Each is named in {filesystem.join(options.output, 'manifest.json')}.")
     return "\n".join(lines)

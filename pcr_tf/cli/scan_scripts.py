@@ -11,6 +11,7 @@ in size, MS-SSIM and decoding at once. docs/SCAN_SCRIPTS.md tells about both.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -19,15 +20,20 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.command import UsageError, run_command, split_paths
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.sources import KINDS, make_source
+from pcr_tf.convert.sources.table import TableSource
+from pcr_tf.convert.sources.tfds import TfdsSource
 from pcr_tf.format import filesystem, scan_scripts
 
 if TYPE_CHECKING:
     from pcr_tf.scan_scripts import ImageSample
 
 NAME = "pcr-scan-scripts"
+
+# The sources that need nothing but their inputs.
+_KINDS = tuple(kind for kind in KINDS if kind not in (TableSource.kind, TfdsSource.kind))
 
 # The goals of a search, as (size_weight, decode_weight): from none to much regard to the whole.
 _WEIGHTS = (
@@ -47,14 +53,16 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_multi_string(
         "input",
         [],
-        "folder, file or quoted pattern, as for pcr-convert; may be repeated",
+        "folders, files and quoted patterns, as for pcr-convert, separated by commas; may be "
+        "repeated",
         flag_values=values,
     )
     flags.DEFINE_enum(
         "source",
         "auto",
-        ["auto", *KINDS],
-        "what the input is; auto looks at it",
+        ["auto", *_KINDS],
+        "what the input is; auto looks at it. The images of a table are those of its folders: name "
+        "them",
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -114,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"unexpected argument {positional[0]!r}; name inputs with --input")
         if not values.input:
             raise UsageError("--input is needed")
+        if not any(values.scripts):
+            raise UsageError("--scripts: expected at least one, got none")
         if values.search:
             if not values.output:
                 raise UsageError("--search needs --output")
@@ -127,7 +137,7 @@ def _draw(values: flags.FlagValues) -> ImageSample:
     from pcr_tf.scan_scripts import draw_sample
 
     sample = draw_sample(
-        make_source(values.source, values.input, values.image_feature),
+        make_source(values.source, split_paths(values.input), values.image_feature),
         images=values.sample_images,
         skip_images=values.skip_images,
         seed=values.sample_seed,
@@ -158,6 +168,10 @@ def _measure(values: flags.FlagValues) -> int:
     texts = {name: scan_scripts.load_scan_script(name) for name in values.scripts}
     for name, text in texts.items():
         parse_script(name, text)
+    for path in filter(None, (values.json, values.plot)):
+        folder = filesystem.dirname(path)
+        if not filesystem.is_remote(path) and not filesystem.is_dir(folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
     if values.plot:
         load_pyplot()
     sample = _draw(values)

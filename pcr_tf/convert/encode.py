@@ -8,6 +8,11 @@ from typing import Any
 
 from pcr_tf.format.example import with_features
 
+_EXIF_MARK = b"Exif\0\0"
+
+# Mode of a JPEG -> the colour space that its ICC profile names in its header.
+_ICC_SPACES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
+
 
 def encode_images(
     example: bytes,
@@ -17,7 +22,7 @@ def encode_images(
     quality: int,
     other_features: Mapping[str, list[bytes]],
 ) -> tuple[bytes, list[int]]:
-    """The example with some of its images encoded anew; what Pillow cannot read stays.
+    """The example with some of its images encoded anew; what Pillow cannot read or write stays.
 
     Args:
         images: all its images, by feature, in the order of the image features.
@@ -44,20 +49,22 @@ def encode_images(
 
 def encode_jpeg(image: bytes, quality: int) -> bytes | None:
     """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
-    it.
+    it, or a JPEG cannot hold it.
 
     Lossy. The first frame of an animation is taken; transparency is laid on white; samples of more
-    than 8 bits are scaled to 8.
+    than 8 bits are scaled to 8. EXIF, with the orientation, and the ICC profile stay.
     """
     from PIL import Image
 
+    out = io.BytesIO()
     try:
         with Image.open(io.BytesIO(image)) as opened:
             picture = _without_alpha(opened)
+            about = _about(opened, picture.mode)
+        # JPEG has 16 bits for a side, and Pillow's writer refuses what is larger.
+        picture.save(out, "JPEG", quality=quality, **about)
     except Exception:  # Pillow's decoders raise whatever comes: struct.error, SyntaxError, ...
         return None
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
@@ -76,3 +83,14 @@ def _without_alpha(picture: Any) -> Any:
         white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, coloured).convert("RGB")
     return picture.convert("RGB")
+
+
+def _about(opened: Any, mode: str) -> dict[str, bytes]:
+    """EXIF and ICC profile of an image that has been decoded, for a JPEG of `mode`."""
+    about = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
+    if "exif" in about:  # WebP has none of a JPEG segment's mark before it.
+        about["exif"] = _EXIF_MARK + about["exif"].removeprefix(_EXIF_MARK)
+    # Of a grey picture with alpha, for one, that is laid on white in colour.
+    if about.get("icc_profile", b"")[16:20] != _ICC_SPACES[mode]:
+        about.pop("icc_profile", None)
+    return about

@@ -104,6 +104,8 @@ class Export:
             tuple((manifest or {}).get("class_names", ())),
             digits=max(6, len(str(self._starts[-1]))),
         )
+        # Folder of images, relative to the output -> names in it. Each is listed once.
+        self._listed: dict[str, frozenset[str]] = {}
         self._state = JobState(options.output, folder=STATE_FOLDER, verb="export", noun="an export")
         self._fingerprint = {
             "created_by": created_by(),
@@ -140,7 +142,9 @@ class Export:
         with state.lock():
             state.check(self._fingerprint)
             state.begin(self._fingerprint)
+            self._listed.clear()
             results = {part.name: self._finished(part) for part in self.parts}
+            self._listed.clear()
             waiting = [part for part in self.parts if results[part.name] is None]
             resumed = len(self.parts) - len(waiting)
             if resumed and waiting and not quiet:
@@ -198,6 +202,19 @@ class Export:
                 path = filesystem.join(self.options.output, part.name)
                 if filesystem.size(path) != result.file_bytes:
                     return None
+            elif len(result.image_names) != result.files or not self._are_there(result):
+                return None
         except (OSError, TypeError):
             return None
         return result
+
+    def _are_there(self, part: PartResult) -> bool:
+        for name in part.image_names:
+            folder, _, file_name = name.rpartition("/")
+            if folder not in self._listed:
+                path = filesystem.join(self.options.output, *folder.split("/"))
+                there = filesystem.listdir(path) if filesystem.is_dir(path) else []
+                self._listed[folder] = frozenset(there)
+            if file_name not in self._listed[folder]:
+                return False
+        return True

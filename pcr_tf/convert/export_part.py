@@ -44,13 +44,17 @@ class ExportPart:
 
 @dataclasses.dataclass(frozen=True)
 class PartResult:
-    """What a part became: `files` with `file_bytes` bytes in all."""
+    """What a part became: `files` with `file_bytes` bytes in all.
+
+    `image_names` are those of the files of images, relative to the output, with "/".
+    """
 
     name: str
     examples: int
     images: int
     files: int
     file_bytes: int
+    image_names: list[str] = dataclasses.field(default_factory=list)
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> PartResult:
@@ -113,6 +117,7 @@ def _write_files(
 ) -> PartResult:
     count = file_bytes = 0
     made = set()
+    image_names = []
     for number, example, images in _examples(part, options):
         for relative, image in zip(names.of_images(example, number, images), images, strict=True):
             path = filesystem.join(options.output, *relative.split("/"))
@@ -127,13 +132,14 @@ def _write_files(
             except OSError as error:
                 raise filesystem.naming(error, path) from error
             _place(temporary, path)
+            image_names.append(relative)
             count += 1
             file_bytes += len(image)
         progress(len(images), sum(map(len, images)), sum(map(len, images)))
     if not filesystem.is_remote(options.output):
         # All files of the part at once, before it is noted as finished: one by one takes longer.
         os.sync()
-    return PartResult(part.name, part.examples, count, count, file_bytes)
+    return PartResult(part.name, part.examples, count, count, file_bytes, image_names)
 
 
 def _temporary_name(options: ExportOptions, name: str) -> str:

@@ -19,7 +19,7 @@ from pcr_tf.convert.progress import ProgressDisplay, megabytes
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
 from pcr_tf.convert.split import check_part, part_of_listing
-from pcr_tf.convert.state import OutputState, job_fingerprint
+from pcr_tf.convert.state import STATE_FOLDER, OutputState, job_fingerprint
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
@@ -34,14 +34,16 @@ class ConvertSummary:
         manifest: the data set's manifest.
         was_finished: whether nothing was left to do.
         resumed_shards: shards that an earlier run had finished.
-        elapsed_s: time of this run; images: images that it converted.
+        convert_s: time of this run, without the profile; images: images that it converted.
+        profile_s: time that the profile took.
     """
 
     manifest: dict[str, Any]
     was_finished: bool
     resumed_shards: int
-    elapsed_s: float
+    convert_s: float
     images: int
+    profile_s: float
 
 
 class Conversion:
@@ -136,7 +138,7 @@ class Conversion:
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
                 return ConvertSummary(
-                    finished_manifest(self.options.output), True, len(names), 0.0, 0
+                    finished_manifest(self.options.output), True, len(names), 0.0, 0, 0.0
                 )
             results = {name: state.finished(name) for name in names}
             resumed = sum(result is not None for result in results.values())
@@ -148,7 +150,9 @@ class Conversion:
             try:
                 images = self._convert(results, quiet, log)
                 index = write_side_index(self.options.output)
+                measured = time.monotonic()
                 profile = self._profile(quiet, log)
+                profile_s = time.monotonic() - measured
             except BaseException:
                 state.remove_temporaries()
                 raise
@@ -157,7 +161,8 @@ class Conversion:
                 index, self.options, self.source, self.listing.summary(), complete, profile
             )
             state.end(names)
-        return ConvertSummary(manifest, False, resumed, time.monotonic() - begun, images)
+        convert_s = time.monotonic() - begun - profile_s
+        return ConvertSummary(manifest, False, resumed, convert_s, images, profile_s)
 
     def _convert(
         self, results: dict[str, ShardResult | None], quiet: bool, log: TextIO | None
@@ -241,7 +246,13 @@ def split_options(options: ConvertOptions) -> list[ConvertOptions]:
             raise ConvertError(
                 f"{options.output}: exists and is not a folder; name a new folder with --output"
             )
-        foreign = [name for name in filesystem.listdir(options.output) if name not in names]
+        there = filesystem.listdir(options.output)
+        # Other hidden files, as the .DS_Store that a file manager leaves, are in nobody's way.
+        foreign = [
+            name
+            for name in there
+            if name == STATE_FOLDER or (name not in names and not name.startswith("."))
+        ]
         if foreign:
             raise ConvertError(
                 f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "

@@ -7,13 +7,17 @@ A hidden folder in the output holds `state.json`, which says which job the outpu
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.format import filesystem
+from pcr_tf.format.scan_scripts import named_scripts
 
 _MAX_NAMED = 5
 
@@ -147,17 +151,31 @@ class JobState:
 
 def check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
     """The source is never touched: nothing is written into a folder of it."""
-    for path in inputs:
-        if filesystem.is_remote(path) != filesystem.is_remote(output) or not filesystem.is_dir(
-            path
-        ):
-            continue
-        real = [p if filesystem.is_remote(p) else os.path.realpath(p) for p in (path, output)]
-        folder = real[0].rstrip("/")
-        if (real[1].rstrip("/") + "/").startswith(folder + "/"):
+    real = _real(output)
+    for given in inputs:
+        if filesystem.exists(given):
+            paths = [given]
+        else:
+            paths = filesystem.glob(given)
+            # Once it is there, the pattern takes the output in.
+            local = paths and not filesystem.is_remote(real)
+            if local and pathlib.PurePath(real).match(_real(given)):
+                paths.append(output)
+        if any(path == output or _is_inside(real, path) for path in paths):
             raise ConvertError(
-                f"{output}: is inside the source {path}; name a folder outside with --output"
+                f"{output}: is inside the source {given}; name a folder outside with --output"
             )
+
+
+def _is_inside(real: str, folder: str) -> bool:
+    root = _real(folder).rstrip("/")
+    return (real.rstrip("/") + "/").startswith(f"{root}/") and filesystem.is_dir(folder)
+
+
+def _real(path: str) -> str:
+    """One name for each local path, with or without ``file://``; others as they are."""
+    path = path.removeprefix("file://")
+    return path if filesystem.is_remote(path) else os.path.realpath(path)
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
@@ -169,13 +187,25 @@ def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         for name in sorted({*stored[part], *wanted[part]}):
             there, here = (side[part].get(name, "nothing") for side in (stored, wanted))
             if there != here:
-                found.append(f"{label}{name} was {_text(there)}, is {_text(here)}")
+                found.append(f"{label}{name} was {_text(name, there)}, is {_text(name, here)}")
     return found
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    if name == "scan_script":
+        return _script_text(str(value))
     text = ",".join(value) if isinstance(value, list) else str(value)
     return " ".join(text.split()) if len(text) < 200 else f"{' '.join(text.split())[:160]}..."
+
+
+def _script_text(script: str) -> str:
+    """The name of a scan script, or how it begins, without its comments, and its digest."""
+    for name, path in named_scripts().items():
+        if script == path.read_text():
+            return name
+    entries = " ".join(re.sub(r"#.*", "", script).split())
+    digest = hashlib.sha256(script.encode()).hexdigest()[:8]
+    return f"{entries[:60]}... (SHA-256 {digest})"
 
 
 def some(names: list[str], separator: str = ", ") -> str:

@@ -16,7 +16,12 @@ from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.convert.verify_source import SourceProof
 from pcr_tf.convert.workers import OnProgress, Report, run_jobs
 from pcr_tf.format import filesystem
-from pcr_tf.format.dataset_index import index_from_shards, load_shard_index, shard_names
+from pcr_tf.format.dataset_index import (
+    index_from_shards,
+    load_shard_index,
+    no_shards,
+    shard_names,
+)
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import folder_faults, verify_shard
 
@@ -58,10 +63,13 @@ class Verification:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: there is no manifest. ValueError: it is damaged, or of another version.
+            ConvertError: there is no manifest, or no shard.
+            ValueError: the manifest is damaged, or of another version.
         """
         manifest = read_manifest(folder)
         if manifest is None:
+            if not shard_names(folder):
+                raise ConvertError(no_shards(folder))
             raise ConvertError(
                 f"{filesystem.join(folder, MANIFEST_NAME)}: is not there; a data set without one "
                 "is checked by pcr-inspect --verify"

@@ -56,12 +56,15 @@ class SourceProof:
         Raises:
             ConvertError: the source is unreadable or not laid out as the manifest says.
         """
+        # Without its table, a source that is looked at anew would be taken for class folders.
+        flags = manifest["flags"] | {"source": manifest["source"]["kind"]}
         options = ConvertOptions.from_fingerprint(
-            manifest["flags"], inputs=inputs, output=folder, places=places
+            flags, inputs=inputs, output=folder, places=places
         )
         conversion = Conversion(options)
         self._folder = folder
         self._manifest = manifest
+        self._places = places
         self._class_names = conversion.listing.class_names
         self._source = conversion.source
         self._items = conversion.plan.items
@@ -78,9 +81,14 @@ class SourceProof:
             ValueError: a record is damaged. OSError: a record cannot be read.
         """
         if self._class_names != self._manifest["class_names"]:
+            # Whether the conversion had such a list is not recorded, unless it counts from 1.
+            unnamed = (
+                "label_column" in self._manifest["flags"] and "label_names" not in self._places
+            )
             yield (
                 f"{filesystem.join(self._folder, 'manifest.json')}: class_names; expected those of "
                 f"the source, {self._class_names}, got {self._manifest['class_names']}"
+                f"{'; did the conversion have --label_names? Give it here as well' * unnamed}"
             )
         stored = [
             StoredExample(record, example)

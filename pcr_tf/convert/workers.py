@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -182,21 +183,23 @@ def _serve(connection: Connection, work: Work) -> None:
     def on_progress(*sums: int) -> None:
         connection.send(("progress", sums))
 
-    while True:
-        try:
+    # The parent may have been killed; nobody is left to be told.
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
             job: Job = connection.recv()
-        except EOFError:
-            return
-        try:
-            with _Batched(on_progress) as report:
-                result = work(job, progress=report)
-            connection.send(("done", result))
-        except (ConvertError, OSError) as error:
-            connection.send(("error", error))
-        except Exception:
-            # A defect, not a user's mistake: the traceback is what helps.
-            text = f"{job.name}: the worker failed:\n{traceback.format_exc()}"
-            connection.send(("error", RuntimeError(text)))
+            connection.send(_done(work, job, on_progress))
+
+
+def _done(work: Work, job: Job, on_progress: OnProgress) -> tuple[str, Any]:
+    """What the parent is told of a job."""
+    try:
+        with _Batched(on_progress) as report:
+            return "done", work(job, progress=report)
+    except (ConvertError, OSError) as error:
+        return "error", error
+    except Exception:
+        # A defect, not a user's mistake: the traceback is what helps.
+        return "error", RuntimeError(f"{job.name}: the worker failed:\n{traceback.format_exc()}")
 
 
 def _die_with_parent() -> None:

@@ -60,6 +60,18 @@ def shard_names(folder: PathLike) -> list[str]:
     return [name for name in names if name.endswith(SHARD_SUFFIX) and not name.startswith(".")]
 
 
+def no_shards(folder: PathLike) -> str:
+    """What to say of a folder without PCR files: the data sets below it, as a split has them."""
+    folder = os.fspath(folder)
+    parts = [
+        name
+        for name in filesystem.listdir(folder)
+        if filesystem.is_dir(path := filesystem.join(folder, name)) and shard_names(path)
+    ]
+    hint = f"; holds {', '.join(parts)}; name one" if parts else ""
+    return f"{folder}: no *{SHARD_SUFFIX} files{hint}"
+
+
 def index_from_shards(folder: PathLike) -> DatasetIndex:
     """The index of a folder as its shards give it; the side index is not read.
 
@@ -69,7 +81,7 @@ def index_from_shards(folder: PathLike) -> DatasetIndex:
     folder = os.fspath(folder)
     names = shard_names(folder)
     if not names:
-        raise ValueError(f"{folder}: no *{SHARD_SUFFIX} files")
+        raise ValueError(no_shards(folder))
     shards = [(name, load_shard_index(filesystem.join(folder, name))) for name in names]
     return DatasetIndex.from_shards(shards)
 

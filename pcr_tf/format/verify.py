@@ -11,11 +11,11 @@ from pcr_tf import _native
 from pcr_tf._native import masked_crc32c
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import (
-    SHARD_SUFFIX,
     SIDE_INDEX_NAME,
     PathLike,
     index_from_shards,
     load_shard_index,
+    no_shards,
     shard_paths,
 )
 from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
@@ -47,7 +47,7 @@ def verify_dataset(
     folder = os.fspath(files_or_dir)
     paths = shard_paths(folder)
     if not paths:
-        yield f"{folder}: no *{SHARD_SUFFIX} files"
+        yield no_shards(folder)
         return
     reported = set()
     for path in paths:

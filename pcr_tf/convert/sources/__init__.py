@@ -20,6 +20,7 @@ from pcr_tf.convert.sources.tfds import TfdsSource
 from pcr_tf.convert.sources.tfrecord import TfRecordSource, looks_like_tfrecords
 from pcr_tf.convert.sources.webdataset import TAR_SUFFIXES, WebDatasetSource, looks_like_tar_shards
 from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, shard_names
 
 __all__ = [
     "KINDS",
@@ -91,6 +92,11 @@ def _kind_of_all(inputs: Sequence[str]) -> str:
 
 
 def _kind_of(path: str) -> str:
+    if _is_pcr(path):
+        raise ConvertError(
+            f"{path}: a PCR data set; make TFRecords of it first: "
+            f"pcr-export --input={path} --output=..."
+        )
     if filesystem.is_dir(path):
         if looks_like_tar_shards(path):
             return WebDatasetSource.kind
@@ -99,3 +105,12 @@ def _kind_of(path: str) -> str:
     elif path.lower().endswith(TAR_SUFFIXES):
         return WebDatasetSource.kind
     return TfRecordSource.kind
+
+
+def _is_pcr(path: str) -> bool:
+    if not filesystem.is_dir(path):
+        return path.endswith(SHARD_SUFFIX)
+    # A folder may have such a name: a class, or a data set beside others.
+    return any(
+        not filesystem.is_dir(filesystem.join(path, name)) for name in shard_names(path)
+    ) or filesystem.exists(filesystem.join(path, SIDE_INDEX_NAME))

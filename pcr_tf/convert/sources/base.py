@@ -232,8 +232,10 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
         literal = filesystem.exists(pattern)
         paths = [pattern] if literal else filesystem.glob(pattern)
         if not paths:
+            braces = "; braces are a shell's: leave them unquoted, or use * and ?"
             raise ListingError(
                 f"{pattern}: no such file or folder, and no file matches it as a pattern"
+                f"{braces if '{' in pattern else ''}"
             )
         found.update(dict.fromkeys(paths))
     return list(found)

@@ -8,7 +8,7 @@ A value goes through three steps, each of them optional:
 3. `classes`: the classes in the order of their labels, perhaps under other names.
 
 Without `classes`, the order is that of the list of names, or else of the values: by number where
-all are whole numbers, bytewise otherwise. Labels count from 0.
+all are whole numbers of 64 bits, bytewise otherwise. Labels count from 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError
+from pcr_tf.convert.sources.numbers import column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import read_names
 from pcr_tf.format import filesystem
@@ -114,6 +115,6 @@ def _listed(
 
 
 def _sorted(names: set[str]) -> list[str]:
-    if all(re.fullmatch(r"-?(0|[1-9]\d*)", name) for name in names):
+    if column_type(names) is int:
         return sorted(names, key=int)
     return sorted(names, key=os.fsencode)

@@ -103,6 +103,8 @@ class SourceOptions:
             for flag in ("label_names", "label_pattern", "classes"):
                 if getattr(self, flag):
                     raise ConvertError(f"--{flag}: says what the labels are; needs --label_column")
+        if self.first_label and not self.label_names:
+            raise ConvertError("--first_label: counts positions in --label_names; needs it")
         names = [name for _, name in self.class_pairs()]
         if len(set(names)) != len(names) or not all(names):
             raise ConvertError(f"--classes: expected distinct names, got {','.join(self.classes)}")

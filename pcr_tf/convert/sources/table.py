@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-import re
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
@@ -17,6 +15,7 @@ from pcr_tf.convert.sources.images import (
     without_root,
 )
 from pcr_tf.convert.sources.labels import Labels, resolve_labels
+from pcr_tf.convert.sources.numbers import column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import Row, Table, read_table
 from pcr_tf.convert.sources.table_images import Image, match_rows
@@ -29,8 +28,8 @@ class TableSource(Source):
 
     An example holds image/encoded, image/filename (relative to its folder, with "/"), image/format
     (from the contents), where there is a label column image/class/label and image/class/text, and
-    every column of the table under its own name: as int64 where all its values are whole numbers,
-    as float where all are numbers, as text otherwise. A cell without a value gives no feature.
+    every column of the table under its own name: as int64, float or text, see `column_type`. A cell
+    without a value gives no feature.
     """
 
     kind = "table"
@@ -146,26 +145,10 @@ class TableSource(Source):
                 f"{table.path}: column {clash!r} has the name of a feature that is made; rename it"
             )
         self._columns = [
-            (name, _type_of({row.cells[position] for row in rows}))
+            (name, column_type({row.cells[position].strip() for row in rows} - {""}))
             for position, name in enumerate(table.columns)
         ]
 
 
 def _by_name(pair: tuple[Row, Image]) -> bytes:
     return os.fsencode(pair[1][1])
-
-
-def _type_of(cells: set[str]) -> type:
-    """int, float or bytes: the narrowest that keeps every value as it is written."""
-    values = {cell.strip() for cell in cells} - {""}
-    # Leading zeros make a name of a number.
-    if values and all(re.fullmatch(r"-?(0|[1-9]\d*)", v) and abs(int(v)) < 2**63 for v in values):
-        return int
-    if any(re.fullmatch(r"[-+]?0\d.*", value) or "_" in value for value in values):
-        return bytes
-    try:
-        if values and all(math.isfinite(float(value)) for value in values):
-            return float
-    except ValueError:
-        pass
-    return bytes

@@ -155,7 +155,22 @@ def _by_commas(
             rows.append(Row(place, cells))
         else:
             header = [name.strip() for name in cells]
+            _check_delimiter(path, place, header, delimiter)
     return header, rows
+
+
+def _check_delimiter(path: str, place: str, header: list[str], delimiter: str) -> None:
+    remedies = {
+        ";": "save it with commas",
+        "\t": "say so with --table_format=tsv",
+        ",": "say so with --table_format=csv",
+    }
+    for other, remedy in remedies.items():
+        if len(header) == 1 and other != delimiter and other in header[0]:
+            raise ListingError(
+                f"{path}: {place}: expected columns apart by {delimiter!r}, got {other!r} in "
+                f"{header[0]!r}; {remedy}"
+            )
 
 
 def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from pcr_tf.convert.sources.base import (
     expand_patterns,
 )
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
+from pcr_tf.convert.sources.numbers import int64_of, is_float32
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
@@ -204,7 +205,7 @@ def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
 
 def _json_features(item: str, contents: bytes) -> dict[str, Values]:
     try:
-        fields = json.loads(contents)
+        fields = json.loads(contents, parse_int=int64_of, parse_float=_float32_of)
     except (ValueError, RecursionError) as error:
         raise UnreadableItemError(item, f".json: not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -219,18 +220,22 @@ def _utf8(text: str) -> bytes:
     return text.encode(errors="replace")  # JSON may hold half of a surrogate pair.
 
 
+def _float32_of(text: str) -> float | None:
+    value = float(text)
+    return value if is_float32(value) else None
+
+
 def _values(value: Any) -> Values:
-    """A JSON value as those of a feature; none where it is nested, mixed, or null."""
+    """A JSON value as those of a feature; none where it is nested, mixed, or null, which a number
+    that no feature can hold is as well.
+    """
     values = value if isinstance(value, list) else [value]
     if all(isinstance(v, str) for v in values):
         return [_utf8(v) for v in values]
-    if all(isinstance(v, int) and abs(v) < 2**63 for v in values):
+    if all(isinstance(v, int) for v in values):
         return [int(v) for v in values]
-    if all(isinstance(v, int | float) for v in values):
-        try:
-            return [float(v) for v in values]
-        except OverflowError:
-            pass
+    if all(isinstance(v, float) or (isinstance(v, int) and is_float32(v)) for v in values):
+        return [float(v) for v in values]
     return []
 
 

@@ -1,0 +1,53 @@
+"""Which numbers of a text the values of a feature, int64 or 32-bit float, can stand for."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Set
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)")
+
+# Sign and digits of the longest int64. Python refuses to convert texts of some thousand digits.
+_INT64_CHARACTERS = 20
+# Up to here 32 bits hold every whole number.
+_WHOLE_FLOAT32_MAX = 2.0**24
+_FLOAT32_MIN_NORMAL = 2.0**-126
+
+
+def int64_of(text: str) -> int | None:
+    """The int64 that a text of digits stands for; None where it is out of range."""
+    value = int(text) if len(text) <= _INT64_CHARACTERS else None
+    return value if value is not None and -(2**63) <= value < 2**63 else None
+
+
+def is_float32(value: float) -> bool:
+    """Whether a 32-bit float stands for `value`: exactly, or as a measurement that it rounds.
+
+    A measurement is at most 2**24 in size, so that its whole part stays, and not so small that it
+    loses digits or becomes 0. What is larger, as a time in seconds since 1970, has to be exact;
+    infinity, which a text of too large a number is read as, is none.
+    """
+    if _FLOAT32_MIN_NORMAL <= abs(value) <= _WHOLE_FLOAT32_MAX:
+        return True
+    try:
+        return math.isfinite(value) and struct.unpack("<f", struct.pack("<f", value))[0] == value
+    except OverflowError:
+        return False
+
+
+def column_type(values: Set[str]) -> type:
+    """int, float or bytes: the narrowest that stands for every value of a column as it is written.
+
+    Args:
+        values: the distinct values, without those that are empty.
+    """
+    whole = {value: int64_of(value) for value in values if _WHOLE.fullmatch(value)}
+    if not values or None in whole.values():
+        return bytes
+    if len(whole) == len(values):
+        return int
+    decimal = all(_DECIMAL.fullmatch(value) and is_float32(float(value)) for value in values)
+    return float if decimal else bytes
