@@ -127,17 +127,18 @@ def test_a_checkpoint_that_is_refused_leaves_the_epochs_alone(folder: Path, tmp_
     saved = PcrDataset(other, 1, shuffle=True, seed=9)
     for _ in range(5):
         iterator = iter(saved)
-    for _ in range(4):
+        next(iterator)
+    for _ in range(3):
         next(iterator)
     path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
 
     dataset = PcrDataset(folder, 1, shuffle=True, seed=5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="expected an example of"):
         tf.train.Checkpoint(iterator=iter(dataset)).restore(path)
-    # The iterator took an epoch, and so did the one that TensorFlow made to restore into.
+    # Iterators that were asked for nothing have taken no epoch.
     fresh = PcrDataset(folder, 1, shuffle=True, seed=5)
-    epochs = [labels(fresh) for _ in range(5)]
-    assert [labels(dataset) for _ in range(3)] == epochs[2:]
+    epochs = [labels(fresh) for _ in range(3)]
+    assert [labels(dataset) for _ in range(3)] == epochs
 
 
 # Arguments.
