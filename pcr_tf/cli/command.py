@@ -31,6 +31,12 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does."""
 
 
+def define_worker_flags(values: flags.FlagValues) -> None:
+    """Defines --num_workers and --quiet, as every command with worker processes has them."""
+    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
+    flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)
+
+
 def run_command(
     name: str,
     description: str,

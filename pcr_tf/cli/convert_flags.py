@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from absl import flags
 
-from pcr_tf.cli.command import split_paths
+from pcr_tf.cli.command import define_worker_flags, split_paths
 from pcr_tf.convert import ConvertOptions, SourceOptions
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
@@ -280,11 +278,10 @@ def _define_coding(values: flags.FlagValues) -> None:
 
 
 def _define_run(values: flags.FlagValues) -> None:
-    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
+    define_worker_flags(values)
     flags.DEFINE_boolean(
         "dry_run",
         False,
         "print the plan, with size and time expected from a sample, and write nothing",
         flag_values=values,
     )
-    flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)

@@ -13,13 +13,12 @@ again.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.command import UsageError, define_worker_flags, run_command
 from pcr_tf.convert import ConvertError, Export, ExportOptions, ExportSummary
 from pcr_tf.convert.export_options import FORMATS
 from pcr_tf.convert.progress import megabytes
@@ -73,8 +72,7 @@ def _define_flags() -> flags.FlagValues:
         "feature with the file's name; empty: files are numbered",
         flag_values=values,
     )
-    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
-    flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)
+    define_worker_flags(values)
     return values
 
 

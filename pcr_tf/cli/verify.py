@@ -12,13 +12,12 @@ are in the manifest. Every fault is printed, one a line; the exit status is 1 if
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command, split_paths
+from pcr_tf.cli.command import UsageError, define_worker_flags, run_command, split_paths
 from pcr_tf.convert import ConvertError, Verification
 from pcr_tf.format import filesystem
 
@@ -38,8 +37,7 @@ def _define_flags() -> flags.FlagValues:
         flags.DEFINE_string(
             name, "", f"with --source: as it was given to pcr-convert --{name}", flag_values=values
         )
-    flags.DEFINE_integer("num_workers", os.cpu_count() or 1, "worker processes", flag_values=values)
-    flags.DEFINE_boolean("quiet", False, "show no progress", flag_values=values)
+    define_worker_flags(values)
     return values
 
 

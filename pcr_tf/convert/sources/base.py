@@ -209,16 +209,30 @@ def added_up(
     )
 
 
-def digests_of_files(parts: Sequence[ListingSummary]) -> dict[str, str]:
-    """The digests of parts that are files: by name, or by path where names are not unique."""
-    paths = [path for part in parts for path in part.digests]
-    names = collections.Counter(filesystem.basename(path) for path in paths)
+def united_files(
+    parts: Sequence[ListingSummary], patterns: Sequence[str], noun: str
+) -> ListingSummary:
+    """The whole of parts that are files: digests by name, or by path where names are not unique.
+
+    Args:
+        patterns: what the files were named by. noun: what they hold.
+
+    Raises:
+        ListingError: they hold nothing.
+    """
     digests = {path: digest for part in parts for path, digest in part.digests.items()}
-    return {
+    names = collections.Counter(
+        filesystem.basename(path) for part in parts for path in part.digests
+    )
+    by_name = {
         name if names[name] == 1 else path: digest
         for path, digest in digests.items()
         for name in [filesystem.basename(path)]
     }
+    whole = added_up(parts, by_name)
+    if not whole.num_items:
+        raise ListingError(f"{', '.join(patterns)}: no {noun}; the files are empty")
+    return whole
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from pcr_tf._native import masked_crc32c
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.sources.base import (
     Listing,
     ListingSummary,
     PartedSource,
     SourceItem,
-    added_up,
-    digests_of_files,
     expand_patterns,
+    united_files,
 )
 from pcr_tf.format import filesystem
-
-_HEADER = struct.Struct("<QI")  # length of the data, masked CRC-32C of these 8 bytes
-_CHECKSUM = struct.Struct("<I")  # masked CRC-32C of the data
+from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
 
 class TfRecordSource(PartedSource):
@@ -60,23 +56,22 @@ class TfRecordSource(PartedSource):
         return listing
 
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
-        whole = added_up(parts, digests_of_files(parts))
-        if not whole.num_items:
-            raise ListingError(f"{', '.join(self.patterns)}: no records; the files are empty")
-        return whole
+        return united_files(parts, self.patterns, "records")
 
     def read(self, item: SourceItem) -> bytes:
         try:
-            data = filesystem.read_range(item.path, item.offset, item.size_bytes + _CHECKSUM.size)
+            data = filesystem.read_range(
+                item.path, item.offset, item.size_bytes + FRAME_FOOTER.size
+            )
         except OSError as error:
             raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
-        if len(data) != item.size_bytes + _CHECKSUM.size:
+        if len(data) != item.size_bytes + FRAME_FOOTER.size:
             raise UnreadableItemError(
                 item.name,
                 f"byte {item.offset}: the file ends inside the record; "
-                f"expected {item.size_bytes + _CHECKSUM.size} bytes, got {len(data)}",
+                f"expected {item.size_bytes + FRAME_FOOTER.size} bytes, got {len(data)}",
             )
-        example, (stored,) = data[: item.size_bytes], _CHECKSUM.unpack(data[item.size_bytes :])
+        example, (stored,) = data[: item.size_bytes], FRAME_FOOTER.unpack(data[item.size_bytes :])
         computed = masked_crc32c(example)
         if computed != stored:
             raise UnreadableItemError(
@@ -108,8 +103,8 @@ def _scan(path: str) -> Iterator[SourceItem]:
             if offset == file_bytes:
                 return
             length = _read_length(file, path, ordinal, offset)
-            data = offset + _HEADER.size
-            offset = data + length + _CHECKSUM.size
+            data = offset + FRAME_HEADER.size
+            offset = data + length + FRAME_FOOTER.size
             if offset > file_bytes:
                 raise UnreadableItemError(
                     f"{path}: record {ordinal}",
@@ -121,7 +116,7 @@ def _scan(path: str) -> Iterator[SourceItem]:
 
 def _read_length(file: IO[bytes], path: str, ordinal: int, offset: int) -> int:
     file.seek(offset)
-    header = file.read(_HEADER.size)
+    header = file.read(FRAME_HEADER.size)
     name = f"{path}: record {ordinal}"
     if ordinal == 0 and header[:2] == b"\x1f\x8b":
         raise UnreadableItemError(
@@ -129,11 +124,12 @@ def _read_length(file: IO[bytes], path: str, ordinal: int, offset: int) -> int:
             "byte 0: the file is gzip-compressed, and its records cannot be located; decompress it "
             "first",
         )
-    if len(header) < _HEADER.size:
+    if len(header) < FRAME_HEADER.size:
         raise UnreadableItemError(
-            name, f"byte {offset}: expected {_HEADER.size} bytes of frame header, got {len(header)}"
+            name,
+            f"byte {offset}: expected {FRAME_HEADER.size} bytes of frame header, got {len(header)}",
         )
-    length, stored = _HEADER.unpack(header)
+    length, stored = FRAME_HEADER.unpack(header)
     computed = masked_crc32c(header[:8])
     if computed != stored:
         hint = "; is this a TFRecord file?" if ordinal == 0 else ""

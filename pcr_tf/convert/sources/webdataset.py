@@ -9,15 +9,14 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.sources.base import (
     Listing,
     ListingSummary,
     PartedSource,
     SourceItem,
-    added_up,
-    digests_of_files,
     expand_patterns,
+    united_files,
 )
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
 from pcr_tf.convert.sources.numbers import int64_of, is_float32
@@ -93,10 +92,7 @@ class WebDatasetSource(PartedSource):
         return listing
 
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
-        whole = added_up(parts, digests_of_files(parts))
-        if not whole.num_items:
-            raise ListingError(f"{', '.join(self.patterns)}: no keys; the files are empty")
-        return whole
+        return united_files(parts, self.patterns, "keys")
 
     def read(self, item: SourceItem) -> bytes:
         members = _members(item)
