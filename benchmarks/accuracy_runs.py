@@ -20,8 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 import pcr_tf
-from benchmarks.link import s3_environment
 from pcr_tf.format import object_stores, open_dataset
+from tools import s3
 
 _BATCH = 32
 _SHUFFLE_BUFFER = 512
@@ -181,14 +181,11 @@ class _Experiment:
         """The one pipeline of all runs, behind the source: shuffle, batch, fused decode."""
 
         def decode(serialized: Any, seeds: Any) -> tuple[Any, Any]:
-            example = tf.io.parse_example(serialized, self._features)
+            jpegs, labels = self._parse(serialized)
             images = pcr_tf.image.decode_and_random_crop_resize(
-                example["image/encoded"],
-                self._side,
-                tf.reshape(seeds, [_BATCH, 2]),
-                area_range=(0.3, 1.0),
+                jpegs, self._side, tf.reshape(seeds, [_BATCH, 2]), area_range=(0.3, 1.0)
             )
-            return images, tf.gather(self._of_class, example["image/class/label"])
+            return images, labels
 
         batches = source.shuffle(_SHUFFLE_BUFFER, seed=seed).batch(_BATCH, drop_remainder=True)
         seeds = tf.data.Dataset.random(seed).batch(2 * _BATCH, drop_remainder=True)
@@ -204,11 +201,14 @@ class _Experiment:
         return source.batch(_BATCH, drop_remainder=True).map(self._decode_centre, 2).prefetch(2)
 
     def _decode_centre(self, serialized: Any) -> tuple[Any, Any]:
+        jpegs, labels = self._parse(serialized)
+        images = pcr_tf.image.decode_and_center_crop_resize(jpegs, self._side, crop_fraction=1.0)
+        return images, labels
+
+    def _parse(self, serialized: Any) -> tuple[Any, Any]:
+        """JPEGs and the task's labels of a batch of examples."""
         example = tf.io.parse_example(serialized, self._features)
-        images = pcr_tf.image.decode_and_center_crop_resize(
-            example["image/encoded"], self._side, crop_fraction=1.0
-        )
-        return images, tf.gather(self._of_class, example["image/class/label"])
+        return example["image/encoded"], tf.gather(self._of_class, example["image/class/label"])
 
     def _model(self, run: Mapping[str, Any]) -> Any:
         """A compiled model whose training step has been traced, with its weights of the start."""
@@ -269,7 +269,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs what the task lists."""
     task = json.loads(argv[1])
     # To the client of tensorflow-io, nginx is S3. Its http client would leave sockets open.
-    os.environ.update(s3_environment(task["url"]))
+    os.environ.update(s3.client_environment(task["url"]))
     object_stores.prepare("s3://bucket")
     experiment = _Experiment(task)
     for run in task["runs"]:

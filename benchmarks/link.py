@@ -90,18 +90,6 @@ class Link:
             process.wait(10)
 
 
-def s3_environment(url: str) -> dict[str, str]:
-    """Environment variables with which tensorflow-io takes the server at `url` for S3."""
-    return {
-        "S3_ENDPOINT": url,
-        "S3_USE_HTTPS": "0",
-        "S3_VERIFY_SSL": "0",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
-    }
-
-
 def compile_delay(folder: pathlib.Path) -> pathlib.Path:
     """Compiles delay.cc into `folder`."""
     program = folder / "delay"

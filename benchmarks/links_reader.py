@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.link import s3_environment
+from tools import s3
 
 _BATCH = 64
 
@@ -57,7 +57,7 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if task["scheme"] == "s3":
-        os.environ.update(s3_environment(task["url"]))
+        os.environ.update(s3.client_environment(task["url"]))
         root = "s3://bucket"
     else:
         root = f"{task['url']}/bucket"

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import nginx
+from tools import nginx, s3
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 60
@@ -136,17 +136,7 @@ def s3_server(folder: Path, bucket: str = "bucket") -> Iterator[Server]:
 
 def s3_environment(endpoint: str) -> dict[str, str]:
     """The environment of a process that reads s3:// from `endpoint`."""
-    return {
-        **os.environ,
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "S3_ENDPOINT": endpoint,
-        "S3_USE_HTTPS": "0",
-        "S3_VERIFY_SSL": "0",
-        "PYTHONPATH": str(ROOT),
-    }
+    return {**os.environ, **s3.client_environment(endpoint), "PYTHONPATH": str(ROOT)}
 
 
 def skip_without_nginx() -> None:

@@ -69,9 +69,9 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     tstring fidelity;
     int64_t fidelity_poll_ms = 0;
 
-    RecordOrderOptions order_options(uint64_t of_seed) const {
+    RecordOrderOptions order_options() const {
       RecordOrderOptions options{shuffle,
-                                 of_seed,
+                                 static_cast<uint64_t>(seed),
                                  static_cast<uint64_t>(num_shards),
                                  static_cast<uint64_t>(shard_index),
                                  {}};
@@ -92,7 +92,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     const auto& counts = shared_->index.columns().example_counts;
     // Shuffling does not change how many examples a shard has, unless it shares
     // the rest of one epoch.
-    RecordOrderOptions options = order_options(seed());
+    RecordOrderOptions options = order_options();
     options.shuffle = options.shuffle && !options.resume.empty();
     for (const RecordPart& part :
          RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
@@ -135,21 +135,20 @@ class PcrDatasetOp::Dataset : public DatasetBase {
           "records: give its readers num_shards and shard_index, and ShardingPolicy.OFF");
     }
     split_providers->push_back(
-        std::make_unique<RecordSplitProvider>(shared_, order_options(seed()), inputs_.first_epoch));
+        std::make_unique<RecordSplitProvider>(shared_, order_options(), inputs_.first_epoch));
     return absl::Status();
   }
 
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
   bool provenance() const { return inputs_.provenance; }
 
-  RecordOrderOptions order_options(uint64_t seed) const { return inputs_.order_options(seed); }
+  RecordOrderOptions order_options() const { return inputs_.order_options(); }
   ReadOptions read_options() const {
     const int64_t reads = inputs_.reads_in_flight == kAutoReadsInFlight
                               ? DefaultReadsInFlight({inputs_.paths.begin(), inputs_.paths.end()})
                               : inputs_.reads_in_flight;
     return {reads, inputs_.bytes_in_flight};
   }
-  uint64_t seed() const { return static_cast<uint64_t>(inputs_.seed); }
   RecordFidelity fidelity() const {
     if (fidelity_cell_ != nullptr) return {fidelity_cell_, inputs_.fidelity_poll_ms};
     return RecordFidelity(inputs_.scan_groups == kAllScanGroups
@@ -218,8 +217,8 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     {
       mutex_lock l(mu_);
       iteration_ = std::make_unique<RecordIteration>(
-          dataset()->shared(), dataset()->order_options(dataset()->seed()),
-          dataset()->read_options(), dataset()->fidelity(), std::move(splits));
+          dataset()->shared(), dataset()->order_options(), dataset()->read_options(),
+          dataset()->fidelity(), std::move(splits));
     }
     return RegisterCancellation(ctx->cancellation_manager());
   }
@@ -355,11 +354,10 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
     OP_REQUIRES_OK(ctx, ToTensorFlow(shared->index.CheckScanGroups(inputs.scan_groups)
                                          .WithContext(std::string(inputs.paths.front()))));
   }
-  OP_REQUIRES_OK(ctx,
-                 ToTensorFlow(CheckResume(shared->index.columns().example_counts,
-                                          inputs.order_options(static_cast<uint64_t>(inputs.seed)),
-                                          static_cast<uint64_t>(inputs.first_epoch))
-                                  .WithContext(std::string(inputs.paths.front()))));
+  OP_REQUIRES_OK(
+      ctx, ToTensorFlow(CheckResume(shared->index.columns().example_counts, inputs.order_options(),
+                                    static_cast<uint64_t>(inputs.first_epoch))
+                            .WithContext(std::string(inputs.paths.front()))));
   *output = new Dataset(ctx, std::move(inputs), std::move(shared), fidelity_cell);
 }
 

@@ -41,9 +41,9 @@ class RecordIteration {
  public:
   // Without `splits` it takes, once it is asked for an example or its state,
   // the next epoch of `shared` (the first, where `order` resumes an epoch): iterators
-  // that are made and never used, as Keras does, cost no epoch. It goes through its records in the
-  // order of `order` (whose seed is not used: the epoch has its own); with them, through the
-  // records they name, of the seed of `order`.
+  // that are made and never used, as Keras makes them, cost no epoch. It goes through the epoch's
+  // records in the order of `order`; with them, through the records they name. The seed of
+  // `order` is not used: epochs have their own.
   RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
                   const ReadOptions& read, const RecordFidelity& fidelity,
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);

@@ -90,7 +90,7 @@ def measure_costs(
     Args:
         images: JPEGs that can be re-coded. At least one must be in colour, and large enough for
             MS-SSIM: no side below 176 pixels.
-        space: None: the default one, which takes some ten seconds for each image.
+        space: None: the default one, which takes some 15 s for each image.
         on_progress: called with 1 after each image.
 
     Raises:
