@@ -7,12 +7,14 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ops/augment/crop.h"
 #include "ops/augment/decode_augment.h"
 #include "ops/augment/random.h"
 #include "ops/augment/resize.h"
+#include "ops/jpeg/transcode.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {
@@ -431,6 +433,15 @@ TEST(DecodeAugmenter, PassesOnWhatIsWrongWithAnImage) {
             "the number of pixels is limited; expected 100, got 1920");
 }
 
+// Exactly as large as the image, so that the sanitizer sees a read behind it.
+std::vector<char> WithFlippedBits(std::string_view image, int bits, std::mt19937* random) {
+  std::vector<char> changed(image.begin(), image.end());
+  for (int i = 0; i < bits; ++i) {
+    changed[(*random)() % changed.size()] ^= static_cast<char>(1 << (*random)() % 8);
+  }
+  return changed;
+}
+
 TEST(DecodeAugmenter, SurvivesEveryChangeOfBytes) {
   std::mt19937 random(4);
   JpegSpec spec = OfSize(150, 120);
@@ -446,16 +457,41 @@ TEST(DecodeAugmenter, SurvivesEveryChangeOfBytes) {
   options.limits.max_block_visits = 1 << 20;
   int decoded = 0;
   for (int trial = 0; trial < 2000; ++trial) {
-    const std::string& image = trial % 2 == 0 ? sequential : progressive;
-    std::vector<char> changed(image.begin(), image.end());
-    for (int i = 0; i <= trial % 3; ++i) {
-      changed[random() % changed.size()] ^= static_cast<char>(1 << random() % 8);
-    }
+    const std::vector<char> changed =
+        WithFlippedBits(trial % 2 == 0 ? sequential : progressive, 1 + trial % 3, &random);
     std::vector<uint8_t> output(options.output_bytes());
     const std::string_view jpeg(changed.data(), changed.size());
     decoded += augmenter.Run(jpeg, options, {trial, 0}, output.data()).ok();
   }
   EXPECT_GT(decoded, 1000);
+}
+
+TEST(DecodeAugmenter, SurvivesChangedBytesOfPhotographs) {
+  if (testing::TestImagesFolder().empty()) GTEST_SKIP() << testing::kNoTestImages;
+  const ScanScript script = testing::Script(testing::kStandardScans);
+  std::mt19937 random(6);
+  DecodeAugmenter augmenter;
+  AugmentOptions options;
+  options.width = 224;
+  options.height = 224;
+  options.limits.max_pixels = 16 << 20;
+  int64_t photographs = 0, decoded = 0;
+  for (const auto& file :
+       testing::JpegFilesUnder(testing::TestImagesFolder() + "/imagenet-sample")) {
+    SCOPED_TRACE(file.string());
+    const std::string original = testing::ReadFile(file);
+    const std::string progressive = FullImage(Transcode(original, script).value().image);
+    ++photographs;
+    for (int trial = 0; trial < 8; ++trial) {
+      const std::vector<char> changed =
+          WithFlippedBits(trial % 2 == 0 ? original : progressive, 1 + trial, &random);
+      std::vector<uint8_t> output(options.output_bytes());
+      const std::string_view jpeg(changed.data(), changed.size());
+      decoded += augmenter.Run(jpeg, options, {photographs, trial}, output.data()).ok();
+    }
+  }
+  EXPECT_GE(photographs, 300);
+  EXPECT_GT(decoded, photographs);
 }
 
 TEST(AugmentOptions, NamesTheOptionThatIsOutOfRange) {
