@@ -54,6 +54,7 @@ def _tuner(name: str, files: str, probe: Callable[..., Any], epochs: int) -> tup
             probe,
             first_epoch=_FIRST_EPOCH,
             every_epochs=max(1, epochs // 2),
+            keep_batches=True,
         )
     if name == "MS-SSIM":
         return fidelity, callbacks.MsSsimFidelity(fidelity, files, threshold=0.95)

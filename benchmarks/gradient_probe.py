@@ -14,6 +14,7 @@ read-ahead included, for 128 images a batch, as a share of what an epoch reads a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -110,7 +111,12 @@ def main(_: list[str]) -> None:
         _Held(), folder, lambda groups: batches(groups, False), candidates=_CANDIDATES,
         num_batches=_PROBE_BATCHES.value,
     )  # fmt: skip
+    keeping = GradientSimilarityFidelity(
+        _Held(), folder, lambda groups: batches(groups, False), candidates=_CANDIDATES,
+        num_batches=_PROBE_BATCHES.value, keep_batches=True,
+    )  # fmt: skip
     tuner.set_model(model)
+    keeping.set_model(model)
 
     def step() -> float:
         model.fit(batches(1, True), shuffle=False, verbose=0, callbacks=[timer])
@@ -121,10 +127,15 @@ def main(_: list[str]) -> None:
         tuner.measure()
         return time.perf_counter() - begin
 
+    def bytes_of(measured: Callable[[], object]) -> int:
+        before = pcr_tf.data.read_statistics()
+        measured()
+        return (pcr_tf.data.read_statistics() - before).bytes
+
     step()
-    before = pcr_tf.data.read_statistics()
-    probe()
-    probe_bytes = (pcr_tf.data.read_statistics() - before).bytes
+    probe_bytes = bytes_of(probe)
+    bytes_of(keeping.measure)
+    later_bytes = bytes_of(keeping.measure)
     seconds = measure.interleave(
         {"step": step, "probe": probe}, rounds=_ROUNDS.value, warmup_rounds=0
     )
@@ -147,6 +158,7 @@ def main(_: list[str]) -> None:
         "share_of_training": share / _EVERY_EPOCHS,
         "probe_bytes": probe_bytes,
         "share_of_epoch_bytes": byte_shares,
+        "later_probe_bytes_with_keep_batches": later_bytes,
     }
     path = measure.write_json(inputs.OUTPUT_DIR.value, "gradient_probe", result)
     print(f"{result['model']}; {photographs.origin}")
@@ -169,6 +181,7 @@ def main(_: list[str]) -> None:
     )
     print("Bytes of a probe, as a share of those of an epoch at each fidelity:")
     print(", ".join(f"{groups}: {100 * share:.2f}%" for groups, share in byte_shares.items()))
+    print(f"Bytes of a later probe with keep_batches: {later_bytes}.")
     print(path)
 
 

@@ -403,6 +403,29 @@ def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     assert history["pcr_bytes_per_image"] == pytest.approx([expected])
 
 
+def test_a_probe_that_keeps_its_batches_reads_them_once(photos: Path) -> None:
+    asked = []
+
+    def probe(groups: int) -> Any:
+        asked.append(groups)
+        return _batches(photos, groups, training=False)
+
+    model = _model()
+    tuner, other = (
+        GradientSimilarityFidelity(HeldValue(10), photos, probe, num_batches=3, keep_batches=keep)
+        for keep in (True, False)
+    )
+    for one in (tuner, other):
+        one.set_model(model)
+    first = tuner.measure()
+    assert asked == [10, 1, 2, 5]
+    before = pcr_tf.data.read_statistics().bytes
+    assert tuner.measure() == pytest.approx(first)
+    assert asked == [10, 1, 2, 5]
+    assert pcr_tf.data.read_statistics().bytes == before
+    assert other.measure() == pytest.approx(first)
+
+
 def test_a_probe_with_other_examples_at_another_fidelity_is_refused(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(10), photos, lambda groups: _noisy(0.0, seed=groups), first_epoch=0, num_batches=1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import time
@@ -56,6 +57,7 @@ class GradientSimilarityFidelity(FidelityCallback):
         first_epoch: int = 5,
         every_epochs: int = 15,
         num_batches: int = 10,
+        keep_batches: bool = False,
         loss: LossFunction | None = None,
         mixture_weight: float = 1.0,
         state_path: PathLike | None = None,
@@ -68,13 +70,16 @@ class GradientSimilarityFidelity(FidelityCallback):
           files: the data set.
           probe: from scan groups to batches as `fit` takes them: the same examples in the same
             order at each fidelity, with deterministic preprocessing and no shuffling. Called for
-            full fidelity and each candidate, at each probe.
+            full fidelity and each candidate, at each probe; once each with `keep_batches`.
           candidates: fidelities to try, besides full fidelity. Those above the data set's number of
             scan groups are left out.
           threshold: the least cosine similarity, -1 to 1.
           first_epoch: of the first probe, from 0.
           every_epochs: epochs from one probe to the next, at least 1.
           num_batches: batches of a probe, at least 1; all of `probe` where it gives fewer.
+          keep_batches: keeps the first probe's batches in memory, all fidelities of them, for later
+            probes, which then read and decode nothing. They take `num_batches` x (number of
+            candidates + 1) x the bytes of a batch.
           loss: (x, y, y_pred, sample_weight) -> scalar, for models whose `train_step` does not use
             `compute_loss`. None: the model's `compute_loss`.
           mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
@@ -107,6 +112,7 @@ class GradientSimilarityFidelity(FidelityCallback):
         self._first_epoch = in_range("first_epoch", first_epoch, 0)
         self._every_epochs = in_range("every_epochs", every_epochs, 1)
         self._num_batches = in_range("num_batches", num_batches, 1)
+        self._kept: dict[int, list[Any]] | None = {} if keep_batches else None
         self._loss = loss
         self._meter: GradientMeter | None = None
         self._metered: tuple[Any, ...] = ()
@@ -153,12 +159,12 @@ class GradientSimilarityFidelity(FidelityCallback):
         metered = (self.model, self.model.optimizer, getattr(self.model, "loss", None))
         if self._meter is None or any(map(operator.is_not, metered, self._metered)):
             self._meter, self._metered = GradientMeter(self.model, self._loss), metered
-        reference, labels = self._meter.sum_over(self._probe(self._full), self._num_batches)
+        reference, labels = self._meter.sum_over(self._batches(self._full), self._num_batches)
         if math.isnan(cosine_similarity(reference, reference)):
             return None
         similarities = {}
         for groups in self.candidates[:-1]:
-            gradient, found = self._meter.sum_over(self._probe(groups), self._num_batches)
+            gradient, found = self._meter.sum_over(self._batches(groups), self._num_batches)
             if len(found) != len(labels) or not all(map(np.array_equal, found, labels)):
                 raise ValueError(
                     f"probe; expected the examples of full fidelity at {groups} scan groups, got "
@@ -166,6 +172,13 @@ class GradientSimilarityFidelity(FidelityCallback):
                 )
             similarities[groups] = cosine_similarity(reference, gradient)
         return similarities
+
+    def _batches(self, groups: int) -> Iterable[Any]:
+        if self._kept is None:
+            return self._probe(groups)
+        if groups not in self._kept:
+            self._kept[groups] = list(itertools.islice(self._probe(groups), self._num_batches))
+        return self._kept[groups]
 
     def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         for groups, similarity in self._similarities.items():
