@@ -53,4 +53,4 @@ def write_configuration(folder: Path, listen: str, server: str) -> list[str]:
         raise FileNotFoundError(REMEDY)
     configuration = folder / "nginx.conf"
     configuration.write_text(_CONFIGURATION.format(folder=folder, listen=listen, server=server))
-    return [program, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
+    return [program, "-p", str(folder), "-c", str(configuration)]
