@@ -597,6 +597,29 @@ def test_a_trial_that_fails_leaves_the_model_as_it_was() -> None:
     assert _state(model) == before
 
 
+def test_trials_of_a_model_that_evaluates_to_no_loss_say_what_is_missing() -> None:
+    class OwnSteps(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.layer(keras.ops.reshape(x, [-1, 16 * 16 * 3]))
+
+        def train_step(self, data: Any) -> dict[str, Any]:
+            return {"own": keras.ops.mean(self(data[0]))}
+
+        test_step = train_step
+
+    model = OwnSteps()
+    model.compile("sgd")
+    model.fit(_noisy(0.0), verbose=0)
+    tuner = _plateau(HeldValue(10))
+    tuner.set_model(model)
+    with pytest.raises(ValueError, match=r"expected evaluate to give a loss, got \['own'\]"):
+        tuner.trials()
+
+
 def test_on_a_plateau_the_best_trial_is_chosen_and_all_is_logged(tmp_path: Path) -> None:
     fidelity = HeldValue(10)
     model = _model()

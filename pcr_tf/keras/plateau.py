@@ -79,7 +79,7 @@ class PlateauFidelity(FidelityCallback):
 
         Raises:
           TypeError, ValueError: for arguments out of range. While training, TypeError where
-            `trial_data` gives no data set.
+            `trial_data` gives no data set, ValueError where `evaluate` gives no "loss".
         """
         super().__init__(
             fidelity,
@@ -149,6 +149,11 @@ class PlateauFidelity(FidelityCallback):
                     initial_epoch=first, epochs=first + 1, shuffle=False, verbose=0,
                 )  # fmt: skip
                 scores = model.evaluate(self._validation_data, verbose=0, return_dict=True)
+                if "loss" not in scores:
+                    raise ValueError(
+                        f"validation_data; expected evaluate to give a loss, got {sorted(scores)}; "
+                        "let the model's test_step return its own as 'loss'"
+                    )
                 losses[groups] = float(scores["loss"])
                 checkpoint.restore()
         finally:
