@@ -285,9 +285,13 @@ def test_an_example_without_the_image_feature_names_record_and_features(
 
 
 def test_an_image_feature_of_another_kind_is_named(tmp_path: Path) -> None:
-    write_tfrecord(tmp_path / "in.tfrecord", [{"image/encoded": [3]}])
-    with pytest.raises(ConvertError, match="record 0: feature 'image/encoded' is not a bytes_list"):
+    good = {"image/encoded": [jpeg()]}
+    write_tfrecord(tmp_path / "in.tfrecord", [{"image/encoded": [3]}, good])
+    message = "record 0: image feature image/encoded is not a bytes_list"
+    with pytest.raises(ConvertError, match=message):
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out2", on_unreadable="skip")
+    assert summary.manifest["counts"]["images"] == 1
 
 
 def test_a_record_that_is_no_example_is_named(tmp_path: Path) -> None:

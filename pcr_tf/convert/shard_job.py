@@ -99,7 +99,8 @@ class _ItemConverter:
     def add(self, item: SourceItem) -> None:
         try:
             example = self._source.read(item)
-            images = self._images(item, example)
+            # A record cannot give an example back, so policies look before they write.
+            coded = self._code(item, example)
         except UnreadableItemError as error:
             if self._options.on_unreadable == "fail":
                 raise UnreadableItemError(
@@ -107,8 +108,6 @@ class _ItemConverter:
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
-        # A record cannot give an example back, so policies look before they write.
-        coded = self._code(item, example)
         unsupported = [s for s in coded.summaries if s.coding == "opaque"]
         if unsupported and self._options.on_unsupported == "fail":
             summary = unsupported[0]
@@ -123,7 +122,7 @@ class _ItemConverter:
             positions = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]
             changed, encoded = encode_images(
                 example,
-                images,
+                bytes_features(example, self._options.image_features),
                 positions,
                 quality=self._options.encode_quality,
                 other_features=self._source.reencoded_features(),
@@ -137,26 +136,19 @@ class _ItemConverter:
             if summary.coding == "opaque":
                 self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
 
-    def _images(self, item: SourceItem, example: bytes) -> dict[str, list[bytes]]:
-        features = self._options.image_features
-        try:
-            images = bytes_features(example, features)
-        except ValueError as error:
-            raise UnreadableItemError(item.name, str(error)) from error
-        if not any(images.values()):
-            raise UnreadableItemError(
-                item.name,
-                f"no image feature; expected {' or '.join(features)}, got "
-                f"{', '.join(feature_keys(example)) or 'no features'}; name it with "
-                "--image_feature",
-            )
-        return images
-
     def _code(self, item: SourceItem, example: bytes) -> _native.CodedExample:
         try:
-            return self._writer.code(example)
+            coded = self._writer.code(example)
+            if coded.summaries:
+                return coded
+            keys = feature_keys(example)
         except ValueError as error:
             raise UnreadableItemError(item.name, str(error)) from error
+        raise UnreadableItemError(
+            item.name,
+            f"no image feature; expected {' or '.join(self._options.image_features)}, got "
+            f"{', '.join(keys) or 'no features'}; name it with --image_feature",
+        )
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
         self._result.skipped.append(self._entry(item, reason, detail))

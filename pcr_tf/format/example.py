@@ -18,9 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
 _LENGTH_DELIMITED = 2
+_ONE_BYTE_VARINTS = tuple(bytes((value,)) for value in range(0x80))
 
 
 def _varint(value: int) -> bytes:
+    if 0 <= value < 0x80:
+        return _ONE_BYTE_VARINTS[value]
     value &= (1 << 64) - 1  # Negative int64 values are sent as their two's complement.
     out = bytearray()
     while value > 0x7F:
