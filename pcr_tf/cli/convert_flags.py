@@ -242,7 +242,7 @@ def _define_coding(values: flags.FlagValues) -> None:
         "prove",
         True,
         "decode every stored image again and compare its coefficients with the source's; takes "
-        "about a third more time",
+        "about two fifths more time",
         flag_values=values,
     )
     flags.DEFINE_enum(

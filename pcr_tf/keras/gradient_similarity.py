@@ -39,7 +39,7 @@ class GradientSimilarityFidelity(FidelityCallback):
         def probe(scan_groups):
             return pcr_tf.data.image_batches(
                 "photos.pcr", 224, 128, scan_groups=scan_groups, label="image/class/label",
-                training=False, reads_in_flight=2)
+                training=False, reads_in_flight=1)
 
         model.fit(train, callbacks=[GradientSimilarityFidelity(fidelity, "photos.pcr", probe)])
 
