@@ -11,10 +11,12 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 
 from tools import nginx
 
@@ -74,6 +76,19 @@ class Link:
         return ["ip", "netns", "exec", self.client, *command]
 
     @contextlib.contextmanager
+    def running_in_client(self, command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+        """`command` on the client's side, its output in a pipe; at the end it is waited for, after
+        an error stopped."""
+        with subprocess.Popen(
+            self.in_client(command), stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.terminate()
+                raise
+
+    @contextlib.contextmanager
     def serve(self, root: pathlib.Path, folder: pathlib.Path) -> Iterator[None]:
         """nginx on the server's side with the files of `root`; `folder` takes its own."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +115,10 @@ def compile_delay(folder: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def make_link() -> Iterator[Link]:
-    """Makes the namespaces and removes them, and nothing else, at the end.
+    """Makes the namespaces and removes them and what runs in them, and nothing else, at the end.
+
+    The end is also that of a program that is told to stop (SIGTERM, SIGHUP): it then leaves with
+    SystemExit, and nothing stays behind.
 
     Raises:
         LinkUnavailableError: not root, or ip, tc or nginx is missing or refuses.
@@ -113,16 +131,53 @@ def make_link() -> Iterator[Link]:
     if nginx.find_program() is None:
         raise LinkUnavailableError(nginx.REMEDY)
     link = Link(f"pcr-server-{os.getpid()}", f"pcr-client-{os.getpid()}")
-    with contextlib.ExitStack() as stack:
+    with _stop_signals_raised(), contextlib.ExitStack() as stack:
         for name in (link.server, link.client):
+            stack.callback(_remove_namespace, name)
             _ip(f"netns add {name}")
-            stack.callback(_ip, f"netns delete {name}")
             _ip(f"-n {name} link set lo up")
         _ip(f"link add veth0 netns {link.server} type veth peer name veth0 netns {link.client}")
         for name, address in ((link.server, SERVER_ADDRESS), (link.client, _CLIENT_ADDRESS)):
             _ip(f"-n {name} address add {address}/24 dev veth0")
             _ip(f"-n {name} link set veth0 up")
         yield link
+
+
+@contextlib.contextmanager
+def _stop_signals_raised() -> Iterator[None]:
+    """Turns the first signal to stop into SystemExit, and ignores those that come after it.
+
+    Left as they are: signals that somebody else handles or ignores (nohup).
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        for taken in signals:
+            signal.signal(taken, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    signals = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) == signal.SIG_DFL
+    ]
+    for number in signals:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _remove_namespace(name: str) -> None:
+    """Also one that was made half. A process that stayed in it would keep it alive, nameless."""
+    if not pathlib.Path("/run/netns", name).exists():
+        return
+    pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+    for pid in map(int, pids.stdout.split()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _ip(f"netns delete {name}")
 
 
 def _ip(arguments: str, standard_input: str | None = None) -> None:

@@ -25,7 +25,6 @@ import os
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -157,7 +156,7 @@ def _train(
     """Runs what is listed, one after the other, and keeps each result as it comes."""
     argument = {**prepared, "labels": prepared["labels"][task], "url": link.url, "runs": runs}
     command = [sys.executable, "-m", "benchmarks.accuracy_runs", json.dumps(argument)]
-    with subprocess.Popen(link.in_client(command), stdout=subprocess.PIPE, text=True) as process:
+    with link.running_in_client(command) as process:
         assert process.stdout is not None
         for line in process.stdout:
             done = json.loads(line)

@@ -122,6 +122,7 @@ LAYERS = {
             "kernels/record_stream.h",
             "kernels/retry.h",
             "kernels/shared_dataset.h",
+            "kernels/split_reader.h",
         ],
         "srcs": [
             "kernels/dataset_opener.cc",
@@ -139,6 +140,7 @@ LAYERS = {
             "kernels/record_stream.cc",
             "kernels/retry.cc",
             "kernels/shared_dataset.cc",
+            "kernels/split_reader.cc",
         ],
     },
     "op_defs": {

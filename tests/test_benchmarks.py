@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -253,14 +254,52 @@ def test_the_time_of_decoding_a_scan_is_fitted(
     assert all(isinstance(value, float) for value in fit.values())
 
 
-def test_the_links_benchmark_measures_over_a_link_that_it_makes(
-    images: pathlib.Path, tmp_path: pathlib.Path
+_LINK = """
+import pathlib, sys, time
+from benchmarks.link import make_link
+with make_link() as link, link.serve(pathlib.Path("/"), pathlib.Path(sys.argv[1])):
+    with link.running_in_client(["sleep", "600"]):
+        print(link.server, link.client, flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
+    tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
+    skip_without_links()
+    command = [sys.executable, "-c", _LINK, str(tmp_path / "nginx")]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        names = process.stdout.readline().split()
+        pids = []
+        for name in names:
+            listed = ["ip", "netns", "pids", name]
+            pids += subprocess.run(listed, capture_output=True, text=True).stdout.split()
+        process.send_signal(number)
+        try:
+            assert process.wait(30) == 128 + number
+        finally:
+            process.kill()
+    assert len(pids) == 2  # nginx and sleep
+    assert not [pid for pid in pids if pathlib.Path("/proc", pid).exists()]
+    left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+    assert not [name for name in names if name in left]
+
+
+def skip_without_links() -> None:
     try:
         with link.make_link():
             pass
     except link.LinkUnavailableError as error:
         pytest.skip(str(error))
+
+
+def test_the_links_benchmark_measures_over_a_link_that_it_makes(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    skip_without_links()
     if tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17):
         pytest.skip("tensorflow-io, which has http://, loads into TensorFlow 2.16 and 2.17 only")
     flags = ["--linked_copies=2", "--images_per_record=4", "--stores=http", "--delays_ms=5"]

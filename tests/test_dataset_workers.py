@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -165,6 +166,107 @@ def test_a_fidelity_in_a_file_is_obeyed_by_worker_processes(
     while seen < 2 * NUM_EXAMPLES and time.monotonic() < deadline:
         seen = seen + 1 if next(iterator).numpy() in high else 0
     assert seen == 2 * NUM_EXAMPLES  # of both workers
+
+
+def test_an_error_of_a_read_reaches_the_client_and_costs_those_records_alone_where_ignored(
+    folder: Path, service: Service, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "photos.pcr"))
+    dataset = PcrDataset(copied, 1)
+    missing = sorted(copied.glob("*.pcr"))[1]
+    missing.unlink()
+    distribute = SERVICE.distribute("distributed_epoch", service.target)
+    with pytest.raises(tf.errors.NotFoundError, match=str(missing)):
+        labels(dataset.apply(distribute))
+    rest = [*range(NUM_EXAMPLES // 3), *range(2 * NUM_EXAMPLES // 3, NUM_EXAMPLES)]
+    assert sorted(labels(dataset.ignore_errors().apply(distribute))) == rest
+
+
+def run_alone(script: str, *arguments: str, cwd: Path = ROOT) -> str:
+    """The output of a program; in a process of its own, since what hangs in a server of the tf.data
+    service holds the interpreter."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", _SERVICE_ALONE + script, *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# A service in this process, and a client that has read the first of each worker's examples.
+_SERVICE_ALONE = """
+import sys, time
+import tensorflow as tf
+from pcr_tf.data import PcrDataset
+service = tf.data.experimental.service
+dispatcher = service.DispatchServer()
+def start_worker(**options):
+    address = dispatcher.target.split("://")[1]
+    return service.WorkerServer(service.WorkerConfig(dispatcher_address=address, **options))
+def distributed(dataset):
+    mode = "distributed_epoch"
+    return dataset.apply(
+        service.distribute(mode, dispatcher.target, max_outstanding_requests=1))
+"""
+
+
+def test_the_error_of_a_dispatcher_that_is_gone_reaches_the_client(folder: Path) -> None:
+    script = """
+worker = start_worker(dispatcher_timeout_ms=1000)
+iterator = iter(distributed(PcrDataset(sys.argv[1], 1, reads_in_flight=1)))
+next(iterator)
+dispatcher._stop()
+try:
+    for _ in iterator:
+        pass
+except tf.errors.DeadlineExceededError as error:
+    print(error.message)
+"""
+    assert "asking the tf.data service for the next record: " in run_alone(script, str(folder))
+
+
+def test_a_worker_that_reads_ahead_can_be_stopped_while_the_dispatcher_does_not_answer(
+    folder: Path,
+) -> None:
+    script = """
+worker = start_worker()
+# The worker's buffer is full before the reader, which waits for the next split, is needed again.
+iterator = iter(distributed(PcrDataset(sys.argv[1], 1, reads_in_flight=4)))
+next(iterator)
+dispatcher._stop()
+time.sleep(2)
+start = time.monotonic()
+del iterator
+worker._stop()
+print(time.monotonic() - start)
+"""
+    assert float(run_alone(script, str(folder))) < 20
+
+
+def test_a_split_that_names_no_record_of_the_workers_data_set_is_refused_with_the_reason(
+    folder: Path, tmp_path: Path
+) -> None:
+    make_dataset(tmp_path / folder.name, EXAMPLES_PER_RECORD, EXAMPLES_PER_RECORD, num_shards=1)
+    script = """
+import subprocess
+address = dispatcher.target.split("://")[1]
+command = [sys.executable, "-c", sys.argv[1], address, sys.argv[2]]
+worker = subprocess.Popen(command, cwd=sys.argv[3], stdout=subprocess.PIPE, text=True)
+try:
+    worker.stdout.readline()
+    for _ in distributed(PcrDataset("photos.pcr", 1)):
+        pass
+except tf.errors.InvalidArgumentError as error:
+    print(error.message)
+finally:
+    worker.kill()
+"""
+    (port,) = free_ports(1)
+    arguments = (_WORKER, str(port), str(tmp_path))
+    said = run_alone(script, *arguments, cwd=folder.parent)
+    assert "expected one of the 1 that photos.pcr/shard-00000-of-00001.pcr" in said
+    assert "got 1; the dispatcher found another data set at this path" in said
 
 
 def test_two_processes_of_a_strategy_read_an_epoch_between_them(folder: Path) -> None:

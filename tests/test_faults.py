@@ -137,6 +137,62 @@ def test_faults_that_stay_name_object_range_and_attempts_and_cost_those_records_
     assert "checksum" in corrupt
 
 
+# Opening.
+
+
+def fails_twice(request: Request) -> str:
+    """A rule: the first request of its kind meets a 503, the second a reset."""
+    return (faults.UNAVAILABLE, faults.DROP, faults.PASS)[min(request.earlier, 2)]
+
+
+@needs_tensorflow_io
+@pytest.mark.parametrize("part", ["", "/shard-00001-of-00004.pcr"])
+def test_faults_in_opening_that_pass_are_waited_out(web: Server, folder: Path, part: str) -> None:
+    def rule(request: Request) -> str:
+        # Of what is opened alone: the side index, or the size of a file and its tail.
+        return fails_twice(request) if part or request.path.endswith("index") else faults.PASS
+
+    with fault_proxy(web.port, rule) as proxy:
+        url = f"{proxy.url}/photos.pcr{part}"
+        seen = read_in_a_process(url, [SCAN_GROUPS], environment())
+    assert seen["errors"] == []
+    assert seen["digests"] == digests(Path(f"{folder}{part}"), [SCAN_GROUPS])
+    assert proxy.faults[faults.UNAVAILABLE] > 0
+    assert proxy.faults[faults.DROP] > 0
+    assert seen["failures"] == 0
+
+
+@needs_tensorflow_io
+def test_a_fault_in_opening_that_stays_names_object_and_attempts(web: Server) -> None:
+    with fault_proxy(web.port, lambda request: faults.UNAVAILABLE) as proxy:
+        url = f"{proxy.url}/photos.pcr"
+        arguments = ["-m", "tests.read_dataset", url, "1"]
+        done = run_python(arguments, environment())
+    assert done.returncode == 1
+    assert f"{url}/dataset.pcr-index: bytes 0 to " in done.stderr
+    assert "failed 6 times, last with: " in done.stderr
+    assert proxy.faults[faults.UNAVAILABLE] == 6
+
+
+_OPENED = """
+import sys
+from pcr_tf.format import open_dataset
+print(open_dataset(sys.argv[1]).index.num_examples)
+"""
+
+
+@needs_tensorflow_io
+def test_faults_in_opening_an_index_by_itself_are_waited_out_or_named(web: Server) -> None:
+    with fault_proxy(web.port, fails_twice) as proxy:
+        done = run_python(["-c", _OPENED, f"{proxy.url}/photos.pcr"], environment())
+    assert (done.returncode, done.stdout) == (0, f"{2 * NUM_RECORDS}\n"), done.stderr
+    with fault_proxy(web.port, lambda request: faults.UNAVAILABLE) as proxy:
+        done = run_python(["-c", _OPENED, f"{proxy.url}/photos.pcr"], environment())
+    assert done.returncode == 1
+    assert "failed 6 times, last with: " in done.stderr
+    assert "photos.pcr/dataset.pcr-index" in done.stderr
+
+
 _CANCELLED = """
 import gc, sys, time
 from pcr_tf.data import PcrDataset

@@ -204,6 +204,45 @@ def test_a_missing_object_of_s3_is_named_and_the_status_is_1(s3: Server) -> None
     assert "absent.pcr" in done.stderr
 
 
+_LOOK = "bytes=0-16383"
+
+_OBEYS = """
+import time
+from pcr_tf import Fidelity
+from pcr_tf.data import PcrDataset
+fidelity = Fidelity(path="s3://bucket/fidelity", poll_interval_s=0.2)
+iterator = iter(PcrDataset("s3://bucket/photos.pcr", fidelity, reads_in_flight=1).repeat())
+deadline = time.monotonic() + 60
+print("reading", flush=True)
+while fidelity.value != 2 and time.monotonic() < deadline:
+    next(iterator)
+print(fidelity.value)
+"""
+
+
+@needs_tensorflow_io
+def test_a_fidelity_in_an_object_of_s3_reaches_a_reader_in_another_process(s3: Server) -> None:
+    setting = "import sys; from pcr_tf import Fidelity; "
+    setting += "Fidelity(int(sys.argv[1]), path='s3://bucket/fidelity')"
+    environment = s3_environment(s3.url)
+    assert run_python(["-c", setting, "1"], environment).returncode == 0
+    s3.log.clear()
+    command = [sys.executable, "-c", _OBEYS]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        try:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "reading\n"
+            assert run_python(["-c", setting, "2"], environment).returncode == 0
+            assert reader.stdout.readline() == "2\n"
+        finally:
+            reader.kill()
+    looks = [e for e in s3.log.exchanges() if (e.path, e.range) == ("/bucket/fidelity", _LOOK)]
+    assert looks
+    assert {(e.method, e.status) for e in looks} == {("GET", 206)}
+
+
 # HTTP
 
 

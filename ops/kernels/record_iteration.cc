@@ -62,9 +62,12 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       order_options_(order),
       read_options_(read),
       fidelity_(fidelity),
-      splits_(std::move(splits)) {
+      splits_(splits == nullptr ? nullptr : std::make_unique<SplitReader>(std::move(splits))) {
   if (splits_ != nullptr) epoch_ = shared_->epochs.First();  // for its seed: splits name epochs
 }
+
+// A thread of the stream, which the stream waits for, may be waiting for a split.
+RecordIteration::~RecordIteration() { Cancel(); }
 
 void RecordIteration::TakeEpoch() {
   if (epoch_.has_value()) return;
@@ -127,7 +130,7 @@ absl::Status RecordIteration::NextRequest(std::optional<RecordRequest>* request)
 
 absl::Status RecordIteration::NextSplit(RecordPart* part, int64_t* epoch, bool* end) {
   tensorflow::Tensor split;
-  TF_RETURN_IF_ERROR(splits_->GetNext(&split, end));
+  TF_RETURN_IF_ERROR(splits_->Next(&split, end));
   if (*end) return absl::Status();
   if (split.dtype() != tensorflow::DT_INT64 || split.dims() != 1 || split.NumElements() != 2) {
     return InvalidArgument("split of a PcrDataset; expected two int64, got ", split.DebugString());
@@ -135,8 +138,12 @@ absl::Status RecordIteration::NextSplit(RecordPart* part, int64_t* epoch, bool* 
   *epoch = split.vec<int64_t>()(0);
   *part = {static_cast<uint64_t>(split.vec<int64_t>()(1)), 0};
   if (part->record >= shared_->index.num_records()) {
-    return InvalidArgument("record that a split names; expected one of ",
-                           shared_->index.num_records(), " records, got ", part->record);
+    return InvalidArgument(
+        "record that the tf.data service deals out; expected one of the ",
+        shared_->index.num_records(), " that ", shared_->index.shards().front().name,
+        " and the files beside it hold, got ", split.vec<int64_t>()(1),
+        "; the dispatcher found another data set at this path than this worker: give both the same "
+        "files, by an absolute path");
   }
   return absl::Status();
 }
@@ -208,7 +215,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
       TF_RETURN_IF_ERROR(write(Pending(i, kEpoch), request.epoch));
     }
     if (splits_ == nullptr) return absl::Status();
-    return splits_->Save(FullName(prefix), writer);
+    return splits_->provider().Save(FullName(prefix), writer);
   };
   if ((splits_ == nullptr && !fidelity_.changes()) || stream_ == nullptr) {
     if (stream_ == nullptr) unfinished.assign(restored_.begin(), restored_.end());
@@ -312,7 +319,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
     order_ = std::move(order);
     if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {
-    TF_RETURN_IF_ERROR(splits_->Restore(FullName(prefix), reader));
+    TF_RETURN_IF_ERROR(splits_->provider().Restore(FullName(prefix), reader));
   }
   epoch_ = epoch;
   num_delivered_ = static_cast<uint64_t>(num_delivered);

@@ -19,6 +19,7 @@
 #include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/record_stream.h"
 #include "ops/kernels/shared_dataset.h"
+#include "ops/kernels/split_reader.h"
 #include "tensorflow/core/framework/dataset.h"
 #include "tensorflow/core/platform/tstring.h"
 
@@ -47,6 +48,7 @@ class RecordIteration {
   RecordIteration(std::shared_ptr<SharedDataset> shared, const RecordOrderOptions& order,
                   const ReadOptions& read, const RecordFidelity& fidelity,
                   std::shared_ptr<tensorflow::data::SplitProvider> splits);
+  ~RecordIteration();
 
   // The next example. After an error it stands behind the record in error.
   absl::Status Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end);
@@ -70,7 +72,7 @@ class RecordIteration {
   RecordOrderOptions order_options_;
   const ReadOptions read_options_;
   const RecordFidelity fidelity_;
-  const std::shared_ptr<tensorflow::data::SplitProvider> splits_;
+  const std::unique_ptr<SplitReader> splits_;  // null: the order says which records come
 
   std::optional<EpochCounter::Epoch> epoch_;  // with splits, these name their epochs
   std::vector<RecordPart> order_;             // without splits

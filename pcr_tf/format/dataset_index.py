@@ -113,7 +113,7 @@ def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
     if isinstance(files_or_dir, (str, os.PathLike)):
         path = os.fspath(files_or_dir)
         if filesystem.is_web(path):
-            with contextlib.suppress(OSError):  # it is a file, then
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # it is a file, then
                 return _open_side_index(path)
         elif filesystem.is_dir(path):
             return _open_folder(path)

@@ -2,7 +2,8 @@
 
 A path that contains ``://`` goes through ``tf.io.gfile``, which is imported on first use; every
 other path goes through the standard library and never loads TensorFlow. All functions raise OSError
-(or a subclass of it) that names the path.
+(or a subclass of it) that names the path. What only reads is repeated after errors of a remote
+store that may pass, as the kernels do (ops/kernels/retry.h).
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ import errno
 import glob as _glob
 import os
 import posixpath
+import random
 import secrets
 import stat
-from collections.abc import Iterator
-from typing import IO, Any, NamedTuple
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple, TypeVar
 
 from pcr_tf.format import object_stores
+
+_MAX_ATTEMPTS = 6
+_FIRST_BACKOFF_S = 0.1  # doubled before each later attempt; half of it to all of it is waited
+
+_Result = TypeVar("_Result")
 
 
 def is_remote(path: str) -> bool:
@@ -108,18 +116,56 @@ class _RemoteWriter:
             self._file.close()
 
 
+def _with_retries(path: str, attempt: Callable[[], _Result]) -> _Result:
+    """What `attempt` returns, which may end in TensorFlow's errors, after at most six attempts."""
+    object_stores.prepare(path)
+    import tensorflow as tf
+
+    may_pass = (
+        tf.errors.UnavailableError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.AbortedError,
+        tf.errors.InternalError,
+        tf.errors.UnknownError,
+        tf.errors.ResourceExhaustedError,
+    )
+    with _as_os_errors(path):
+        for number in range(1, _MAX_ATTEMPTS):
+            try:
+                return attempt()
+            except may_pass:
+                time.sleep(_FIRST_BACKOFF_S * 2 ** (number - 1) * random.uniform(0.5, 1))
+        try:
+            return attempt()
+        except may_pass as error:
+            raise OSError(
+                errno.EIO, f"failed {_MAX_ATTEMPTS} times, last with: {error.message}", path
+            ) from error
+
+
 def read_bytes(path: str) -> bytes:
     """All bytes of `path`."""
-    with open_file(path) as file:
-        return bytes(file.read())
+
+    def read() -> bytes:
+        with _gfile(path).GFile(path, "rb") as file:
+            return bytes(file.read())
+
+    if is_remote(path):
+        return _with_retries(path, read)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def read_range(path: str, offset: int, size_bytes: int) -> bytes:
     """Bytes [offset, offset + size_bytes) of `path`, fewer where the file ends earlier."""
-    if is_remote(path):
-        with open_file(path) as file:
+
+    def read() -> bytes:
+        with _gfile(path).GFile(path, "rb") as file:
             file.seek(offset)
             return bytes(file.read(size_bytes))
+
+    if is_remote(path):
+        return _with_retries(path, read)
     # Unbuffered: no byte outside the range is requested.
     with open(path, "rb", buffering=0) as raw:
         raw.seek(offset)
@@ -226,19 +272,23 @@ def same_contents(first: str, second: str) -> bool:
 
 def exists(path: str) -> bool:
     """Whether `path` is a file or folder."""
-    return bool(_gfile(path).exists(path)) if is_remote(path) else os.path.exists(path)
+    if is_remote(path):
+        return bool(_with_retries(path, lambda: _gfile(path).exists(path)))
+    return os.path.exists(path)
 
 
 def is_dir(path: str) -> bool:
     """Whether `path` is a folder."""
-    return bool(_gfile(path).isdir(path)) if is_remote(path) else os.path.isdir(path)
+    if is_remote(path):
+        return bool(_with_retries(path, lambda: _gfile(path).isdir(path)))
+    return os.path.isdir(path)
 
 
 def listdir(path: str) -> list[str]:
     """Names in folder `path`, sorted bytewise, without trailing separators."""
     if is_remote(path):
-        with _as_os_errors(path):
-            names = [name.rstrip("/") for name in _gfile(path).listdir(path)]
+        found = _with_retries(path, lambda: _gfile(path).listdir(path))
+        names = [name.rstrip("/") for name in found]
     else:
         names = os.listdir(path)
     return sorted(names, key=os.fsencode)
@@ -263,9 +313,8 @@ class FileStatus(NamedTuple):
 def status(path: str) -> FileStatus:
     """Kind, size and time of the last change of a file or folder; links are followed."""
     if is_remote(path):
-        with _as_os_errors(path):
-            found = _gfile(path).stat(path)
-            return FileStatus(bool(found.is_directory), int(found.length), int(found.mtime_nsec))
+        found = _with_retries(path, lambda: _gfile(path).stat(path))
+        return FileStatus(bool(found.is_directory), int(found.length), int(found.mtime_nsec))
     local = os.stat(path)
     return FileStatus(stat.S_ISDIR(local.st_mode), local.st_size, local.st_mtime_ns)
 
