@@ -198,7 +198,7 @@ def run_alone(script: str, *arguments: str, cwd: Path = ROOT) -> str:
 _SERVICE_ALONE = """
 import sys, time
 import tensorflow as tf
-from pcr_tf.data import PcrDataset
+from pcr_tf.data import PcrDataset, read_statistics
 service = tf.data.experimental.service
 dispatcher = service.DispatchServer()
 def start_worker(**options):
@@ -231,11 +231,17 @@ def test_a_worker_that_reads_ahead_can_be_stopped_while_the_dispatcher_does_not_
 ) -> None:
     script = """
 worker = start_worker()
-# The worker's buffer is full before the reader, which waits for the next split, is needed again.
-iterator = iter(distributed(PcrDataset(sys.argv[1], 1, reads_in_flight=4)))
+iterator = iter(distributed(PcrDataset(sys.argv[1], 1, reads_in_flight=4).repeat()))
 next(iterator)
+# All buffers are full: nobody will wait in vain for the reader, which asks for the next split.
+reads = 0
+while reads < read_statistics().reads:
+    reads = read_statistics().reads
+    time.sleep(2)
 dispatcher._stop()
-time.sleep(2)
+for _ in range(8):
+    next(iterator)
+time.sleep(1)
 start = time.monotonic()
 del iterator
 worker._stop()
