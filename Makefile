@@ -14,8 +14,10 @@ PY := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # tensorflow-io's last release loads into TensorFlow 2.16 and 2.17 only; Apache Beam wants an older
-# protobuf than newer ones bring.
-TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),tensorflow-io==0.37.1 apache-beam==2.77.0)
+# protobuf than newer ones bring. They bring one that newer tensorflow-metadata, of TensorFlow
+# Datasets, does not load with.
+WITH_TENSORFLOW_2_17 := tensorflow-io==0.37.1 apache-beam==2.77.0 tensorflow-metadata==1.16.1
+TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(WITH_TENSORFLOW_2_17))
 
 PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py
 CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)

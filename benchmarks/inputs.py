@@ -90,23 +90,31 @@ def photographs() -> Photographs:
     return Photographs(folder, tuple(files), origin)
 
 
-def convert(
+def convert_command(
     sources: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], *flag_list: str
-) -> None:
-    """Runs the conversion job as its users do: as a command, in a process of its own; but without
-    the profile of the fidelities, whose time has nothing to do with the number of images.
+) -> list[str]:
+    """The command line of a conversion job without the profile of the fidelities, whose time has
+    nothing to do with the number of images.
 
     Args:
         sources: folders, files and patterns.
         output: folder of the data set.
         *flag_list: more flags, such as "--images_per_record=64".
+    """
+    inputs = [f"--input={os.fspath(source)}" for source in sources]
+    command = [sys.executable, "-m", "pcr_tf.cli.convert", *inputs]
+    return [*command, f"--output={os.fspath(output)}", "--profile_images=0", *flag_list]
+
+
+def convert(
+    sources: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str], *flag_list: str
+) -> None:
+    """Runs `convert_command` as users do: in a process of its own.
 
     Raises:
         RuntimeError: the command failed; the message holds what it said.
     """
-    inputs = [f"--input={os.fspath(source)}" for source in sources]
-    command = [sys.executable, "-m", "pcr_tf.cli.convert", *inputs]
-    command += [f"--output={os.fspath(output)}", "--profile_images=0", *flag_list]
+    command = convert_command(sources, output, *flag_list)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")

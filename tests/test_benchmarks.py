@@ -148,6 +148,45 @@ def test_the_conversion_benchmark_compares_with_the_bare_transcode(
     assert len(rates) == 3
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
+def test_the_scaling_benchmark_compares_with_one_worker(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=1", "--rounds=1", "--images_per_record=4"]
+    result = _run("conversion_scaling", tmp_path, f"--images={images}", *flags)
+    ratios = result["ratio_to_one_worker"]
+    assert isinstance(ratios, dict)
+    assert list(ratios) == ["pcr-convert", "bare libjpeg transcode"]
+
+
+def test_the_memory_benchmark_sees_the_parent_and_every_worker(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=16,32", "--num_workers=1"]
+    result = _run("conversion_memory", tmp_path, f"--images={images}", *flags)
+    peaks = result["peak_unique_bytes"]
+    assert isinstance(peaks, dict)
+    assert list(peaks) == ["256", "512"]
+    for peak in peaks.values():
+        assert len(peak["workers"]) == 1
+        assert min(peak["parent"], *peak["workers"]) > 1_000_000
+
+
+@pytest.mark.skipif(
+    shutil.which("jpegtran") is None, reason="needs jpegtran: apt-get install libjpeg-turbo-progs"
+)
+def test_the_jpegtran_benchmark_makes_thumbnails_of_the_size_asked_for(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    flags = ["--copies=1", "--thumbnail_copies=2", "--thumbnail_bytes=3000", "--rounds=1"]
+    result = _run("jpegtran", tmp_path, f"--images={images}", *flags)
+    thumbnails = result["thumbnails"]
+    assert isinstance(thumbnails, dict)
+    assert thumbnails["images"] == 32
+    assert 2700 < thumbnails["mean_bytes"] <= 3000
+    assert len(thumbnails["ratio_to_jpegtran"]) == 2
+
+
 def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.Path) -> None:
     flags = ["--shards=10", "--images=1000", "--images_per_record=30", "--rounds=1"]
     result = _run("opening", tmp_path, *flags)

@@ -80,7 +80,8 @@ def ham(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes
     for number, name in enumerate(reversed(names)):
         age = "" if number == 7 else f"{30 + number % 50}.0"
         stem, dx = name.removesuffix(".jpg"), HAM_CLASSES[number % 6]  # No vasc.
-        lines.append(f"HAM_{number // 2:07d},{stem},{dx},histo,{age},male,scalp")
+        dx_type = ("histo", "consensus")[number % 2]
+        lines.append(f"HAM_{number // 2:07d},{stem},{dx},{dx_type},{age},male,scalp")
     (root / "HAM10000_metadata.csv").write_text("\n".join(lines) + "\n")
     return root, images
 
@@ -105,6 +106,7 @@ def test_ham10000_becomes_two_data_sets_that_share_all_photographs(
             example = together[row["image_id"] + ".jpg"]
             assert _label(example) == (HAM_CLASSES.index(row["dx"]), row["dx"])
             assert _text(example, "lesion_id") == row["lesion_id"]
+            assert _text(example, "dx_type") == row["dx_type"]
             assert ("age" in feature_keys(example)) == bool(row["age"])
             stored = bytes_features(example, ["image/encoded"])["image/encoded"][0]
             assert same_coefficients(stored, images[row["image_id"] + ".jpg"]) == ""
@@ -344,7 +346,10 @@ def test_columns_are_int_float_or_text_by_their_values(tmp_path: Path) -> None:
         ("9223372036854775808 1", [b"9223372036854775808", b"1"]),
         ("12345678901234567890 12345678901234567891", None),
         ("1e300 1", None),
-        ("1e-5 0.5", None),
+        ("1e300 0.5", None),
+        ("1e-40 0.5", None),
+        ("01e5 0.5", None),
+        ("1e 0.5", None),
         ("0.123456 .5", [0.123456, 0.5]),
         ("0.12345678901234567 16777216", [0.12345678901234567, 16777216.0]),
         ("0.5 16777217", None),
@@ -369,6 +374,37 @@ def test_a_number_that_a_feature_cannot_hold_makes_its_column_text(
         feature = tf.train.Example.FromString(example).features.feature["x"]
         found += getattr(feature, feature.WhichOneof("kind")).value
     assert found == (pytest.approx(values) if values else [first.encode(), second.encode()])
+
+
+def test_a_column_with_an_exponent_in_one_value_is_float(tmp_path: Path) -> None:
+    cells = ["1e-05", "0.5", "3", "-2.5E+3"]
+    rows = [f"{stem},m,{cell}" for stem, cell in zip("abcd", cells, strict=True)]
+    _convert(_table(tmp_path, "\n".join(["id,dx,x", *rows]), images="a b c d"))
+    tf = pytest.importorskip("tensorflow")
+    for (_, example), cell in zip(sorted(_examples(tmp_path / "out").items()), cells, strict=True):
+        value = tf.train.Example.FromString(example).features.feature["x"].float_list.value
+        assert value == pytest.approx([float(cell)])
+
+
+def test_whole_numbers_with_leading_zeros_stay_text_beside_exponents(tmp_path: Path) -> None:
+    _convert(_table(tmp_path, "id,dx,x\na,m,007\nb,m,1e-05\n", images="a b"))
+    found = _examples(tmp_path / "out")
+    assert [_text(found[name], "x") for name in ("a.jpg", "b.jpg")] == ["007", "1e-05"]
+
+
+def test_several_columns_are_the_targets_of_one_model(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    pcr_data = pytest.importorskip("pcr_tf.data")
+    text = "3\nMale Smiling\na.jpg 1 -1\nb.jpg -1 1\nc.jpg 1 1\n"
+    _convert(_table(tmp_path, text, "t.txt"), image_extension="", label_column="Smiling")
+    targets = ["Male", "Smiling"]
+    features = {name: tf.io.FixedLenFeature([], tf.int64) for name in targets}
+    features["image/filename"] = tf.io.FixedLenFeature([], tf.string)
+    seen = {}
+    for example in pcr_data.PcrDataset(str(tmp_path / "out")):
+        parsed = tf.io.parse_single_example(example, features)
+        seen[parsed["image/filename"].numpy()] = [bool(parsed[name] > 0) for name in targets]
+    assert seen == {b"a.jpg": [True, False], b"b.jpg": [False, True], b"c.jpg": [True, True]}
 
 
 def test_whole_numbers_become_classes_in_the_order_of_their_values(tmp_path: Path) -> None:

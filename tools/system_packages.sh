@@ -3,7 +3,7 @@
 # Otherwise it says what to install, and fails.
 set -eu
 
-packages="ca-certificates g++ iproute2 libgtest-dev libjpeg-dev nginx-light openssl python3-dev python3-venv strace util-linux zlib1g-dev"
+packages="ca-certificates g++ iproute2 libgtest-dev libjpeg-dev libjpeg-turbo-progs nginx-light openssl python3-dev python3-venv strace util-linux zlib1g-dev"
 
 if ! command -v dpkg-query >/dev/null; then
   # Not Debian or Ubuntu: the build itself names what it does not find.

@@ -67,16 +67,16 @@ def convert_shard(
         prove=options.prove,
     ) as writer:
         converter = _ItemConverter(writer, source, options, result)
+        statistics = writer.statistics
         for item in plan.items:
-            before = dataclasses.replace(writer.statistics)
+            images, source_bytes = statistics.images, statistics.source_bytes
+            stored_bytes = statistics.stored_bytes
             converter.add(item)
-            after = writer.statistics
             progress(
-                after.images - before.images,
-                after.source_bytes - before.source_bytes,
-                after.stored_bytes - before.stored_bytes,
+                statistics.images - images,
+                statistics.source_bytes - source_bytes,
+                statistics.stored_bytes - stored_bytes,
             )
-    statistics = writer.statistics
     result.records, result.examples = statistics.records, statistics.examples
     result.images = statistics.images
     result.source_bytes, result.stored_bytes = statistics.source_bytes, statistics.stored_bytes

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Set
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
-_DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)")
+_DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 # Sign and digits of the longest int64. Python refuses to convert texts of some thousand digits.
 _INT64_CHARACTERS = 20
