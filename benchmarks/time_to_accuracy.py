@@ -60,8 +60,8 @@ _KINDS: dict[str, Any] = {
     "gradient": "gradient",
     "MS-SSIM": "MS-SSIM",
     "plateau": "plateau",
-    "gradient, longer": "gradient",
-    "MS-SSIM, longer": "MS-SSIM",
+    "longer gradient": "gradient",
+    "longer MS-SSIM": "MS-SSIM",
 }
 _LONGER = 2  # times the epochs, in the runs of that name
 
@@ -171,7 +171,7 @@ def _path(output: pathlib.Path, task: str, kind: str, seed: int) -> pathlib.Path
 
 
 def _epochs(kind: str) -> int:
-    return _EPOCHS.value * (_LONGER if kind.endswith("longer") else 1)
+    return _EPOCHS.value * (_LONGER if kind.startswith("longer") else 1)
 
 
 def seconds_to(epochs: Sequence[Mapping[str, float]], accuracy: float) -> float | None:
@@ -293,9 +293,12 @@ def main(argv: list[str]) -> None:
     """Trains, and writes the tables, time_to_accuracy.json and time_to_accuracy.png."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    kinds = {kind: _KINDS[kind] for kind in _RUNS.value or _KINDS}
-    if _BASELINE not in kinds:
-        raise app.UsageError(f"--runs; expected {_BASELINE} among them, got {_RUNS.value}")
+    names = _RUNS.value or list(_KINDS)
+    if _BASELINE not in names or not set(names) <= set(_KINDS):
+        raise app.UsageError(
+            f"--runs; expected {_BASELINE} and others of {', '.join(_KINDS)}; got {_RUNS.value}"
+        )
+    kinds = {kind: _KINDS[kind] for kind in names}
     output = pathlib.Path(inputs.OUTPUT_DIR.value) / "time_to_accuracy"
     output.mkdir(parents=True, exist_ok=True)
     prepared = _prepare(output)
