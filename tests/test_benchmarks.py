@@ -170,7 +170,7 @@ def test_the_switching_benchmark_finds_no_more_at_the_old_fidelity_than_may_be_i
             assert bound is None or switch["late_examples"] <= bound
 
 
-@pytest.mark.parametrize("name", ["switching", "time_to_accuracy"])
+@pytest.mark.parametrize("name", ["shuffling", "switching", "time_to_accuracy"])
 def test_the_examples_of_a_benchmarks_arithmetic_hold(name: str) -> None:
     # In a process of its own: flags of two benchmarks have one name.
     program = f"import doctest, sys; from benchmarks import {name} as module; "
@@ -207,8 +207,14 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
             theirs = mixes[f"TFRecord, {files_at_once} files at once, buffer 512"]
             assert ours["company"] < theirs["company"]
         assert ours["labels"] > 0.8 * ideal["labels"]
+        assert ours["longest_run"] < 10
+        assert ours["mean_run"] == pytest.approx(ideal["mean_run"], abs=0.1)
         # Records alone are in another order, but their examples stay together.
-        assert mixes["PCR, 32 a record, buffer 0"]["company"] > 0.3
+        alone = mixes["PCR, 32 a record, buffer 0"]
+        assert alone["company"] > 0.3
+        # ... and as long a run of a label as they were stored in.
+        assert (alone["mean_run"] > 20) == (stored == "sorted by label")
+        assert (alone["longest_run"] >= 32) == (stored == "sorted by label")
 
 
 def test_the_augmentation_benchmark_compares_with_tf_data(
