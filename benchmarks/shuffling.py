@@ -4,12 +4,13 @@ r"""Measures how well epochs are mixed: records shuffled in PcrDataset beside fi
 
 No pixels and no clock: only the order counts. The same examples, sorted by label as a converter
 without a shuffle would leave them, and shuffled as pcr-convert leaves them, are read for two epochs
-in each way, and three things are counted:
+in each way, and four things are counted:
 
 - displacement: how far an example moves from one epoch to the next, as a share of the epoch (mean).
   Two independent orders give 0.333.
 - company: the share of an example's batch mates that are its mates in the next epoch again.
 - labels: different labels in a batch (mean).
+- runs: examples of one label that come one after the other (the longest run, and the mean).
 
 "ideal" is a permutation drawn anew for each epoch.
 """
@@ -47,6 +48,8 @@ class Mix:
     displacement: float
     company: float
     labels: float
+    longest_run: int
+    mean_run: float
 
 
 def mix_of(first: Sequence[int], second: Sequence[int], labels: np.ndarray, batch: int) -> Mix:
@@ -54,13 +57,16 @@ def mix_of(first: Sequence[int], second: Sequence[int], labels: np.ndarray, batc
 
     Args:
         first, second: the examples' numbers, 0 to N - 1, each once, in the order of an epoch.
-        labels: [N], of each example.
+        labels: [N], of each example; at least 0.
         batch: examples in a batch, at least 2.
 
     Example:
         >>> mix_of([0, 1, 2, 3], [2, 3, 0, 1], np.array([0, 0, 1, 1]), batch=2)
-        Mix(displacement=0.5, company=1.0, labels=1.0)
+        Mix(displacement=0.5, company=1.0, labels=1.0, longest_run=2, mean_run=2.0)
     """
+    in_order = labels[first]
+    starts = np.flatnonzero(np.diff(in_order, prepend=-1))  # of runs; no label is negative
+    runs = np.diff(starts, append=len(in_order))
     positions = np.argsort(np.array([first, second]), axis=1)
     batches = positions // batch
     _, pairs = np.unique(batches[0] * (len(first) + 1) + batches[1], return_counts=True)
@@ -69,10 +75,10 @@ def mix_of(first: Sequence[int], second: Sequence[int], labels: np.ndarray, batc
         displacement=float(np.abs(positions[0] - positions[1]).mean() / len(first)),
         company=float((pairs * (pairs - 1)).sum() / (sizes * (sizes - 1)).sum()),
         labels=float(
-            np.mean(
-                [len(np.unique(labels[first[i : i + batch]])) for i in range(0, len(first), batch)]
-            )
+            np.mean([len(np.unique(in_order[i : i + batch])) for i in range(0, len(first), batch)])
         ),
+        longest_run=int(runs.max()),
+        mean_run=float(runs.mean()),
     )
 
 
@@ -156,9 +162,11 @@ def main(argv: list[str]) -> None:
         print(f"{num_examples} examples stored {stored}, {_LABELS.value} labels")
         rows = [
             [name, f"{mix.displacement:.3f}", f"{mix.company:.4f}", f"{mix.labels:.1f}"]
+            + [f"{mix.longest_run}", f"{mix.mean_run:.2f}"]
             for name, mix in mixes.items()
         ]
-        print(measure.table(["", "displacement", "company", "labels in a batch"], rows))
+        header = ["", "displacement", "company", "labels in a batch", "longest run", "mean run"]
+        print(measure.table(header, rows))
     shutil.rmtree(root)
     print(measure.write_json(_OUTPUT_DIR.value, "shuffling", {"examples": num_examples, **results}))
 

@@ -74,6 +74,7 @@ LAYERS = {
             "jpeg/scan_script.h",
             "jpeg/sequential_scan.h",
             "jpeg/transcode.h",
+            "jpeg/transcode_fault.h",
             "jpeg/zigzag.h",
         ],
         "srcs": [

@@ -40,6 +40,22 @@ def jpeg(
     return out.getvalue()
 
 
+def resampled(jpeg: bytes, luma_sampling: int, height: int, width: int) -> bytes:
+    """The same blocks as an image of another sampling, with as many blocks to a group of them."""
+    sof = jpeg.index(b"\xff\xc0") + 4
+    changed = bytearray(jpeg)
+    changed[sof + 1 : sof + 5] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    changed[sof + 7] = luma_sampling
+    return bytes(changed)
+
+
+def of_adobe_transform(jpeg: bytes, transform: int) -> bytes:
+    """The same components by another name: 0 is CMYK or RGB, 1 YCbCr, 2 YCCK."""
+    changed = bytearray(jpeg)
+    changed[jpeg.index(b"Adobe") + 11] = transform
+    return bytes(changed)
+
+
 def png(seed: int = 0) -> bytes:
     """A PNG file."""
     out = io.BytesIO()
@@ -84,10 +100,14 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(name: str, *arguments: object) -> subprocess.Popen[str]:
-    """Starts ``pcr-<name>`` in a session of its own, with pipes for its output."""
+def start(name: str, *arguments: object, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Starts ``pcr-<name>`` in a session of its own, with pipes for its output.
+
+    Args:
+        prefix: of the command line: a program that runs the rest of it.
+    """
     return subprocess.Popen(
-        command(name, *arguments),
+        [*prefix, *command(name, *arguments)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -99,8 +119,10 @@ def start(name: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs ``pcr-<name>`` to its end."""
-    process = start(name, *arguments)
+def run(
+    name: str, *arguments: object, prefix: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Runs ``pcr-<name>`` to its end; `prefix` as for `start`."""
+    process = start(name, *arguments, prefix=prefix)
     stdout, stderr = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import bytes_read, drawn_photographs, link, measure
+from tests.small_dataset import draw_jpeg
 
 _ROOT = pathlib.Path(__file__).parent.parent
 
@@ -210,7 +211,7 @@ def test_the_switching_benchmark_finds_no_more_at_the_old_fidelity_than_may_be_i
             assert bound is None or switch["late_examples"] <= bound
 
 
-@pytest.mark.parametrize("name", ["switching", "time_to_accuracy"])
+@pytest.mark.parametrize("name", ["shuffling", "switching", "time_to_accuracy"])
 def test_the_examples_of_a_benchmarks_arithmetic_hold(name: str) -> None:
     # In a process of its own: flags of two benchmarks have one name.
     program = f"import doctest, sys; from benchmarks import {name} as module; "
@@ -247,8 +248,14 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
             theirs = mixes[f"TFRecord, {files_at_once} files at once, buffer 512"]
             assert ours["company"] < theirs["company"]
         assert ours["labels"] > 0.8 * ideal["labels"]
+        assert ours["longest_run"] < 10
+        assert ours["mean_run"] == pytest.approx(ideal["mean_run"], abs=0.1)
         # Records alone are in another order, but their examples stay together.
-        assert mixes["PCR, 32 a record, buffer 0"]["company"] > 0.3
+        alone = mixes["PCR, 32 a record, buffer 0"]
+        assert alone["company"] > 0.3
+        # ... and as long a run of a label as they were stored in.
+        assert (alone["mean_run"] > 20) == (stored == "sorted by label")
+        assert (alone["longest_run"] >= 32) == (stored == "sorted by label")
 
 
 def test_the_augmentation_benchmark_compares_with_tf_data(
@@ -293,6 +300,7 @@ def test_the_time_of_decoding_a_scan_is_fitted(
     assert all(isinstance(value, float) for value in fit.values())
 
 
+<<<<<<< HEAD
 _LINK = """
 import pathlib, sys, time
 from benchmarks.link import make_link
@@ -328,6 +336,11 @@ def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
 
 
 def skip_without_links() -> None:
+=======
+@pytest.fixture
+def a_link() -> None:
+    """Skips a test where a link cannot be made or read from."""
+>>>>>>> audit
     try:
         with link.make_link():
             pass
@@ -340,7 +353,13 @@ def test_the_links_benchmark_measures_over_a_link_that_it_makes(
 ) -> None:
     skip_without_links()
     if tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17):
-        pytest.skip("tensorflow-io, which has http://, loads into TensorFlow 2.16 and 2.17 only")
+        pytest.skip("tensorflow-io, which reads http:// and s3://, loads into 2.16 and 2.17 only")
+
+
+@pytest.mark.usefixtures("a_link")
+def test_the_links_benchmark_measures_over_a_link_that_it_makes(
+    images: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     flags = ["--linked_copies=2", "--images_per_record=4", "--stores=http", "--delays_ms=5"]
     flags += ["--scan_groups=1,10", "--rounds=1", "--warmup_s=0.1", "--seconds=0.2"]
     result = _run("links", tmp_path, f"--images={images}", *flags)
@@ -350,3 +369,36 @@ def test_the_links_benchmark_measures_over_a_link_that_it_makes(
     assert (measured["store"], measured["delay_ms"]) == ("http", 5)
     assert all(rate > 0 for rates in measured["images_per_s"].values() for rate in rates)
     assert (tmp_path / "links.png").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("a_link")
+def test_the_time_to_accuracy_is_measured_of_fixed_and_of_tuned_fidelities(
+    tmp_path: pathlib.Path,
+) -> None:
+    folder = tmp_path / "images"
+    classes = ("fruit-apple", "fruit-pear", "shore-sand")
+    for number in range(90):  # A fifth is held out: 72, two batches an epoch.
+        path = folder / classes[number % 3] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(draw_jpeg(number, 192, 176))  # As small as MS-SSIM takes.
+    kinds = ["TFRecord", "PCR 2", "MS-SSIM"]
+    flags = ["--seeds=1", "--epochs=2", "--tasks=coarse", f"--runs={','.join(kinds)}", "--side=32"]
+    flags += ["--filters=2", "--images_per_record=4", "--mbit_per_s=100"]
+    result = _run("time_to_accuracy", tmp_path, f"--images={folder}", *flags)
+    summary = result["summary"]
+    assert isinstance(summary, dict)
+    rows = {row["kind"]: row for row in summary["coarse"]}
+    assert list(rows) == kinds
+    for row in rows.values():
+        assert 0 <= row["accuracy"][0] <= 1
+        assert row["seconds"][0] > 0
+    stored = (tmp_path / "time_to_accuracy" / "bucket" / "tfrecords").iterdir()
+    assert rows["TFRecord"]["bytes"][0] > 2 * 0.8 * sum(path.stat().st_size for path in stored)
+    assert 0 < rows["PCR 2"]["bytes"][0] < 0.7 * rows["TFRecord"]["bytes"][0]
+    assert rows["TFRecord"]["ratio"] == [1.0]
+    assert rows["PCR 2"]["fidelity"] == [None]
+    assert 1 <= rows["MS-SSIM"]["fidelity"][0] <= 10
+    runs = result["runs"]
+    assert isinstance(runs, dict)
+    assert [len(runs["coarse"][kind][0]) for kind in kinds] == [2, 2, 2]
+    assert (tmp_path / "time_to_accuracy.png").stat().st_size > 0

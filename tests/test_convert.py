@@ -360,10 +360,24 @@ def test_an_option_out_of_range_is_refused_by_name(options: dict[str, Any], mess
 
 
 def test_the_command_converts_and_says_what_it_did(tmp_path: Path) -> None:
-    make_class_folders(tmp_path / "in")
-    done = run("convert", f"--input={tmp_path}/in", f"--output={tmp_path}/out", "--num_workers=2")
+    source = make_class_folders(tmp_path / "in")
+    (source / "bee" / "odd.jpg").write_bytes(b"<html>404</html>")
+    (source / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    flags = (f"--input={source}", f"--output={tmp_path}/out", "--on_unreadable=skip")
+    done = run("convert", *flags, "--num_workers=2")
     assert done.returncode == 0, done.stderr
-    assert "21 in 1 records, 1 shards" in done.stdout
+    lines = done.stdout.splitlines()
+    assert "images      22 in 1 records, 1 shards" in lines
+    source_bytes = sum(path.stat().st_size for path in source.rglob("*.jpg") if path.exists())
+    shard_bytes = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.pcr"))
+    assert (
+        f"bytes       {progress.megabytes(source_bytes)} of images became "
+        f"{progress.megabytes(shard_bytes)} ({100 * shard_bytes / source_bytes:.1f}%)"
+    ) in lines
+    assert "kept as is  1 (1 not_a_jpeg)" in lines
+    assert "encoded     0" in lines
+    assert "skipped     1" in lines
+    assert f"Each is named in {tmp_path}/out/manifest.json." in lines
     assert "images/s" in done.stdout
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
@@ -20,8 +21,10 @@ from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
     make_class_folders,
+    of_adobe_transform,
     picture,
     png,
+    resampled,
     run,
     write_tfrecord,
 )
@@ -33,6 +36,9 @@ EXIF_60_KB = b"Exif\0\0" + bytes(60_000)
 def _odd_images() -> dict[str, tuple[bytes, str]]:
     """Name -> image, and the reason why it is kept as it came ("" where it is not)."""
     plain = jpeg(1)
+    # As many blocks, six, in an MCU of 4:2:0 and of 4:1:1.
+    luma_4_to_1 = resampled(jpeg(14, subsampling="4:2:0"), 0x41, 24, 128)
+    cmyk = jpeg(3, mode="CMYK")
     return {
         "zero-byte": (b"", "not_a_jpeg"),
         "truncated": (plain[: len(plain) // 2], "damaged"),
@@ -40,10 +46,12 @@ def _odd_images() -> dict[str, tuple[bytes, str]]:
         "PNG named jpg": (png(), "not_a_jpeg"),
         "text named jpg": (b"<html>404</html>", "not_a_jpeg"),
         "grey": (jpeg(2, mode="L"), ""),
-        "CMYK": (jpeg(3, mode="CMYK"), ""),
+        "CMYK": (cmyk, ""),
+        "YCCK": (of_adobe_transform(cmyk, 2), ""),
         "RGB-coded": (jpeg(4, keep_rgb=True), ""),
         "4:4:4": (jpeg(5, subsampling="4:4:4"), ""),
         "4:2:2": (jpeg(6, subsampling="4:2:2"), ""),
+        "4:1:1": (luma_4_to_1, ""),
         "progressive": (jpeg(7, progressive=True), ""),
         "restart markers": (jpeg(8, restart_marker_blocks=2), ""),
         "60 KB of EXIF": (jpeg(9, exif=EXIF_60_KB), ""),
@@ -76,6 +84,19 @@ def _stored(output: Path, scan_groups: int | None = None) -> dict[str, tuple[str
             name = bytes_features(example, ["image/filename"])["image/filename"][0].decode()
             found[Path(name).stem] = (coding, image)
     return found
+
+
+def test_the_odd_images_are_of_the_coding_that_they_are_named_after() -> None:
+    def coding(name: str) -> tuple[str, int | None, list[tuple[int, int]]]:
+        image = Image.open(io.BytesIO(_odd_images()[name][0]))
+        assert isinstance(image, JpegImagePlugin.JpegImageFile)
+        image.load()
+        sampling = [(h, v) for _, h, v, _ in image.layer]
+        return image.mode, image.info.get("adobe_transform"), sampling
+
+    assert coding("CMYK") == ("CMYK", 0, [(1, 1)] * 4)
+    assert coding("YCCK") == ("CMYK", 2, [(1, 1)] * 4)
+    assert coding("4:1:1") == ("RGB", None, [(4, 1), (1, 1), (1, 1)])
 
 
 @pytest.mark.parametrize("name", list(_odd_images()))
@@ -117,6 +138,8 @@ def test_the_corpus_of_odd_files_is_recoded_or_kept(test_images: Path, tmp_path:
     reader = PcrReader(tmp_path / "out")
     seen = set()
     opaque = {entry["name"] for entry in summary.manifest["opaque"]}
+    assert all(entry["reason"] and entry["detail"] for entry in summary.manifest["opaque"])
+    assert summary.manifest["skipped"] == summary.manifest["encoded"] == []
     for record in range(reader.num_records):
         for example, (_, _, coding, image) in zip(
             reader.read_record(record), reader.read_images(record), strict=True
@@ -236,14 +259,25 @@ def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> 
     assert summary.manifest["counts"]["images"] == 3
 
 
+def _without_roots_rights() -> list[str]:
+    """What is put before a command, so that the modes of files hold for root too."""
+    if os.geteuid() != 0:
+        return []
+    # Another user could not run an interpreter that lies in root's home.
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    try:
+        subprocess.run([*prefix, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"root may read every file, and setpriv (util-linux) cannot end that: {error}")
+    return prefix
+
+
 def test_a_file_without_permission_ends_the_command_with_one_line(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
-    secret = source / "bee" / "000.jpg"
-    secret.chmod(0)
-    if os.access(secret, os.R_OK):
-        pytest.skip("this user may read every file: run as another than root")
-    done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--num_workers=1")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    (source / "bee" / "000.jpg").chmod(0)
+    flags = (f"--input={source}", f"--output={tmp_path}/out", "--num_workers=1")
+    done = run("convert", *flags, prefix=_without_roots_rights())
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "bee/000.jpg: cannot be read: Permission denied" in done.stderr
 
 

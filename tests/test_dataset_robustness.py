@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
+import shutil
 import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +266,31 @@ def test_read_statistics_count_reads_bytes_and_waits(folder: Path) -> None:
     without_index = read_statistics()
     labels(PcrDataset(sorted(folder.glob("*.pcr"))))
     assert (read_statistics() - without_index).lookups == 2  # the sizes of the files
+
+
+@pytest.fixture(scope="module")
+def bytes_read_counter(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], int]:
+    """Asks TensorFlow's own counter, which Python has no way to read."""
+    library = tmp_path_factory.mktemp("counter") / "counter.so"
+    source = ROOT / "tests" / "cpp" / "bytes_read_counter.cc"
+    tensorflow = [*tf.sysconfig.get_compile_flags(), *tf.sysconfig.get_link_flags()]
+    command = ["g++", "-shared", "-fPIC", "-o", str(library), str(source), *tensorflow]
+    subprocess.run(command, check=True)
+    function = ctypes.CDLL(str(library)).BytesRead
+    function.restype = ctypes.c_int64
+    return function
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
+@pytest.mark.parametrize("scan_groups", [2, 10])
+def test_bytes_count_into_tensorflow_s_own_counter(
+    folder: Path, bytes_read_counter: Callable[[], int], scan_groups: int
+) -> None:
+    index_bytes = (folder / "dataset.pcr-index").stat().st_size
+    before = bytes_read_counter()
+    assert labels(PcrDataset(folder, scan_groups)) == list(range(NUM_EXAMPLES))
+    prefix_bytes = open_dataset(folder).index.prefix_bytes(scan_groups)
+    assert bytes_read_counter() - before == index_bytes + prefix_bytes
 
 
 def test_a_side_index_of_more_than_a_mebibyte_takes_two_reads(folder: Path) -> None:

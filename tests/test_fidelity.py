@@ -152,6 +152,16 @@ def test_a_data_set_made_inside_a_tf_function_obeys(folder: Path) -> None:
     assert total_bytes.experimental_get_tracing_count() == 1
 
 
+class CountingTraces(keras.Sequential):
+    """A model that knows how often its training step has been traced: Python runs then alone."""
+
+    num_traces = 0
+
+    def train_step(self, *arguments: Any) -> Any:
+        self.num_traces += 1
+        return super().train_step(*arguments)
+
+
 def test_a_keras_callback_changes_it_in_the_middle_of_an_epoch(
     folder: Path, groups: Groups
 ) -> None:
@@ -169,11 +179,13 @@ def test_a_keras_callback_changes_it_in_the_middle_of_an_epoch(
     dataset = PcrDataset(folder, fidelity, reads_in_flight=2).repeat(3).map(parse).batch(2)
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False
-    model = keras.Sequential([keras.layers.Input([1]), keras.layers.Dense(1)])
+    model = CountingTraces([keras.layers.Input([1]), keras.layers.Dense(1)])
     model.compile(loss="mse", optimizer="sgd")
+    traces_before: list[int] = []
 
     def change(batch: int, logs: object) -> None:
         if batch == 4:
+            traces_before.append(model.num_traces)
             fidelity.set(1)
 
     lower = keras.callbacks.LambdaCallback(on_train_batch_end=change)
@@ -182,6 +194,8 @@ def test_a_keras_callback_changes_it_in_the_middle_of_an_epoch(
     assert len(seen) == 3 * NUM_EXAMPLES
     # The ten of five batches, reads in flight, and what fit() has prefetched.
     assert 10 <= seen.count(10) <= 10 + 2 + 16
+    assert traces_before == [model.num_traces]
+    assert model.num_traces >= 1
 
 
 def test_several_data_sets_obey_one_handle_and_another_handle_is_another(

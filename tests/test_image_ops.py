@@ -26,6 +26,7 @@ from pcr_tf.image import (
     decode_errors,
     decode_jpeg,
 )
+from tests.conversion import resampled
 from tests.small_dataset import draw_jpeg
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -65,15 +66,6 @@ def in_tf_data(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function of tensors gives inside of tf.data."""
     dataset = tf.data.Dataset.from_tensors(arguments).map(function, num_parallel_calls=2)
     return next(iter(dataset))
-
-
-def resampled(jpeg: bytes, luma_sampling: int, height: int, width: int) -> bytes:
-    """The same blocks as an image of another sampling, with as many blocks to a group of them."""
-    sof = jpeg.index(b"\xff\xc0") + 4
-    changed = bytearray(jpeg)
-    changed[sof + 1 : sof + 5] = height.to_bytes(2, "big") + width.to_bytes(2, "big")
-    changed[sof + 7] = luma_sampling
-    return bytes(changed)
 
 
 # decode_jpeg

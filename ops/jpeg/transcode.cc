@@ -11,6 +11,7 @@
 #include "ops/jpeg/coefficients.h"
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
+#include "ops/jpeg/transcode_fault.h"
 
 namespace pcr {
 namespace {
@@ -317,6 +318,12 @@ const char* OpaqueReasonName(OpaqueReason reason) {
 
 Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
                              const TranscodeOptions& options) {
+  return TranscodeWithFault(image, script, options, nullptr);
+}
+
+Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& script,
+                                      const TranscodeOptions& options,
+                                      const TranscodeFault& fault) {
   const auto opaque = [&](OpaqueReason reason, std::string detail) {
     return KeepOpaque(image, script, reason, std::move(detail));
   };
@@ -354,11 +361,19 @@ Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
     return opaque(OpaqueReason::kUnsupported, errors.message());
   }
 
+  std::string_view written = writer.output();
+  std::string faulty;
+  if (fault) {
+    faulty.assign(written);
+    fault(&faulty);
+    written = faulty;
+  }
+
   Transcoded result;
   CodedImage& coded = result.image;
   coded.coding = Coding::kProgressive;
   coded.group_sizes.assign(script.num_groups(), 0);
-  if (std::string wrong = CutIntoGroups(writer.output(), scans, &coded); !wrong.empty()) {
+  if (std::string wrong = CutIntoGroups(written, scans, &coded); !wrong.empty()) {
     return opaque(OpaqueReason::kProofFailed, std::move(wrong));
   }
   coded.ancillary = carried.ancillary;

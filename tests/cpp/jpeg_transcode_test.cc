@@ -12,6 +12,7 @@
 #include "ops/jpeg/coefficients.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/transcode.h"
+#include "ops/jpeg/transcode_fault.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {
@@ -445,6 +446,75 @@ TEST(Transcode, LosesNothingOfAnImageWithRandomBytesChanged) {
     ExpectNothingLost(changed, result, Standard().num_groups());
   }
   EXPECT_GT(kept_progressive, 100) << "changes in coefficients decode without a warning";
+}
+
+// With the fault the image is kept as it came; without a proof it would not be, if the fault is one
+// that only a proof finds.
+void ExpectProofFails(const TranscodeFault& fault, std::string_view detail, bool only_by_proof) {
+  const std::string image = MakeJpeg();
+  const auto coded = [&](bool prove) {
+    TranscodeOptions options;
+    options.prove = prove;
+    return TranscodeWithFault(image, Standard(), options, fault).value();
+  };
+  const Transcoded result = coded(true);
+  EXPECT_STREQ(OpaqueReasonName(result.reason), "proof_failed");
+  EXPECT_NE(result.detail.find(detail), std::string::npos) << result.detail;
+  EXPECT_EQ(result.image.coding, Coding::kOpaque);
+  ExpectNothingLost(image, result, Standard().num_groups());
+  EXPECT_EQ(coded(false).image.coding, only_by_proof ? Coding::kProgressive : Coding::kOpaque);
+}
+
+// The written image with its scans in this order, tables included; the first brings SOI and frame.
+std::string WithScans(std::string_view written, const std::vector<int>& order) {
+  const JpegLayout layout = WalkMarkers(written).value();
+  std::string result;
+  for (const int scan : order) {
+    const uint64_t begin = scan == 0 ? 0 : layout.scans[scan - 1].end;
+    result.append(written.substr(begin, layout.scans[scan].end - begin));
+  }
+  return result + kEoi;
+}
+
+TEST(Transcode, AChangedBitOfACoefficientFailsTheProof) {
+  // Bit 0 of the last byte but two of each scan, one at a time: neither stuffing nor padding.
+  for (int scan = 0; scan < 10; ++scan) {
+    SCOPED_TRACE(scan);
+    const auto flip = [scan](std::string* written) {
+      (*written)[WalkMarkers(*written).value().scans[scan].end - 3] ^= 1;
+    };
+    ExpectProofFails(flip, "", /*only_by_proof=*/true);
+  }
+}
+
+TEST(Transcode, TwoSwappedScansFailTheProof) {
+  const auto swap = [](std::string* written) {
+    *written = WithScans(*written, {0, 1, 2, 3, 4, 9, 6, 7, 8, 5});
+  };
+  ExpectProofFails(swap, "", /*only_by_proof=*/true);
+}
+
+TEST(Transcode, AChangedSegmentInFrontFailsTheProof) {
+  const auto change = [](std::string* written) {
+    (*written)[FindMarker(*written, 0xe0) + 12] ^= 1;
+  };
+  ExpectProofFails(change, "APPn, COM or trailing bytes differ", /*only_by_proof=*/true);
+}
+
+TEST(Transcode, AChangedQuantizationTableFailsTheProof) {
+  const auto change = [](std::string* written) { (*written)[FindMarker(*written, 0xdb) + 8] ^= 1; };
+  ExpectProofFails(change, "quantization table", /*only_by_proof=*/true);
+}
+
+TEST(Transcode, AnOutputThatIsNotWhatWasOrderedIsNotCut) {
+  ExpectProofFails([](std::string* written) { *written = WithScans(*written, {0, 1, 2}); },
+                   "number of scans", /*only_by_proof=*/false);
+  ExpectProofFails([](std::string* written) { written->append("x"); }, "EOI",
+                   /*only_by_proof=*/false);
+  ExpectProofFails([](std::string* written) { written->resize(written->size() - 2); }, "EOI",
+                   /*only_by_proof=*/false);
+  ExpectProofFails([](std::string* written) { written->erase(2, 1); }, "byte 2",
+                   /*only_by_proof=*/false);
 }
 
 TEST(SameCoefficients, FindsTheFirstDifference) {
