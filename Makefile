@@ -17,7 +17,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # protobuf than newer ones bring. They bring one that newer tensorflow-metadata, of TensorFlow
 # Datasets, does not load with.
 WITH_TENSORFLOW_2_17 := tensorflow-io==0.37.1 apache-beam==2.77.0 tensorflow-metadata==1.16.1
-TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(WITH_TENSORFLOW_2_17))
+# Keras's other backend, for the tests: the last JAX that takes the ml-dtypes of 2.17; none takes 2.16's.
+TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(WITH_TENSORFLOW_2_17)) \
+  $(if $(filter 2.16.%,$(TF)),,jax==0.5.3)
 
 PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py
 CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)

@@ -300,7 +300,23 @@ def test_the_time_of_decoding_a_scan_is_fitted(
     assert all(isinstance(value, float) for value in fit.values())
 
 
-<<<<<<< HEAD
+@pytest.fixture
+def a_link() -> None:
+    """Skips a test where a link cannot be made."""
+    try:
+        with link.make_link():
+            pass
+    except link.LinkUnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def a_link_that_is_read(a_link: None) -> None:
+    """Skips a test where a link cannot be made or read from."""
+    if tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17):
+        pytest.skip("tensorflow-io, which reads http:// and s3://, loads into 2.16 and 2.17 only")
+
+
 _LINK = """
 import pathlib, sys, time
 from benchmarks.link import make_link
@@ -311,11 +327,11 @@ with make_link() as link, link.serve(pathlib.Path("/"), pathlib.Path(sys.argv[1]
 """
 
 
+@pytest.mark.usefixtures("a_link")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
     tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
-    skip_without_links()
     command = [sys.executable, "-c", _LINK, str(tmp_path / "nginx")]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -335,28 +351,7 @@ def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
     assert not [name for name in names if name in left]
 
 
-def skip_without_links() -> None:
-=======
-@pytest.fixture
-def a_link() -> None:
-    """Skips a test where a link cannot be made or read from."""
->>>>>>> audit
-    try:
-        with link.make_link():
-            pass
-    except link.LinkUnavailableError as error:
-        pytest.skip(str(error))
-
-
-def test_the_links_benchmark_measures_over_a_link_that_it_makes(
-    images: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    skip_without_links()
-    if tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17):
-        pytest.skip("tensorflow-io, which reads http:// and s3://, loads into 2.16 and 2.17 only")
-
-
-@pytest.mark.usefixtures("a_link")
+@pytest.mark.usefixtures("a_link_that_is_read")
 def test_the_links_benchmark_measures_over_a_link_that_it_makes(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -371,7 +366,7 @@ def test_the_links_benchmark_measures_over_a_link_that_it_makes(
     assert (tmp_path / "links.png").stat().st_size > 0
 
 
-@pytest.mark.usefixtures("a_link")
+@pytest.mark.usefixtures("a_link_that_is_read")
 def test_the_time_to_accuracy_is_measured_of_fixed_and_of_tuned_fidelities(
     tmp_path: pathlib.Path,
 ) -> None:
