@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,12 +33,27 @@ class Request:
     earlier: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What was done about a request, and when by `time.monotonic()`: `received_s` is after the
+    client had sent it, `answered_s` is before the client could see any of the answer."""
+
+    request: Request
+    fault: str
+    received_s: float
+    answered_s: float
+
+
 @dataclass
 class FaultProxy:
-    """The port it listens on, and what it did."""
+    """The port it listens on, and what it did, in the order of the answers."""
 
     port: int
-    faults: Counter[str] = field(default_factory=Counter)
+    log: list[Answer] = field(default_factory=list)
+
+    @property
+    def faults(self) -> Counter[str]:
+        return Counter(answer.fault for answer in self.log)
 
     @property
     def url(self) -> str:
@@ -58,22 +74,22 @@ def fault_proxy(upstream_port: int, rule: Callable[[Request], str]) -> Iterator[
         with contextlib.suppress(OSError), client:
             client.settimeout(_SOCKET_TIMEOUT_S)
             head = _read_head(client)
+            received_s = time.monotonic()
             method, path = head.split(b" ", 2)[:2]
             key = (method.decode(), path.decode(), _header(head, b"range"))
             with lock:
                 request = Request(*key, earlier=asked[key])
                 asked[key] += 1
                 fault = rule(request)
-                proxy.faults[fault] += 1
             if fault == DROP:
-                return
-            if fault == UNAVAILABLE:
-                client.sendall(
-                    b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                )
-                return
-            answer_head, body = _exchange(upstream_port, head)
-            _answer(client, answer_head, body, fault, stopping)
+                answer = b"", b""
+            elif fault == UNAVAILABLE:
+                answer = b"HTTP/1.1 503 Slow Down", b""
+            else:
+                answer = _exchange(upstream_port, head)
+            proxy.log.append(Answer(request, fault, received_s, time.monotonic()))
+            if fault != DROP:
+                _answer(client, *answer, fault, stopping)
 
     def accept() -> None:
         while not stopping.is_set():

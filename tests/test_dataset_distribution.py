@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,8 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf.data import PcrDataset
+from pcr_tf.format import open_dataset
+from tests.conversion import ROOT
 from tests.small_dataset import make_dataset
 from tests.test_dataset import labels
 
@@ -44,10 +49,29 @@ def test_distributed_epoch_gives_every_example_once(folder: Path, service: str) 
     assert sorted(together) == list(range(NUM_EXAMPLES))
 
 
-def test_distributed_epoch_repeats_in_another_order(folder: Path, service: str) -> None:
+def test_a_repeated_distributed_epoch_gives_every_example_once_in_each(
+    folder: Path, service: str
+) -> None:
     dataset = PcrDataset(folder, 1, shuffle=True, seed=4).repeat(2)
     together = labels(distribute(dataset, "distributed_epoch", service))
     assert sorted(together) == sorted(list(range(NUM_EXAMPLES)) * 2)
+
+
+def test_a_repeated_distributed_epoch_is_dealt_out_in_the_order_of_each_epoch_of_the_seed(
+    folder: Path,
+) -> None:
+    # One worker, for its examples come as they were dealt out.
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    address = dispatcher.target.split("://")[1]
+    config = tf.data.experimental.service.WorkerConfig(dispatcher_address=address)
+    worker = tf.data.experimental.service.WorkerServer(config)
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=4).repeat(3)
+    dealt = labels(distribute(dataset, "distributed_epoch", dispatcher.target))
+    del worker
+    epochs = [dealt[n : n + NUM_EXAMPLES] for n in range(0, len(dealt), NUM_EXAMPLES)]
+    alone = PcrDataset(folder, 1, shuffle=True, seed=4)
+    assert epochs == [labels(alone) for _ in range(3)]
+    assert len(set(map(tuple, epochs))) == 3
 
 
 @pytest.mark.parametrize("policy", ["DYNAMIC", "OFF"])
@@ -72,3 +96,41 @@ def test_a_mirrored_strategy_sees_every_example_once(folder: Path) -> None:
         for serialized in strategy.experimental_local_results(batch)[0]
     ]
     assert labels(seen) == list(range(NUM_EXAMPLES))
+
+
+# One epoch by a strategy of two devices; prints what each replica was given and what was read.
+_TWO_DEVICES = """
+import json, sys
+import tensorflow as tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+tf.config.set_logical_device_configuration(cpu, two)
+from pcr_tf.data import PcrDataset, read_statistics
+from tests.test_dataset import label_of
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+dataset = PcrDataset(sys.argv[1], 1)
+opened = read_statistics()
+replicas = [[] for _ in range(strategy.num_replicas_in_sync)]
+for batch in strategy.experimental_distribute_dataset(dataset.batch(4)):
+    for replica, part in zip(replicas, strategy.experimental_local_results(batch), strict=True):
+        replica += [label_of(serialized) for serialized in part]
+used = read_statistics() - opened
+print(json.dumps([replicas, used.reads, used.bytes]))
+"""
+
+
+def test_two_devices_of_a_mirrored_strategy_read_an_epoch_between_them(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_DEVICES, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    (first, second), reads, read_bytes = json.loads(done.stdout.splitlines()[-1])
+    assert first
+    assert second
+    assert sorted(first + second) == list(range(NUM_EXAMPLES))
+    index = open_dataset(folder).index
+    assert (reads, read_bytes) == (index.num_records, index.prefix_bytes(1))

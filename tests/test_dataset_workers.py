@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -23,18 +24,22 @@ from tests.test_dataset import label_of, labels
 
 NUM_EXAMPLES = 60
 EXAMPLES_PER_RECORD = 4
+MAX_OUTSTANDING_REQUESTS = 2
 SERVICE = tf.data.experimental.service
 
-# A worker that was started for anybody's data sets: it names no data set and no op.
+# A worker that was started for anybody's data sets: it names no data set and no op. For each line
+# it is sent it says what it has read; it ends with its standard input.
 _WORKER = """
 import sys
 import tensorflow as tf
-import pcr_tf.data
+from pcr_tf.data import read_statistics
 config = tf.data.experimental.service.WorkerConfig(
     dispatcher_address=sys.argv[1], port=int(sys.argv[2]), heartbeat_interval_ms=200)
 server = tf.data.experimental.service.WorkerServer(config)
 print("serving", flush=True)
-server.join()
+for _ in sys.stdin:
+    read = read_statistics()
+    print(read.reads, read.bytes, flush=True)
 """
 
 # Reads this worker's share of two epochs.
@@ -84,12 +89,31 @@ class Service:
         """Starts a worker, at its own port each time."""
         address = self.target.split("://")[1]
         command = [sys.executable, "-c", _WORKER, address, str(self._ports[worker])]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     @staticmethod
     def wait(process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "serving\n"
+
+    def read(self) -> np.ndarray:
+        """Range reads and their bytes, [worker, 2], of each worker since it began."""
+        read = []
+        for process in self.workers:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(file=process.stdin, flush=True)
+            read.append([int(number) for number in process.stdout.readline().split()])
+        return np.array(read)
+
+    def wait_for_reads(self, since: np.ndarray, reads: Sequence[int]) -> None:
+        """Returns when each worker has made so many more range reads than `since`, a `read()`."""
+        deadline = time.monotonic() + 60
+        while np.any(self.read()[:, 0] - since[:, 0] < reads):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def close(self) -> None:
         for process in self.workers:
@@ -104,16 +128,36 @@ def service() -> Iterator[Service]:
     service.close()
 
 
-def distributed(folder: Path, mode: object, service: Service) -> tf.data.Dataset:
-    dataset = PcrDataset(folder, 1, shuffle=True, seed=4)
-    return dataset.apply(SERVICE.distribute(mode, service.target))
+def distributed(
+    folder: Path, mode: object, service: Service, reads_in_flight: int | None = None
+) -> tf.data.Dataset:
+    """An epoch of the workers, which hold no more than reads_in_flight and the service ask for."""
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False  # a buffer that grows
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=4, reads_in_flight=reads_in_flight)
+    distribute = SERVICE.distribute(
+        mode, service.target, max_outstanding_requests=MAX_OUTSTANDING_REQUESTS
+    )
+    return dataset.with_options(options).apply(distribute).with_options(options)
 
 
 def test_worker_processes_that_import_the_package_share_an_epoch(
     folder: Path, service: Service
 ) -> None:
+    index = open_dataset(folder).index
+    opening_bytes = (folder / "dataset.pcr-index").stat().st_size
     for mode in ("distributed_epoch", SERVICE.ShardingPolicy.DYNAMIC):
-        assert sorted(labels(distributed(folder, mode, service))) == list(range(NUM_EXAMPLES))
+        before = service.read()
+        iterator = iter(distributed(folder, mode, service, reads_in_flight=1))
+        together = [label_of(next(iterator))]
+        # Before one of them, quicker to begin, can have read all: they open it, and read a record.
+        service.wait_for_reads(before, [2, 2])
+        together += labels(iterator)
+        assert sorted(together) == list(range(NUM_EXAMPLES))
+        # No record is read ahead by a worker that does not deliver it.
+        reads, read_bytes = (service.read() - before).sum(axis=0)
+        assert reads == 2 + index.num_records
+        assert read_bytes == 2 * opening_bytes + index.prefix_bytes(1)
 
 
 def test_worker_processes_without_sharding_read_an_epoch_each(
@@ -126,15 +170,28 @@ def test_worker_processes_without_sharding_read_an_epoch_each(
 def test_a_worker_killed_and_started_again_costs_what_it_had_in_hand_and_repeats_nothing(
     folder: Path, service: Service
 ) -> None:
-    iterator = iter(distributed(folder, "distributed_epoch", service))
+    before = service.read()
+    reads_in_flight = 2
+    iterator = iter(
+        distributed(folder, "distributed_epoch", service, reads_in_flight=reads_in_flight)
+    )
     read = [label_of(next(iterator)) for _ in range(6)]
+    # It has opened the data set, delivers from a record, and has read what it may ahead of that.
+    service.wait_for_reads(before, [1 + 1 + reads_in_flight, 0])
     service.workers[0].kill()
     service.workers[0].communicate()
     # Without a worker at that address the service waits for it.
     service.workers[0] = service.start(0)
     read += labels(iterator)
+    service.wait(service.workers[0])
     assert len(set(read)) == len(read)
-    assert NUM_EXAMPLES // 3 <= len(read) <= NUM_EXAMPLES
+    # In the worker's hands are the record that it delivers from and those in flight behind it. What
+    # has left that one is in the hands of tf.data: of the thread that fills the buffer of the task,
+    # in that buffer, which holds one, and in the answer under way, one for each task.
+    in_hand = (1 + reads_in_flight) * EXAMPLES_PER_RECORD + 3
+    # At most what was read and what the client holds has come to the client from this worker.
+    come = 6 + MAX_OUTSTANDING_REQUESTS
+    assert (1 + reads_in_flight) * EXAMPLES_PER_RECORD - come <= NUM_EXAMPLES - len(read) <= in_hand
     again = distributed(folder, "distributed_epoch", service)
     assert sorted(labels(again)) == list(range(NUM_EXAMPLES))
 
@@ -258,7 +315,8 @@ def test_a_split_that_names_no_record_of_the_workers_data_set_is_refused_with_th
 import subprocess
 address = dispatcher.target.split("://")[1]
 command = [sys.executable, "-c", sys.argv[1], address, sys.argv[2]]
-worker = subprocess.Popen(command, cwd=sys.argv[3], stdout=subprocess.PIPE, text=True)
+worker = subprocess.Popen(
+    command, cwd=sys.argv[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 try:
     worker.stdout.readline()
     for _ in distributed(PcrDataset("photos.pcr", 1)):

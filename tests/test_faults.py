@@ -12,7 +12,7 @@ import pytest
 
 from pcr_tf.format import PcrReader, open_dataset
 from tests import fault_proxy as faults
-from tests.fault_proxy import Request, fault_proxy
+from tests.fault_proxy import Answer, Request, fault_proxy
 from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
 from tests.small_dataset import make_dataset
 from tests.test_object_stores import (
@@ -99,6 +99,7 @@ def test_faults_of_s3_that_pass_cost_no_example(folder: Path, tmp_path: Path) ->
     assert seen["digests"] == digests(folder, [SCAN_GROUPS])
     assert proxy.faults[faults.STALL] > 0
     assert seen["rereads"] == proxy.faults[faults.CORRUPT]
+    assert seen["retries"] == 0  # The SDK repeats what failed, before pcr_tf hears of it.
 
 
 @needs_tensorflow_io
@@ -135,6 +136,39 @@ def test_faults_that_stay_name_object_range_and_attempts_and_cost_those_records_
     assert corrupt.startswith("DataLossError")
     assert range_of(folder, 12)[0] in corrupt
     assert "checksum" in corrupt
+
+
+@needs_tensorflow_io
+def test_what_is_waited_between_attempts_doubles_and_differs_among_those_that_failed_together(
+    web: Server, folder: Path
+) -> None:
+    fail = {range_of(folder, record) for record in range(0, NUM_RECORDS, 2)}
+
+    def rule(request: Request) -> str:
+        failing = (request.path.rpartition("/")[2], request.range) in fail
+        return faults.UNAVAILABLE if failing else faults.PASS
+
+    with fault_proxy(web.port, rule) as proxy:
+        url = f"{proxy.url}/photos.pcr"
+        seen = read_in_a_process(url, [SCAN_GROUPS], environment(), "goes_on_after_errors=1")
+    assert len(seen["errors"]) == len(fail)
+    attempts: dict[tuple[str, str], list[Answer]] = {}
+    for answer in proxy.log:
+        if answer.fault == faults.UNAVAILABLE:
+            attempts.setdefault((answer.request.path, answer.request.range), []).append(answer)
+    assert [len(answers) for answers in attempts.values()] == [6] * len(fail)
+    # What a slow machine does makes these waits longer, never shorter.
+    waits_s = [
+        [later.received_s - earlier.answered_s for earlier, later in itertools.pairwise(answers)]
+        for answers in attempts.values()
+    ]
+    for waits in waits_s:
+        for n, wait_s in enumerate(waits):
+            assert wait_s >= 0.5 * 0.1 * 2**n
+    last = [waits[-1] for waits in waits_s]
+    assert min(last) > 2 * min(waits[0] for waits in waits_s)
+    # Drawn from 0.8 s: that all of them lie this close together has a chance of 4 in a million.
+    assert max(last) - min(last) > 0.1
 
 
 # Opening.

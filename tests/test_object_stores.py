@@ -27,6 +27,7 @@ from tests.servers import (
     web_server,
 )
 from tests.small_dataset import draw_jpeg, make_dataset
+from tests.test_dataset_robustness import write_large_side_index
 
 SCAN_GROUPS = (1, 4, 10)
 NUM_EXAMPLES = 48
@@ -262,6 +263,30 @@ def test_a_web_server_is_asked_once_for_each_record_and_for_no_other_byte(
     seen = read_in_a_process(f"{web.url}/photos.pcr", SCAN_GROUPS, environment)
     assert seen["digests"] == digests(folder, SCAN_GROUPS)
     check_exchanges(web.log.exchanges(), folder, "/photos.pcr")
+
+
+@needs_tensorflow_io
+def test_twenty_thousand_shards_are_opened_with_two_requests_to_a_web_server(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "root" / "photos.pcr"
+    make_dataset(folder, num_examples=4, num_shards=1)
+    num_examples = write_large_side_index(folder)
+    index_bytes = (folder / "dataset.pcr-index").stat().st_size
+    program = (
+        "import sys; from pcr_tf.data import PcrDataset; "
+        "print(int(PcrDataset(sys.argv[1], 1).cardinality()))"
+    )
+    with web_server(tmp_path / "web", folder.parent) as server:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = run_python(["-c", program, f"{server.url}/photos.pcr"], environment)
+        exchanges = server.log.exchanges()
+    assert (done.returncode, done.stdout) == (0, f"{num_examples}\n"), done.stderr
+    assert {(e.method, e.path, e.status) for e in exchanges} == {
+        ("GET", "/photos.pcr/dataset.pcr-index", 206)
+    }
+    assert len(exchanges) == 2
+    assert sum(e.bytes for e in exchanges) == index_bytes
 
 
 @needs_tensorflow_io
