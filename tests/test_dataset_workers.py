@@ -251,7 +251,7 @@ def run_alone(script: str, *arguments: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-# A service in this process, and a client that has read the first of each worker's examples.
+# A service in this process, without workers.
 _SERVICE_ALONE = """
 import sys, time
 import tensorflow as tf

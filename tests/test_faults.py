@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tensorflow as tf
 
-from pcr_tf.format import PcrReader, open_dataset
+from pcr_tf.format import PcrReader, filesystem, open_dataset
 from tests import fault_proxy as faults
 from tests.fault_proxy import Answer, Request, fault_proxy
 from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
@@ -129,13 +132,48 @@ def test_faults_that_stay_name_object_range_and_attempts_and_cost_those_records_
         shard, byte_range = range_of(folder, record)
         first, last = byte_range.removeprefix("bytes=").split("-")
         assert f"{url}/{shard}: bytes {first} to {last}: failed 6 times, last with: " in error
-    assert unavailable.startswith("UnavailableError")
+    assert unavailable.startswith("DeadlineExceededError")
     assert "503" in unavailable
     assert short.startswith("DataLossError")
     assert "the file ends early; expected" in short
     assert corrupt.startswith("DataLossError")
     assert range_of(folder, 12)[0] in corrupt
     assert "checksum" in corrupt
+
+
+_READ_BY_A_WORKER = """
+import sys
+import tensorflow as tf
+from pcr_tf.data import PcrDataset
+service = tf.data.experimental.service
+dispatcher = service.DispatchServer()
+address = dispatcher.target.split("://")[1]
+worker = service.WorkerServer(service.WorkerConfig(dispatcher_address=address))
+dataset = PcrDataset(sys.argv[1], int(sys.argv[2]))
+try:
+    for _ in dataset.apply(service.distribute(sys.argv[3], dispatcher.target)):
+        pass
+except tf.errors.OpError as error:
+    print(error.message)
+"""
+
+
+@needs_tensorflow_io
+@pytest.mark.parametrize("mode", ["distributed_epoch", "parallel_epochs"])
+def test_a_fault_that_stays_reaches_the_client_of_a_service_whose_worker_met_it(
+    web: Server, folder: Path, mode: str
+) -> None:
+    failing = range_of(folder, 3)
+
+    def rule(request: Request) -> str:
+        is_failing = (request.path.rpartition("/")[2], request.range) == failing
+        return faults.UNAVAILABLE if is_failing else faults.PASS
+
+    with fault_proxy(web.port, rule) as proxy:
+        arguments = [f"{proxy.url}/photos.pcr", str(SCAN_GROUPS), mode]
+        done = run_python(["-c", _READ_BY_A_WORKER, *arguments], environment())
+    assert f"{failing[0]}: bytes " in done.stdout, done.stderr
+    assert "failed 6 times, last with: " in done.stdout
 
 
 @needs_tensorflow_io
@@ -181,7 +219,9 @@ def fails_twice(request: Request) -> str:
 
 @needs_tensorflow_io
 @pytest.mark.parametrize("part", ["", "/shard-00001-of-00004.pcr"])
-def test_faults_in_opening_that_pass_are_waited_out(web: Server, folder: Path, part: str) -> None:
+def test_faults_in_opening_from_a_web_server_that_pass_are_waited_out(
+    web: Server, folder: Path, part: str
+) -> None:
     def rule(request: Request) -> str:
         # Of what is opened alone: the side index, or the size of a file and its tail.
         return fails_twice(request) if part or request.path.endswith("index") else faults.PASS
@@ -194,6 +234,25 @@ def test_faults_in_opening_that_pass_are_waited_out(web: Server, folder: Path, p
     assert proxy.faults[faults.UNAVAILABLE] > 0
     assert proxy.faults[faults.DROP] > 0
     assert seen["failures"] == 0
+
+
+def test_a_folder_is_one_though_its_store_is_busy_when_it_is_first_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def stat(path: str) -> Any:
+        asked.append(path)
+        if len(asked) % 3:
+            raise tf.errors.UnavailableError(None, None, "busy")
+        return types.SimpleNamespace(is_directory=True, length=0, mtime_nsec=0)
+
+    monkeypatch.setattr(tf.io.gfile, "stat", stat)
+    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: os.listdir(folder))
+    assert filesystem.is_dir("hdfs://host/photos.pcr")
+    assert len(asked) == 3
+    assert filesystem.listdir("hdfs://host/photos.pcr") == sorted(os.listdir(folder))
+    assert len(asked) == 6
 
 
 @needs_tensorflow_io

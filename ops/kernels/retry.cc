@@ -29,6 +29,13 @@ bool IsRemote(const std::string& path) {
          path.rfind("ram://", 0) != 0;
 }
 
+absl::Status WithReachingCode(const absl::Status& error) {
+  const bool ends_a_worker =
+      absl::IsUnavailable(error) || absl::IsAborted(error) || absl::IsCancelled(error);
+  if (!ends_a_worker) return error;
+  return absl::Status(absl::StatusCode::kDeadlineExceeded, error.message());
+}
+
 absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
                          const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass) {
@@ -40,8 +47,8 @@ absl::Status WithRetries(const std::string& what, const Cancellation& cancellati
     if (n == kMaxAttempts) {
       ReadStatistics::Global().AddFailure();
       const absl::string_view said = absl::StripPrefix(status.message(), what + ": ");
-      return absl::Status(status.code(),
-                          absl::StrCat(what, ": failed ", n, " times, last with: ", said));
+      return WithReachingCode(absl::Status(
+          status.code(), absl::StrCat(what, ": failed ", n, " times, last with: ", said)));
     }
     const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
                                                 static_cast<uint64_t>(backoff_ms / 2 + 1));

@@ -25,9 +25,15 @@ bool MayPass(const absl::Status& status);
 // Whether a path leads to another machine, as far as its name says.
 bool IsRemote(const std::string& path);
 
+// An error with a code that a client of the tf.data service hands on. UNAVAILABLE, ABORTED and
+// CANCELLED it takes for the end of a worker, and goes on without an error and without the
+// examples; they become DEADLINE_EXCEEDED.
+absl::Status WithReachingCode(const absl::Status& error);
+
 // Calls `attempt` until it succeeds, fails with an error that `may_pass` does
 // not accept, or has failed kMaxAttempts times. `what`, the object and the
-// range, begins the message of that last error. CANCELLED as soon as `cancellation` is.
+// range, begins the message of that last error, which has a reaching code. CANCELLED as soon as
+// `cancellation` is.
 absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
                          const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass = MayPass);

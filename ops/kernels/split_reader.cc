@@ -8,20 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/retry.h"
 
 namespace pcr {
-namespace {
-
-absl::Status WithReachingCode(const absl::Status& status) {
-  if (status.ok()) return status;
-  const bool is_retried =
-      absl::IsUnavailable(status) || absl::IsAborted(status) || absl::IsCancelled(status);
-  return absl::Status(
-      is_retried ? absl::StatusCode::kDeadlineExceeded : status.code(),
-      absl::StrCat("asking the tf.data service for the next record: ", status.message()));
-}
-
-}  // namespace
 
 struct SplitReader::Shared {
   std::shared_ptr<tensorflow::data::SplitProvider> provider;
@@ -61,7 +50,12 @@ void SplitReader::Work(const std::shared_ptr<Shared>& shared) {
     });
     if (!thrown.ok()) status = ToTensorFlow(thrown);
     lock.lock();
-    shared->status = WithReachingCode(status);
+    shared->status = status;
+    if (!status.ok()) {
+      shared->status = WithReachingCode(absl::Status(
+          status.code(),
+          absl::StrCat("asking the tf.data service for the next record: ", status.message())));
+    }
     shared->split = std::move(split);
     shared->end = end;
     shared->answered = true;
@@ -86,10 +80,12 @@ absl::Status SplitReader::Next(tensorflow::Tensor* split, bool* end) {
 }
 
 void SplitReader::Cancel() {
+  {
+    std::lock_guard<std::mutex> lock(shared_->mutex);
+    shared_->cancelled = true;
+    shared_->changed.notify_all();
+  }
   shared_->provider->Cancel();
-  std::lock_guard<std::mutex> lock(shared_->mutex);
-  shared_->cancelled = true;
-  shared_->changed.notify_all();
 }
 
 }  // namespace pcr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import os
@@ -13,6 +12,9 @@ from pcr_tf.format import filesystem
 
 SIDE_INDEX_NAME = "dataset.pcr-index"
 SHARD_SUFFIX = ".pcr"
+
+# What a web server says of a side index that is not there, a file standing where its folder would.
+_IS_A_FILE = frozenset((errno.ENOENT, errno.EACCES, errno.EINVAL))
 
 PathLike = str | os.PathLike[str]
 
@@ -113,8 +115,11 @@ def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
     if isinstance(files_or_dir, (str, os.PathLike)):
         path = os.fspath(files_or_dir)
         if filesystem.is_web(path):
-            with contextlib.suppress(FileNotFoundError, PermissionError):  # it is a file, then
+            try:
                 return _open_side_index(path)
+            except OSError as error:
+                if error.errno not in _IS_A_FILE:
+                    raise
         elif filesystem.is_dir(path):
             return _open_folder(path)
     paths = shard_paths(files_or_dir)

@@ -2,8 +2,8 @@
 
 A path that contains ``://`` goes through ``tf.io.gfile``, which is imported on first use; every
 other path goes through the standard library and never loads TensorFlow. All functions raise OSError
-(or a subclass of it) that names the path. What only reads is repeated after errors of a remote
-store that may pass, as the kernels do (ops/kernels/retry.h).
+(or a subclass of it) that names the path. What looks or reads as a whole is repeated after errors
+of a remote store that may pass, as the kernels do (ops/kernels/retry.h); `open_file` is not.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ def _as_os_errors(path: str) -> Iterator[None]:
             (tf.errors.PermissionDeniedError, errno.EACCES),
             (tf.errors.AlreadyExistsError, errno.EEXIST),
             (tf.errors.ResourceExhaustedError, errno.ENOSPC),
+            (tf.errors.InvalidArgumentError, errno.EINVAL),
+            (tf.errors.FailedPreconditionError, errno.EINVAL),
+            (tf.errors.UnimplementedError, errno.EINVAL),
         )
         number = next((n for kind, n in kinds if isinstance(error, kind)), errno.EIO)
         raise OSError(number, error.message, path) from error
@@ -117,7 +120,7 @@ class _RemoteWriter:
 
 
 def _with_retries(path: str, attempt: Callable[[], _Result]) -> _Result:
-    """What `attempt` returns, which may end in TensorFlow's errors, after at most six attempts."""
+    """Calls `attempt`, whose errors are TensorFlow's, up to six times; returns what it returns."""
     object_stores.prepare(path)
     import tensorflow as tf
 
@@ -130,6 +133,8 @@ def _with_retries(path: str, attempt: Callable[[], _Result]) -> _Result:
         tf.errors.ResourceExhaustedError,
     )
     with _as_os_errors(path):
+        if path.startswith(("file://", "ram://")):
+            return attempt()
         for number in range(1, _MAX_ATTEMPTS):
             try:
                 return attempt()
@@ -279,26 +284,33 @@ def exists(path: str) -> bool:
 
 def is_dir(path: str) -> bool:
     """Whether `path` is a folder."""
-    if is_remote(path):
-        return bool(_with_retries(path, lambda: _gfile(path).isdir(path)))
-    return os.path.isdir(path)
+    if not is_remote(path):
+        return os.path.isdir(path)
+    # gfile.isdir says no where it could not find out.
+    try:
+        return status(path).is_dir
+    except FileNotFoundError:
+        return False
 
 
 def listdir(path: str) -> list[str]:
     """Names in folder `path`, sorted bytewise, without trailing separators."""
-    if is_remote(path):
-        found = _with_retries(path, lambda: _gfile(path).listdir(path))
-        names = [name.rstrip("/") for name in found]
-    else:
-        names = os.listdir(path)
-    return sorted(names, key=os.fsencode)
+    if not is_remote(path):
+        return sorted(os.listdir(path), key=os.fsencode)
+
+    def names() -> list[str]:
+        # gfile.listdir finds no folder where it could not find out; stat says why.
+        _gfile(path).stat(path)
+        return [name.rstrip("/") for name in _gfile(path).listdir(path)]
+
+    return sorted(_with_retries(path, names), key=os.fsencode)
 
 
 def glob(pattern: str) -> list[str]:
     """Paths that match `pattern` (``*``, ``?``, ``[...]``), sorted bytewise."""
     if is_remote(pattern):
-        with _as_os_errors(pattern):
-            return sorted(_gfile(pattern).glob(pattern), key=os.fsencode)
+        found = _with_retries(pattern, lambda: _gfile(pattern).glob(pattern))
+        return sorted(found, key=os.fsencode)
     return sorted(_glob.glob(pattern), key=os.fsencode)
 
 
