@@ -16,9 +16,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 # tensorflow-io's last release loads into TensorFlow 2.16 and 2.17 only; Apache Beam wants an older
 # protobuf than newer ones bring. They bring one that newer tensorflow-metadata, of TensorFlow
 # Datasets, does not load with.
-WITH_TENSORFLOW_2_17 := tensorflow-io==0.37.1 apache-beam==2.77.0 tensorflow-metadata==1.16.1
-# Keras's other backend, for the tests: the last JAX that takes the ml-dtypes of 2.17; none takes 2.16's.
-TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(WITH_TENSORFLOW_2_17)) \
+UP_TO_2_17 := tensorflow-io==0.37.1 apache-beam==2.77.0 tensorflow-metadata==1.16.1
+# Keras's other backend, for the tests: the last JAX that takes 2.17's ml-dtypes; none takes 2.16's.
+TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(UP_TO_2_17)) \
   $(if $(filter 2.16.%,$(TF)),,jax==0.5.3)
 
 PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py

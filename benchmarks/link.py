@@ -86,6 +86,10 @@ class Link:
                 yield process
             except BaseException:
                 process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
                 raise
 
     @contextlib.contextmanager

@@ -318,10 +318,12 @@ def a_link_that_is_read(a_link: None) -> None:
 
 
 _LINK = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from benchmarks.link import make_link
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Under nohup it is ignored.
 with make_link() as link, link.serve(pathlib.Path("/"), pathlib.Path(sys.argv[1])):
-    with link.running_in_client(["sleep", "600"]):
+    with link.running_in_client(["sh", "-c", "echo begun; exec sleep 600"]) as process:
+        process.stdout.readline()
         print(link.server, link.client, flush=True)
         time.sleep(600)
 """
