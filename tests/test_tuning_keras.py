@@ -616,7 +616,9 @@ def test_trials_of_a_model_that_evaluates_to_no_loss_say_what_is_missing() -> No
     model.fit(_noisy(0.0), verbose=0)
     tuner = _plateau(HeldValue(10))
     tuner.set_model(model)
-    with pytest.raises(ValueError, match=r"expected evaluate to give a loss, got \['own'\]"):
+    with pytest.raises(
+        ValueError, match=r"^model; expected evaluate to give a loss, got \['own'\]"
+    ):
         tuner.trials()
 
 
