@@ -73,7 +73,7 @@ def _thumbnails(source: inputs.Photographs) -> inputs.Photographs:
     if not folder.exists():
         sized = source.files[:: max(1, len(source.files) // _SIZED_THUMBNAILS)]
         side = _side_of_mean(sized, _THUMBNAIL_BYTES.value)
-        temporary = folder.with_suffix(".partial")
+        temporary = folder.with_name(folder.name + ".partial")
         shutil.rmtree(temporary, ignore_errors=True)
         for path in source.files:
             made = temporary / path.relative_to(source.folder)

@@ -16,7 +16,7 @@ from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter
-from pcr_tf.format.example import bytes_features, encode_example
+from pcr_tf.format.example import bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
@@ -464,6 +464,60 @@ def test_policy_encode_makes_a_jpeg_of_the_stated_quality(with_a_png: Path) -> N
         bytes_features(e, ["image/format"])["image/format"] for e in PcrReader(output).examples(1)
     ]
     assert formats == [[b"JPEG"]] * 4
+
+
+def test_policy_encode_takes_a_feature_in_whatever_form_protobuf_takes_it(tmp_path: Path) -> None:
+    whole = encode_example({"image/encoded": [png(1), png(2)]})
+    one, two, label = (
+        feature_messages(encode_example({"a": values}))["a"] for values in ([png(1)], [png(2)], [1])
+    )
+    odd = [
+        _example_of_parts("image/encoded", label + one + two),
+        _example_of_parts("image/encoded", b"\x38\x01" + one + two),
+        _example_of_parts("image/encoded", one, two),
+    ]
+    write_tfrecord(tmp_path / "in.tfrecord", [whole, *odd])
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out", on_unsupported="encode")
+    assert (summary.images, summary.manifest["counts"]["encoded"]) == (8, 8)
+    first, *others = (
+        bytes_features(example, ["image/encoded"])
+        for example in PcrReader(tmp_path / "out").examples()
+    )
+    assert others == [first] * 3
+
+
+def _example_of_parts(key: str, *parts: bytes) -> bytes:
+    """An example of one feature, whose Feature message comes in parts."""
+
+    def field(number: int, data: bytes) -> bytes:
+        size = bytes((len(data) & 0x7F | 0x80, len(data) >> 7 & 0x7F | 0x80, len(data) >> 14))
+        return bytes((number << 3 | 2,)) + size + data
+
+    entry = field(1, key.encode()) + b"".join(field(2, part) for part in parts)
+    return field(1, field(1, entry))
+
+
+def test_policy_encode_names_an_item_whose_images_cannot_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pcr_tf.convert import shard_job
+
+    def refuse(*_: object) -> None:
+        raise ValueError("not to be parsed")
+
+    monkeypatch.setattr(shard_job, "bytes_features", refuse)
+    write_tfrecord(
+        tmp_path / "in.tfrecord", [{"image/encoded": [image]} for image in (jpeg(), png())]
+    )
+    options: dict[str, Any] = {"on_unsupported": "encode", "num_workers": 0}
+    message = r"record 1: not to be parsed; leave such items out with --on_unreadable=skip"
+    with pytest.raises(ConvertError, match=message):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out", **options)
+    options["on_unreadable"] = "skip"
+    summary = convert(tmp_path / "in.tfrecord", tmp_path / "out2", **options)
+    assert summary.images == 1
+    (skipped,) = summary.manifest["skipped"]
+    assert (skipped["name"], skipped["reason"]) == ("in.tfrecord: record 1", "unreadable")
 
 
 @pytest.mark.parametrize(("policy", "coded"), [("keep", 0), ("skip", 0), ("encode", 1)])

@@ -284,7 +284,8 @@ def test_json_that_no_encoding_can_write_is_taken_as_it_comes(tmp_path: Path) ->
 def test_a_number_of_json_is_a_feature_where_one_can_hold_it(tmp_path: Path) -> None:
     about = (
         b'{"least": -9223372036854775808, "id": 12345678901234567890, "big": 1e300, "ten": 1e10,'
-        b' "small": 1e-5, "time": 1700000000.123, "mixed": [1, 0.5], "lossy": [16777217, 0.5],'
+        b' "small": 1e-5, "tiny": 1e-400, "none": 0e-400, "time": 1700000000.123,'
+        b' "mixed": [1, 0.5], "lossy": [16777217, 0.5],'
         b' "digits": %s}'
     )
     members = [("a.jpg", jpeg(1)), ("a.json", about % (b"9" * 5000))]
@@ -300,6 +301,7 @@ def test_a_number_of_json_is_a_feature_where_one_can_hold_it(tmp_path: Path) -> 
         "least": [-(2**63)],
         "ten": [1e10],
         "small": pytest.approx([1e-5]),
+        "none": [0.0],
         "mixed": [1.0, 0.5],
     }
 

@@ -426,12 +426,49 @@ def test_a_probe_that_keeps_its_batches_reads_them_once(photos: Path) -> None:
     assert other.measure() == pytest.approx(first)
 
 
+def test_kept_batches_are_those_that_came_when_a_probe_fills_the_same_arrays_anew(
+    photos: Path,
+) -> None:
+    def refilled(groups: int) -> Iterator[Any]:
+        x, y = np.empty((8, 16, 16, 3), np.float32), np.empty(8, np.int64)
+        for images, labels in _lower_is_noisier(groups).as_numpy_iterator():
+            x[:], y[:] = images, labels
+            yield x, y
+
+    model = _model()
+    kept, read = (
+        GradientSimilarityFidelity(
+            HeldValue(10), photos, refilled, num_batches=3, keep_batches=keep
+        )
+        for keep in (True, False)
+    )
+    for one in (kept, read):
+        one.set_model(model)
+    expected = read.measure()
+    assert kept.measure() == pytest.approx(expected)
+    assert kept.measure() == pytest.approx(expected)
+
+
 def test_a_probe_with_other_examples_at_another_fidelity_is_refused(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(10), photos, lambda groups: _noisy(0.0, seed=groups), first_epoch=0, num_batches=1
     )
     with pytest.raises(ValueError, match="expected the examples of full fidelity at 1 scan groups"):
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
+
+
+def test_other_examples_are_seen_when_a_probe_fills_the_same_arrays_anew(photos: Path) -> None:
+    x, y = np.empty((8, 16, 16, 3), np.float32), np.empty(8, np.int64)
+
+    def refilled(groups: int) -> Iterator[Any]:
+        for images, labels in _noisy(0.0, seed=groups).as_numpy_iterator():
+            x[:], y[:] = images, labels
+            yield x, y
+
+    tuner = GradientSimilarityFidelity(HeldValue(10), photos, refilled, num_batches=2)
+    tuner.set_model(_model())
+    with pytest.raises(ValueError, match="expected the examples of full fidelity at 1 scan groups"):
+        tuner.measure()
 
 
 def test_a_probe_without_batches_is_refused(photos: Path) -> None:
@@ -616,7 +653,9 @@ def test_trials_of_a_model_that_evaluates_to_no_loss_say_what_is_missing() -> No
     model.fit(_noisy(0.0), verbose=0)
     tuner = _plateau(HeldValue(10))
     tuner.set_model(model)
-    with pytest.raises(ValueError, match=r"expected evaluate to give a loss, got \['own'\]"):
+    with pytest.raises(
+        ValueError, match=r"^model; expected evaluate to give a loss, got \['own'\]"
+    ):
         tuner.trials()
 
 

@@ -101,6 +101,9 @@ class _ItemConverter:
             example = self._source.read(item)
             # A record cannot give an example back, so policies look before they write.
             coded = self._code(item, example)
+            opaque = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]
+            if opaque and self._options.on_unsupported == "encode":
+                coded = self._encode(item, example, coded, opaque)
         except UnreadableItemError as error:
             if self._options.on_unreadable == "fail":
                 raise UnreadableItemError(
@@ -118,20 +121,6 @@ class _ItemConverter:
         if unsupported and self._options.on_unsupported == "skip":
             self._skip(item, unsupported[0].reason, unsupported[0].detail)
             return
-        if unsupported and self._options.on_unsupported == "encode":
-            positions = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]
-            changed, encoded = encode_images(
-                example,
-                bytes_features(example, self._options.image_features),
-                positions,
-                quality=self._options.encode_quality,
-                other_features=self._source.reencoded_features(),
-            )
-            for position in encoded:
-                summary = coded.summaries[position]
-                self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
-            if encoded:
-                coded = self._code(item, changed)
         for summary in self._writer.add(coded):
             if summary.coding == "opaque":
                 self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
@@ -149,6 +138,28 @@ class _ItemConverter:
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "
             f"{', '.join(keys) or 'no features'}; name it with --image_feature",
         )
+
+    def _encode(
+        self, item: SourceItem, example: bytes, coded: _native.CodedExample, opaque: list[int]
+    ) -> _native.CodedExample:
+        """The example with its images at the positions `opaque` encoded anew, where Pillow can."""
+        try:
+            changed, encoded = encode_images(
+                example,
+                bytes_features(example, self._options.image_features),
+                opaque,
+                quality=self._options.encode_quality,
+                other_features=self._source.reencoded_features(),
+            )
+        except ValueError as error:
+            raise UnreadableItemError(item.name, str(error)) from error
+        if not encoded:
+            return coded
+        recoded = self._code(item, changed)
+        for position in encoded:
+            summary = coded.summaries[position]
+            self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
+        return recoded
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
         self._result.skipped.append(self._entry(item, reason, detail))

@@ -17,14 +17,18 @@ from collections.abc import Iterator, Mapping, Sequence
 
 Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
+_VARINT = 0
 _LENGTH_DELIMITED = 2
+_FIXED32 = 5
+_BYTES, _FLOATS, _INTS = 1, 2, 3  # field numbers of a Feature
+_64_BITS = (1 << 64) - 1
 _ONE_BYTE_VARINTS = tuple(bytes((value,)) for value in range(0x80))
 
 
 def _varint(value: int) -> bytes:
     if 0 <= value < 0x80:
         return _ONE_BYTE_VARINTS[value]
-    value &= (1 << 64) - 1  # Negative int64 values are sent as their two's complement.
+    value &= _64_BITS  # Negative int64 values are sent as their two's complement.
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -69,7 +73,7 @@ def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         at += 1
         if byte < 0x80:
-            return value, at
+            return value & _64_BITS, at  # Bits above the 64th are dropped, as protobuf does.
         shift += 7
 
 
@@ -83,10 +87,10 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview, memoryview
         if wire_type == _LENGTH_DELIMITED:
             length, at = _read_varint(data, at)
             begin, at = at, at + length
-        elif wire_type == 0:
+        elif wire_type == _VARINT:
             begin = at
             _, at = _read_varint(data, at)
-        elif wire_type in (1, 5):
+        elif wire_type in (1, _FIXED32):
             begin, at = at, at + (8 if wire_type == 1 else 4)
         else:
             raise ValueError(f"not a serialized tf.train.Example: wire type {wire_type}")
@@ -103,12 +107,15 @@ def _entries(example: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
         for entry_number, entry_type, entry, whole in _fields(features):
             if (entry_number, entry_type) != (1, _LENGTH_DELIMITED):
                 continue
-            key, feature = b"", memoryview(b"")
+            key = b""
+            parts: list[memoryview] = []
             for part, part_type, contents, _ in _fields(entry):
                 if part_type == _LENGTH_DELIMITED and part == 1:
                     key = bytes(contents)
                 elif part_type == _LENGTH_DELIMITED and part == 2:
-                    feature = contents
+                    parts.append(contents)
+            # Messages in parts are merged, and the parts one after the other parse to just that.
+            feature = parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
             yield key, feature, whole
 
 
@@ -134,20 +141,51 @@ def feature_values(feature: bytes) -> list[bytes] | list[int] | list[float]:
     Raises:
         ValueError: it is not such a message.
     """
-    bytes_values: list[bytes] = []
-    ints: list[int] = []
-    floats: list[float] = []
-    for kind, _, contents, _ in _fields(memoryview(feature)):
-        for number, _, value, _ in _fields(contents):
-            if number != 1:
-                continue
-            if kind == 1:
-                bytes_values.append(bytes(value))
-            elif kind == 2:
-                floats += struct.unpack(f"<{len(value) // 4}f", value[: len(value) // 4 * 4])
-            elif kind == 3:
-                ints += _varints(value)
-    return bytes_values or ints or floats
+    kind, parts = _list_parts(memoryview(feature))
+    if kind == _BYTES:
+        return _bytes_of(parts)
+    return _floats_of(parts) if kind == _FLOATS else _ints_of(parts)
+
+
+def _list_parts(feature: memoryview) -> tuple[int, list[memoryview]]:
+    """The field number of the list that a Feature message holds, 0 where it holds none, and the
+    parts in which the list comes."""
+    kind = 0
+    parts: list[memoryview] = []
+    for number, wire_type, contents, _ in _fields(feature):
+        if wire_type != _LENGTH_DELIMITED or number not in (_BYTES, _FLOATS, _INTS):
+            continue
+        if number != kind:  # A oneof: the last one set wins.
+            kind, parts = number, []
+        parts.append(contents)
+    return kind, parts
+
+
+def _bytes_of(parts: Sequence[memoryview]) -> list[bytes]:
+    return [
+        bytes(value)
+        for part in parts
+        for number, wire_type, value, _ in _fields(part)
+        if (number, wire_type) == (1, _LENGTH_DELIMITED)
+    ]
+
+
+def _floats_of(parts: Sequence[memoryview]) -> list[float]:
+    values: list[float] = []
+    for part in parts:
+        for number, wire_type, value, _ in _fields(part):
+            if number == 1 and wire_type in (_LENGTH_DELIMITED, _FIXED32):
+                values += struct.unpack(f"<{len(value) // 4}f", value[: len(value) // 4 * 4])
+    return values
+
+
+def _ints_of(parts: Sequence[memoryview]) -> list[int]:
+    values: list[int] = []
+    for part in parts:
+        for number, wire_type, value, _ in _fields(part):
+            if number == 1 and wire_type in (_LENGTH_DELIMITED, _VARINT):
+                values += _varints(value)
+    return values
 
 
 def _varints(packed: memoryview) -> Iterator[int]:
@@ -158,12 +196,10 @@ def _varints(packed: memoryview) -> Iterator[int]:
 
 
 def _bytes_values(key: str, feature: memoryview) -> list[bytes]:
-    values: list[bytes] = []
-    for kind, _, contents, _ in _fields(feature):
-        if kind != 1:
-            raise ValueError(f"feature {key!r} is not a bytes_list")
-        values.extend(bytes(value) for number, _, value, _ in _fields(contents) if number == 1)
-    return values
+    kind, parts = _list_parts(feature)
+    if kind not in (0, _BYTES):
+        raise ValueError(f"feature {key!r} is not a bytes_list")
+    return _bytes_of(parts)
 
 
 def bytes_features(example: bytes, keys: Sequence[str]) -> dict[str, list[bytes]]:
@@ -187,12 +223,10 @@ def int_feature(example: bytes, key: str) -> list[int]:
     for entry_key, feature, _ in _entries(example):
         if entry_key != key.encode():
             continue
-        values = []
-        for kind, _, contents, _ in _fields(feature):
-            if kind != 3:
-                raise ValueError(f"feature {key!r} is not an int64_list")
-            for _, _, packed, _ in _fields(contents):
-                values += _varints(packed)
+        kind, parts = _list_parts(feature)
+        if kind not in (0, _INTS):
+            raise ValueError(f"feature {key!r} is not an int64_list")
+        values = _ints_of(parts)
     return values
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from pcr_tf._arguments import as_number, in_range
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
@@ -21,6 +22,11 @@ from pcr_tf.tuning.value import as_candidates
 
 # How near to 1 the similarity of the same images is: sums differ in order.
 _SAME = 1e-9
+
+
+def _own(leaf: Any) -> Any:
+    """What a probe that fills the same arrays anew does not change. Tensors do not change."""
+    return np.array(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 class GradientSimilarityFidelity(FidelityCallback):
@@ -177,7 +183,8 @@ class GradientSimilarityFidelity(FidelityCallback):
         if self._kept is None:
             return self._probe(groups)
         if groups not in self._kept:
-            self._kept[groups] = list(itertools.islice(self._probe(groups), self._num_batches))
+            batches = itertools.islice(self._probe(groups), self._num_batches)
+            self._kept[groups] = [tf.nest.map_structure(_own, batch) for batch in batches]
         return self._kept[groups]
 
     def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:

@@ -63,9 +63,8 @@ class GradientMeter:
         for batch in itertools.islice(batches, num_batches):
             gradient = self._gradient(batch)
             total = gradient if total is None else list(map(tf.add, total, gradient))
-            labels += map(
-                np.asarray, tf.nest.flatten(keras.utils.unpack_x_y_sample_weight(batch)[1])
-            )
+            # Copies: a probe may fill the same arrays anew.
+            labels += map(np.array, tf.nest.flatten(keras.utils.unpack_x_y_sample_weight(batch)[1]))
         if total is None:
             raise ValueError("probe; expected at least one batch, got none")
         return total, labels

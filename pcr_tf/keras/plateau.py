@@ -151,7 +151,7 @@ class PlateauFidelity(FidelityCallback):
                 scores = model.evaluate(self._validation_data, verbose=0, return_dict=True)
                 if "loss" not in scores:
                     raise ValueError(
-                        f"validation_data; expected evaluate to give a loss, got {sorted(scores)}; "
+                        f"model; expected evaluate to give a loss, got {sorted(scores)}; "
                         "let the model's test_step return its own as 'loss'"
                     )
                 losses[groups] = float(scores["loss"])

@@ -38,6 +38,17 @@ def is_float32(value: float) -> bool:
         return False
 
 
+def float32_of(text: str) -> float | None:
+    """The number that a decimal text stands for; None where no 32-bit float stands for it.
+
+    See `is_float32`. A text of a number so small that 64 bits hold it as 0 is none of 0.
+    """
+    value = float(text)
+    if value == 0 and text.lower().partition("e")[0].strip("+-.0"):
+        return None
+    return value if is_float32(value) else None
+
+
 def column_type(values: Set[str]) -> type:
     """int, float or bytes: the narrowest that stands for every value of a column as it is written.
 
@@ -49,5 +60,5 @@ def column_type(values: Set[str]) -> type:
         return bytes
     if len(whole) == len(values):
         return int
-    decimal = all(_DECIMAL.fullmatch(value) and is_float32(float(value)) for value in values)
+    decimal = all(_DECIMAL.fullmatch(v) and float32_of(v) is not None for v in values)
     return float if decimal else bytes

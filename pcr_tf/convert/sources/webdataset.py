@@ -19,7 +19,7 @@ from pcr_tf.convert.sources.base import (
     united_files,
 )
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
-from pcr_tf.convert.sources.numbers import int64_of, is_float32
+from pcr_tf.convert.sources.numbers import float32_of, int64_of, is_float32
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
@@ -201,7 +201,7 @@ def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
 
 def _json_features(item: str, contents: bytes) -> dict[str, Values]:
     try:
-        fields = json.loads(contents, parse_int=int64_of, parse_float=_float32_of)
+        fields = json.loads(contents, parse_int=int64_of, parse_float=float32_of)
     except (ValueError, RecursionError) as error:
         raise UnreadableItemError(item, f".json: not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -214,11 +214,6 @@ def _json_features(item: str, contents: bytes) -> dict[str, Values]:
 
 def _utf8(text: str) -> bytes:
     return text.encode(errors="replace")  # JSON may hold half of a surrogate pair.
-
-
-def _float32_of(text: str) -> float | None:
-    value = float(text)
-    return value if is_float32(value) else None
 
 
 def _values(value: Any) -> Values:
