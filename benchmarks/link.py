@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from tools import nginx
 
@@ -68,8 +69,7 @@ class Link:
             _ip(f"-n {self.client} route add {SERVER_ADDRESS}/32 dev delay0 src {_CLIENT_ADDRESS}")
             yield
         finally:
-            process.terminate()  # Its devices go with it, and the route with them.
-            process.wait(10)
+            _stop(process)  # Its devices go with it, and the route with them.
 
     def in_client(self, command: Sequence[str]) -> list[str]:
         """`command`, run on the client's side."""
@@ -85,11 +85,7 @@ class Link:
             try:
                 yield process
             except BaseException:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                _stop(process)
                 raise
 
     @contextlib.contextmanager
@@ -102,11 +98,23 @@ class Link:
         try:
             time.sleep(0.5)
             if process.poll() is not None:
-                raise LinkUnavailableError(f"nginx ended: {(folder / 'error.log').read_text()}")
+                # Of a mistake in its configuration it tells standard error alone.
+                log = folder / "error.log"
+                said = log.read_text() if log.exists() else "its message stands above"
+                raise LinkUnavailableError(f"nginx ended: {said}")
             yield
         finally:
-            process.terminate()
-            process.wait(10)
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    """Ends a process, by force where it does not within ten seconds."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def compile_delay(folder: pathlib.Path) -> pathlib.Path:

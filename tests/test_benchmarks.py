@@ -83,6 +83,11 @@ def test_a_vectored_read_of_a_shard_is_not_overlooked() -> None:
         bytes_read.parse_trace([line], (".pcr",))
 
 
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++"
+)
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder of 16 drawn images in class folders."""
@@ -138,7 +143,7 @@ def test_every_fidelity_requests_exactly_the_planned_ranges(
     assert all(one["reads"] == one["records"] == 4 for one in by_scan_groups.values())
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
+@needs_compiler
 def test_the_conversion_benchmark_compares_with_the_bare_transcode(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
@@ -149,7 +154,7 @@ def test_the_conversion_benchmark_compares_with_the_bare_transcode(
     assert len(rates) == 3
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
+@needs_compiler
 def test_the_scaling_benchmark_compares_with_one_worker(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pcr_tf.format.example import Values
 from tests.conversion import digests, jpeg, run, write_tfrecord
 from tests.servers import Server, s3_environment, s3_server
-from tests.test_object_stores import needs_tensorflow_io, put, run_python
+from tests.test_object_stores import needs_tensorflow_io, put_folder, run_python
 
 pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'pcr-tf[beam]'")
 
@@ -43,8 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def s3(tmp_path_factory: pytest.TempPathFactory, source: Path) -> Iterator[Server]:
     """A server that holds the source as s3://bucket/in/."""
     with s3_server(tmp_path_factory.mktemp("servers") / "s3") as server:
-        for path in sorted(source.iterdir()):
-            put(f"{server.url}/bucket/in/{path.name}", path.read_bytes())
+        put_folder(f"{server.url}/bucket/in", source)
         yield server
 
 

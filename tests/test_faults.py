@@ -18,10 +18,11 @@ from tests import fault_proxy as faults
 from tests.fault_proxy import Answer, Request, fault_proxy
 from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
 from tests.small_dataset import make_dataset
+from tests.test_dataset_workers import run_alone
 from tests.test_object_stores import (
     digests,
     needs_tensorflow_io,
-    put,
+    put_folder,
     read_in_a_process,
     run_python,
 )
@@ -93,8 +94,7 @@ def test_faults_of_s3_that_pass_cost_no_example(folder: Path, tmp_path: Path) ->
         faults.CORRUPT,
     )
     with s3_server(tmp_path / "s3") as s3:
-        for file in sorted(folder.iterdir()):
-            put(f"{s3.url}/bucket/photos.pcr/{file.name}", file.read_bytes())
+        put_folder(f"{s3.url}/bucket/photos.pcr", folder)
         with fault_proxy(s3.port, rule) as proxy:
             variables = {**s3_environment(proxy.url), "S3_REQUEST_TIMEOUT_MSEC": "1000"}
             seen = read_in_a_process("s3://bucket/photos.pcr", [SCAN_GROUPS], variables)
@@ -142,13 +142,7 @@ def test_faults_that_stay_name_object_range_and_attempts_and_cost_those_records_
 
 
 _READ_BY_A_WORKER = """
-import sys
-import tensorflow as tf
-from pcr_tf.data import PcrDataset
-service = tf.data.experimental.service
-dispatcher = service.DispatchServer()
-address = dispatcher.target.split("://")[1]
-worker = service.WorkerServer(service.WorkerConfig(dispatcher_address=address))
+worker = start_worker()
 dataset = PcrDataset(sys.argv[1], int(sys.argv[2]))
 try:
     for _ in dataset.apply(service.distribute(sys.argv[3], dispatcher.target)):
@@ -171,9 +165,9 @@ def test_a_fault_that_stays_reaches_the_client_of_a_service_whose_worker_met_it(
 
     with fault_proxy(web.port, rule) as proxy:
         arguments = [f"{proxy.url}/photos.pcr", str(SCAN_GROUPS), mode]
-        done = run_python(["-c", _READ_BY_A_WORKER, *arguments], environment())
-    assert f"{failing[0]}: bytes " in done.stdout, done.stderr
-    assert "failed 6 times, last with: " in done.stdout
+        said = run_alone(_READ_BY_A_WORKER, *arguments)
+    assert f"{failing[0]}: bytes " in said
+    assert "failed 6 times, last with: " in said
 
 
 @needs_tensorflow_io
@@ -248,7 +242,13 @@ def test_a_folder_is_one_though_its_store_is_busy_when_it_is_first_asked(
         return types.SimpleNamespace(is_directory=True, length=0, mtime_nsec=0)
 
     monkeypatch.setattr(tf.io.gfile, "stat", stat)
-    monkeypatch.setattr(tf.io.gfile, "listdir", lambda path: os.listdir(folder))
+
+    def listdir(path: str) -> list[str]:
+        if len(asked) < 6:  # As gfile's own says where it could not find out.
+            raise tf.errors.NotFoundError(None, None, f"Could not find directory {path}")
+        return os.listdir(folder)
+
+    monkeypatch.setattr(tf.io.gfile, "listdir", listdir)
     assert filesystem.is_dir("hdfs://host/photos.pcr")
     assert len(asked) == 3
     assert filesystem.listdir("hdfs://host/photos.pcr") == sorted(os.listdir(folder))

@@ -113,9 +113,14 @@ def check_exchanges(exchanges: Sequence[Exchange], folder: Path, data_path: str)
 def s3(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
     """A server that holds the data set as s3://bucket/photos.pcr."""
     with s3_server(tmp_path_factory.mktemp("servers") / "s3") as server:
-        for file in sorted(folder.iterdir()):
-            put(f"{server.url}/bucket/photos.pcr/{file.name}", file.read_bytes())
+        put_folder(f"{server.url}/bucket/photos.pcr", folder)
         yield server
+
+
+def put_folder(url: str, folder: Path) -> None:
+    """Stores the files of a folder below `url`."""
+    for file in sorted(folder.iterdir()):
+        put(f"{url}/{file.name}", file.read_bytes())
 
 
 def put(url: str, data: bytes, method: str = "PUT") -> None:

@@ -132,45 +132,45 @@ def _with_retries(path: str, attempt: Callable[[], _Result]) -> _Result:
         tf.errors.UnknownError,
         tf.errors.ResourceExhaustedError,
     )
+    number, backoff_s = 1, _FIRST_BACKOFF_S
     with _as_os_errors(path):
-        if path.startswith(("file://", "ram://")):
-            return attempt()
-        for number in range(1, _MAX_ATTEMPTS):
+        while True:
             try:
                 return attempt()
-            except may_pass:
-                time.sleep(_FIRST_BACKOFF_S * 2 ** (number - 1) * random.uniform(0.5, 1))
-        try:
-            return attempt()
-        except may_pass as error:
-            raise OSError(
-                errno.EIO, f"failed {_MAX_ATTEMPTS} times, last with: {error.message}", path
-            ) from error
+            except may_pass as error:
+                if path.startswith(("file://", "ram://")):
+                    raise
+                if number == _MAX_ATTEMPTS:
+                    said = f"failed {number} times, last with: {error.message}"
+                    raise OSError(errno.EIO, said, path) from error
+            time.sleep(backoff_s * random.uniform(0.5, 1))
+            number, backoff_s = number + 1, 2 * backoff_s
+
+
+def _read_remote(path: str, offset: int, size_bytes: int) -> bytes:
+    """As `read_range`; with size -1, up to the end."""
+
+    def read() -> bytes:
+        with _gfile(path).GFile(path, "rb") as file:
+            if offset:
+                file.seek(offset)
+            return bytes(file.read(size_bytes))
+
+    return _with_retries(path, read)
 
 
 def read_bytes(path: str) -> bytes:
     """All bytes of `path`."""
-
-    def read() -> bytes:
-        with _gfile(path).GFile(path, "rb") as file:
-            return bytes(file.read())
-
     if is_remote(path):
-        return _with_retries(path, read)
+        return _read_remote(path, 0, -1)
     with open(path, "rb") as file:
         return file.read()
 
 
 def read_range(path: str, offset: int, size_bytes: int) -> bytes:
     """Bytes [offset, offset + size_bytes) of `path`, fewer where the file ends earlier."""
-
-    def read() -> bytes:
-        with _gfile(path).GFile(path, "rb") as file:
-            file.seek(offset)
-            return bytes(file.read(size_bytes))
-
     if is_remote(path):
-        return _with_retries(path, read)
+        return _read_remote(path, offset, size_bytes)
     # Unbuffered: no byte outside the range is requested.
     with open(path, "rb", buffering=0) as raw:
         raw.seek(offset)
@@ -297,13 +297,18 @@ def listdir(path: str) -> list[str]:
     """Names in folder `path`, sorted bytewise, without trailing separators."""
     if not is_remote(path):
         return sorted(os.listdir(path), key=os.fsencode)
+    object_stores.prepare(path)
+    import tensorflow as tf
 
     def names() -> list[str]:
-        # gfile.listdir finds no folder where it could not find out; stat says why.
-        _gfile(path).stat(path)
-        return [name.rstrip("/") for name in _gfile(path).listdir(path)]
+        try:
+            return list(_gfile(path).listdir(path))
+        except tf.errors.NotFoundError:
+            # It says so too where it could not find out; stat says why.
+            _gfile(path).stat(path)
+            return list(_gfile(path).listdir(path))
 
-    return sorted(_with_retries(path, names), key=os.fsencode)
+    return sorted((name.rstrip("/") for name in _with_retries(path, names)), key=os.fsencode)
 
 
 def glob(pattern: str) -> list[str]:
