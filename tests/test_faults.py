@@ -249,9 +249,9 @@ def test_a_folder_is_one_though_its_store_is_busy_when_it_is_first_asked(
         return os.listdir(folder)
 
     monkeypatch.setattr(tf.io.gfile, "listdir", listdir)
-    assert filesystem.is_dir("hdfs://host/photos.pcr")
+    assert filesystem.is_dir("gs://bucket/photos.pcr")
     assert len(asked) == 3
-    assert filesystem.listdir("hdfs://host/photos.pcr") == sorted(os.listdir(folder))
+    assert filesystem.listdir("gs://bucket/photos.pcr") == sorted(os.listdir(folder))
     assert len(asked) == 6
 
 
