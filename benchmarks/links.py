@@ -1,16 +1,18 @@
 r"""Measures reading without decoding over a link of known bandwidth and latency. Root only.
 
-    python -m benchmarks.links [--mbit_per_s=100] [--delays_ms=0,100]
-    python -m benchmarks.links --stores=s3 --warmup_s=30 --seconds=60
+    python -m benchmarks.links [--mbit_per_s=100] [--stores=http,s3] [--delays_ms=0,100]
+    python -m benchmarks.links --decode --scan_groups=2,5,10
 
 nginx serves the files at one end, in a network namespace of its own; a token bucket (tc tbf) gives
 the link its bandwidth, and benchmarks/delay.cc its latency. PcrDataset with its defaults, and
-TFRecordDataset with several settings, whose best is the baseline, read the same examples at the
-other end, each for some seconds, in turn. s3:// is read with the client of tensorflow-io: to it,
-nginx is S3. A measurement must be long against what is in flight, or it measures bursts: on s3://
-TFRecordDataset fetches up to 127 MB at a time, whatever its buffer_size.
+TFRecordDataset with several settings, whose best is the baseline, each read a data set at the other
+end, in turn: whole and cold, from before it is opened to the last example. A window of time would
+measure bursts instead: in one of 45 s, TFRecordDataset with sixteen parallel reads delivered three
+times as much as the link carries, all of it fetched before. So that each read takes equally long,
+the data set of each case has as many files as the link brings in --seconds. s3:// is read with the
+client of tensorflow-io: to it, nginx is S3.
 
-    python -m benchmarks.links --utilisation --stores=s3 --scan_groups=1,2 --linked_copies=300
+    python -m benchmarks.links --utilisation --stores=s3 --scan_groups=1,2 --seconds=30
 
 Instead: how much of a 1 Gbit/s, 100 ms link PcrDataset uses, by number of reads in flight.
 """
@@ -20,7 +22,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -38,25 +39,17 @@ _STORES = flags.DEFINE_list("stores", ["http"], "Clients: http, s3.")
 _SCAN_GROUPS = flags.DEFINE_list("scan_groups", ["1", "2", "5", "10"], "Fidelities.")
 _UTILISATION = flags.DEFINE_boolean("utilisation", False, "Measure the use of the link.")
 _READS_IN_FLIGHT = flags.DEFINE_list(
-    "reads_in_flight", ["4", "8", "16", "32", "64"], "For --utilisation, beside the default."
+    "reads_in_flight", ["32"], "For --utilisation, beside the default."
 )
 _IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 256, "As for pcr-convert.")
-_LINKED_COPIES = flags.DEFINE_integer(
-    "linked_copies", 32, "Times every file stands in the data set, under another name."
-)
-_BYTES_IN_FLIGHT = flags.DEFINE_integer(
-    "bytes_in_flight",
-    None,
-    "PcrDataset's bound; 16 MiB but for utilisation: its own default holds more than "
-    "a slow link brings in a measurement, and would be measured as bursts.",
-)
 _DECODE = flags.DEFINE_boolean(
     "decode",
     False,
     "Make random crops of 224 pixels of each batch, by the fused op, on both sides.",
 )
-_WARMUP_S = flags.DEFINE_float("warmup_s", 2.0, "Reading before the clock starts.")
-_SECONDS = flags.DEFINE_float("seconds", 5.0, "Length of one measurement.")
+_SECONDS = flags.DEFINE_float(
+    "seconds", 60.0, "Time that the link alone needs for what one measurement reads."
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_bound=1)
 
 _TFRECORD = {
@@ -66,31 +59,49 @@ _TFRECORD = {
 }
 
 
+def _mbit_per_s() -> int:
+    return _MBIT_PER_S.value or (1000 if _UTILISATION.value else 100)
+
+
+def _link_copies(files: Sequence[pathlib.Path], folder: pathlib.Path, read_bytes: float) -> int:
+    """Fills `folder` with hard links to the files, all of them as often as it takes until a read of
+    the folder fills the link for --seconds; returns how often.
+
+    Args:
+        read_bytes: of one copy of the files.
+    """
+    copies = max(1, round(_SECONDS.value * _mbit_per_s() * 125_000 / read_bytes))
+    folder.mkdir(parents=True)
+    for copy in range(copies):
+        for path in files:
+            os.link(path, folder / f"{copy:05d}-{path.name}")
+    return copies
+
+
 def _store(folder: pathlib.Path) -> dict[str, Any]:
-    """Fills `folder`/bucket with hard links to both formats; returns names and sizes."""
+    """Fills `folder`/bucket with both formats, PCR once for each fidelity; returns names, sizes."""
     photographs = inputs.photographs()
     records = inputs.tfrecords(photographs, copies=2, num_shards=2)
     source = inputs.pcr_dataset(
         photographs, copies=2, num_shards=2, images_per_record=_IMAGES_PER_RECORD.value
     )
-    for name in ("tfrecords", "photos.pcr"):
-        (folder / "bucket" / name).mkdir(parents=True)
-    for copy in range(_LINKED_COPIES.value):
-        for path in records:
-            os.link(path, folder / "bucket" / "tfrecords" / f"{copy:03d}-{path.name}")
-        for path in source.glob("*.pcr"):
-            os.link(path, folder / "bucket" / "photos.pcr" / f"{copy:03d}-{path.name}")
-    write_side_index(folder / "bucket" / "photos.pcr")
-    index = open_dataset(folder / "bucket" / "photos.pcr").index
-    files = sorted((folder / "bucket" / "tfrecords").iterdir())
-    groups = range(1, index.header.num_groups + 1)
+    index = open_dataset(source).index
+    tfrecord_bytes = sum(path.stat().st_size for path in records)
+    tfrecords = folder / "bucket" / "tfrecords"
+    images = {"tfrecords": index.num_examples * _link_copies(records, tfrecords, tfrecord_bytes)}
+    groups = list(map(int, _SCAN_GROUPS.value))
+    for g in groups:
+        pcr = folder / "bucket" / _pcr_folder(g)
+        copies = _link_copies(sorted(source.glob("*.pcr")), pcr, index.prefix_bytes(g))
+        images[pcr.name] = index.num_examples * copies
+        write_side_index(pcr)
     return {
         "photographs": photographs.origin,
-        "tfrecord_files": [path.name for path in files],
-        "tfrecord_bytes_per_image": sum(p.stat().st_size for p in files) / index.num_examples,
+        "tfrecord_files": sorted(path.name for path in tfrecords.iterdir()),
+        "tfrecord_bytes_per_image": tfrecord_bytes / index.num_examples,
         "pcr_bytes_per_image": {g: index.prefix_bytes(g) / index.num_examples for g in groups},
         "prefix_bytes": {g: index.prefix_bytes(g) / index.num_records for g in groups},
-        "images": index.num_examples,
+        "images": images,
     }
 
 
@@ -100,35 +111,42 @@ def _measure(
     task = {
         "url": link.url,
         "scheme": scheme,
-        "seconds": _SECONDS.value,
-        "warmup_s": _WARMUP_S.value,
         "rounds": _ROUNDS.value,
         "decode": _DECODE.value,
-        "tfrecords": "tfrecords",
         "tfrecord_files": stored["tfrecord_files"],
-        "pcr": "photos.pcr",
+        "images": stored["images"],
         "cases": cases,
-        "bytes_in_flight": _BYTES_IN_FLIGHT.value or (None if _UTILISATION.value else 16 << 20),
     }
     command = [sys.executable, "-m", "benchmarks.links_reader", json.dumps(task)]
-    done = subprocess.run(link.in_client(command), stdout=subprocess.PIPE, check=True, text=True)
-    measured: dict[str, list[float]] = json.loads(done.stdout)
-    return measured
+    with link.running_in_client(command) as process:
+        measured, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command[:3])}: exit status {process.returncode}")
+    values: dict[str, list[float]] = json.loads(measured)
+    return values
+
+
+def _pcr_folder(scan_groups: int) -> str:
+    return f"photos-{scan_groups}.pcr"
 
 
 def _pcr_case(scan_groups: int, reads_in_flight: int | None = None) -> dict[str, Any]:
-    return {"format": "pcr", "scan_groups": scan_groups, "reads_in_flight": reads_in_flight}
+    return {
+        "folder": _pcr_folder(scan_groups),
+        "scan_groups": scan_groups,
+        "reads_in_flight": reads_in_flight,
+    }
 
 
 def _compare(link: Link, program: pathlib.Path, stored: Mapping[str, Any]) -> list[dict[str, Any]]:
     groups = list(map(int, _SCAN_GROUPS.value))
     cases: dict[str, Any] = {
-        name: {"format": "tfrecord", "buffer_mib": buffer_mib, "parallel_reads": reads}
+        name: {"folder": "tfrecords", "buffer_mib": buffer_mib, "parallel_reads": reads}
         for name, (buffer_mib, reads) in _TFRECORD.items()
     }
     cases |= {f"PCR, {g} scan groups": _pcr_case(g) for g in groups}
     results = []
-    mbit_per_s = _MBIT_PER_S.value or 100
+    mbit_per_s = _mbit_per_s()
     link.set_bandwidth(mbit_per_s)
     for scheme in _STORES.value:
         for delay_ms in map(int, _DELAYS_MS.value or ["0", "100"]):
@@ -157,7 +175,7 @@ def _utilisation(
     link: Link, program: pathlib.Path, stored: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     results = []
-    mbit_per_s = _MBIT_PER_S.value or 1000
+    mbit_per_s = _mbit_per_s()
     link.set_bandwidth(mbit_per_s)
     for scheme in _STORES.value:
         for delay_ms in map(int, _DELAYS_MS.value or ["100"]):

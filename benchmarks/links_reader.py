@@ -1,7 +1,7 @@
 """The reading side of benchmarks/links.py, run in the client's namespace: measures and prints JSON.
 
-Its arguments are one JSON object: url, scheme, seconds, warmup_s, rounds, decode, the names of the
-folders of both formats and the TFRecord files, and the cases.
+Its argument is one JSON object: url, scheme, rounds, decode, the names of the TFRecord files, the
+number of images in each folder, and the cases.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def _decoded(serialized: Any) -> Any:
     return decode_and_random_crop_resize(jpegs, 224, tf.stack([seeds, seeds], axis=1))
 
 
-def _images_per_s(
-    make_dataset: Callable[[], Any], warmup_s: float, seconds: float, decode: bool
-) -> float:
-    """Images that arrive in a second, counted from batch to batch once reading is under way."""
-    dataset = make_dataset().repeat().batch(_BATCH)
-    iterator = iter((dataset.map(_decoded) if decode else dataset).prefetch(2))
+def _images_per_s(make_dataset: Callable[[], Any], images: int, decode: bool) -> float:
+    """Images a second of a whole read, opening and the wait for the first bytes included.
+
+    Raises:
+        RuntimeError: not so many images came.
+    """
     begin = time.perf_counter()
-    while time.perf_counter() - begin < warmup_s:
-        next(iterator)
-    begin = now = time.perf_counter()
-    images = 0
-    while now - begin < seconds:
-        images += int(next(iterator).shape[0])
-        now = time.perf_counter()
-    return images / (now - begin)
+    dataset = make_dataset().batch(_BATCH)
+    arrived = 0
+    for batch in (dataset.map(_decoded) if decode else dataset).prefetch(2):
+        arrived += int(batch.shape[0])
+    seconds = time.perf_counter() - begin
+    if arrived != images:
+        raise RuntimeError(f"expected {images} images, got {arrived}")
+    return images / seconds
 
 
 def main() -> None:
@@ -62,40 +62,30 @@ def main() -> None:
     else:
         root = f"{task['url']}/bucket"
     from pcr_tf.data import PcrDataset
-    from pcr_tf.format import object_stores
+    from pcr_tf.format import object_stores, open_dataset
 
     object_stores.prepare(root)
     import tensorflow as tf
 
     def tfrecords(buffer_mib: int, parallel_reads: int) -> Any:
-        paths = [f"{root}/{task['tfrecords']}/{name}" for name in task["tfrecord_files"]]
+        paths = [f"{root}/tfrecords/{name}" for name in task["tfrecord_files"]]
         return tf.data.TFRecordDataset(
             paths, buffer_size=buffer_mib << 20, num_parallel_reads=parallel_reads
         )
 
-    makers: dict[str, Callable[[], Any]] = {}
+    cases: dict[str, Callable[[], float]] = {}
     for name, case in task["cases"].items():
-        if case["format"] == "tfrecord":
-            makers[name] = functools.partial(tfrecords, case["buffer_mib"], case["parallel_reads"])
+        folder = f"{root}/{case['folder']}"
+        if "scan_groups" in case:
+            open_dataset(folder)  # The start of the client is no part of a measurement.
+            maker = functools.partial(
+                PcrDataset, folder, case["scan_groups"], reads_in_flight=case["reads_in_flight"]
+            )
         else:
-            makers[name] = functools.partial(
-                PcrDataset,
-                f"{root}/{task['pcr']}",
-                case["scan_groups"],
-                reads_in_flight=case["reads_in_flight"],
-                bytes_in_flight=task["bytes_in_flight"],
-            )
-    measured = measure.interleave(
-        {
-            name: functools.partial(
-                _images_per_s, maker, task["warmup_s"], task["seconds"], task["decode"]
-            )
-            for name, maker in makers.items()
-        },
-        rounds=task["rounds"],
-        warmup_rounds=0,
-    )
-    print(json.dumps(measured))
+            maker = functools.partial(tfrecords, case["buffer_mib"], case["parallel_reads"])
+        images = task["images"][case["folder"]]
+        cases[name] = functools.partial(_images_per_s, maker, images, task["decode"])
+    print(json.dumps(measure.interleave(cases, rounds=task["rounds"], warmup_rounds=0)))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,16 @@ epoch takes less than half of the time. The model of each epoch is evaluated aft
 at full fidelity; that takes no time of the run.
 
 The folder has class folders below train/ and test/, or class folders, of which a fifth is held out.
-Two tasks: the class, and what stands before --coarse_separator in its name. Runs are kept, so a
-command that was stopped goes on when it is given again.
+Two tasks: the class, and what stands before --coarse_separator in its name. What comes in another
+layout than class folders is converted and exported (docs/CONVERTING.md); the baseline then has the
+progressive JPEGs, which are smaller than the originals. Of Stanford Cars, whose coarse classes are
+the makes:
+
+    pcr-convert --flagfile=configs/stanford_cars.flags ... --output=cars.pcr
+    pcr-export --input=cars.pcr --output=cars/ --format=files
+    python -m benchmarks.time_to_accuracy --images=cars/ --coarse_separator=' '
+
+Runs are kept, so a command that was stopped goes on when it is given again.
 """
 
 from __future__ import annotations

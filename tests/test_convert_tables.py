@@ -205,6 +205,18 @@ def test_stanford_cars_may_be_asked_for_corvettes(cars: Path, tmp_path: Path) ->
     assert labels == [0, 1, 0, 0, 0, 1, 0, 1, 0]
 
 
+def test_stanford_cars_come_back_as_files_in_folders_of_their_classes(
+    cars: Path, tmp_path: Path
+) -> None:
+    _through("stanford_cars.flags", tmp_path / "cars.pcr", *_car_flags(cars))
+    folders = tmp_path / "classes"
+    done = run("export", f"--input={tmp_path}/cars.pcr", f"--output={folders}", "--format=files")
+    assert done.returncode == 0, done.stderr
+    exported = {path.name: path.parent.name for path in folders.glob("*/*.jpg")}
+    expected = {f"{n:05d}.jpg": CAR_CLASSES[label - 1] for n, label in enumerate(CAR_LABELS, 1)}
+    assert exported == expected
+
+
 def test_a_csv_export_of_stanford_cars_gives_the_same_labels(cars: Path, tmp_path: Path) -> None:
     lines = [f"{number:05d}.jpg,{label}" for number, label in enumerate(CAR_LABELS, 1)]
     (tmp_path / "annos.csv").write_text("\n".join(lines))
