@@ -23,8 +23,8 @@ from tests.conversion import digests, make_class_folders, run, start
 from tests.small_disk import mounted_disk
 from tests.test_convert import convert
 
-# Deaths per kill test: raise it for a longer hunt.
-KILLS = int(os.environ.get("PCR_TEST_KILLS", "6"))
+# Deaths in the kill test, a second or so each: lower it for a quick look, raise it for a longer hunt.
+KILLS = int(os.environ.get("PCR_TEST_KILLS", "50"))
 
 NUM_SHARDS = 24
 
