@@ -62,7 +62,7 @@ def main() -> None:
     else:
         root = f"{task['url']}/bucket"
     from pcr_tf.data import PcrDataset
-    from pcr_tf.format import object_stores, open_dataset
+    from pcr_tf.format import object_stores
 
     object_stores.prepare(root)
     import tensorflow as tf
@@ -77,10 +77,10 @@ def main() -> None:
     for name, case in task["cases"].items():
         folder = f"{root}/{case['folder']}"
         if "scan_groups" in case:
-            open_dataset(folder)  # The start of the client is no part of a measurement.
             maker = functools.partial(
                 PcrDataset, folder, case["scan_groups"], reads_in_flight=case["reads_in_flight"]
             )
+            maker().cardinality()  # The start of the client is no part of a measurement.
         else:
             maker = functools.partial(tfrecords, case["buffer_mib"], case["parallel_reads"])
         images = task["images"][case["folder"]]
