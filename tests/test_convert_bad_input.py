@@ -13,7 +13,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from pcr_tf._native import same_coefficients
-from pcr_tf.convert import ConvertError
+from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
 from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.example import bytes_features, encode_example, feature_messages
@@ -257,6 +257,29 @@ def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> 
     (skipped,) = summary.manifest["skipped"]
     assert (skipped["name"], skipped["reason"]) == ("bee/gone.jpg", "unreadable")
     assert summary.manifest["counts"]["images"] == 3
+
+
+@pytest.mark.parametrize("name", ["beaver", "bee/young"])
+def test_a_class_folder_that_is_a_link_to_nowhere_is_named_and_shifts_no_label_silently(
+    tmp_path: Path, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConvertError, match=rf"in/{name}: cannot be read: No such.*--on_unreadable"):
+        convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    (skipped,) = summary.manifest["skipped"]
+    assert (skipped["name"], skipped["reason"]) == (name, "unreadable")
+    assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+def test_a_link_to_nowhere_in_one_of_two_roots_is_named_once(tmp_path: Path) -> None:
+    roots = [make_class_folders(tmp_path / root, per_class=1) for root in ("one", "two")]
+    (roots[1] / "dog").symlink_to(tmp_path / "nowhere")
+    options = ConvertOptions(
+        inputs=tuple(map(str, roots)), output=str(tmp_path / "out"), on_unreadable="skip"
+    )
+    assert [name for name, _ in Conversion(options).listing.unreadable] == ["dog"]
 
 
 def _without_roots_rights() -> list[str]:

@@ -107,7 +107,14 @@ class ImageWalk:
             self._add_folder(root, "", (), enter=False)
             return
         folder = filesystem.join(root, top)
-        if filesystem.is_dir(folder):
+        try:
+            is_folder = filesystem.status(folder).is_dir
+        except OSError as error:
+            # What another root holds is missing here; a link to nowhere is there.
+            if not isinstance(error, FileNotFoundError) or _is_link(folder):
+                self._unreadable(folder, top, f"cannot be read: {error.strerror}", error)
+            return
+        if is_folder:
             self._add_folder(folder, top, _identity(root))
 
     def _add_folder(
@@ -136,7 +143,8 @@ class ImageWalk:
             try:
                 status = filesystem.status(path)
             except OSError as error:
-                if is_image:
+                # Whatever its name: it may be a class, without which all labels behind it shift.
+                if enter:  # Otherwise it is one of `top_folders`.
                     self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
                 continue
             if status.is_dir:
@@ -155,8 +163,9 @@ class ImageWalk:
 
 
 def top_folders(root: str) -> list[str]:
-    """Names of the folders in `root`, sorted bytewise, without hidden ones; none where it cannot be
-    listed, which `ImageWalk` says.
+    """Names of the folders in `root`, and of what may be one but cannot be looked at, sorted
+    bytewise, without hidden ones; none where `root` cannot be listed. `ImageWalk` says what cannot
+    be read or listed.
 
     Raises:
         ListingError: it is not a folder.
@@ -169,8 +178,19 @@ def top_folders(root: str) -> list[str]:
     return [
         name
         for name in names
-        if not name.startswith(".") and filesystem.is_dir(filesystem.join(root, name))
+        if not name.startswith(".") and _may_be_folder(filesystem.join(root, name))
     ]
+
+
+def _may_be_folder(path: str) -> bool:
+    try:
+        return filesystem.status(path).is_dir
+    except OSError:
+        return True
+
+
+def _is_link(path: str) -> bool:
+    return not filesystem.is_remote(path) and os.path.islink(path)
 
 
 def _check_root(root: str) -> None:
