@@ -185,10 +185,33 @@ def test_an_image_beside_class_folders_is_an_error_that_names_it(tmp_path: Path)
         convert(source, tmp_path / "out")
 
 
-def test_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
-    source = make_class_folders(tmp_path / "in", ("train/ant", "test/ant"), 1)
-    with pytest.raises(ConvertError, match=r"test, train look like splits.*--input=.*/in/test"):
+@pytest.mark.parametrize(
+    ("classes", "splits"),
+    [
+        (("train/ant", "test/ant"), "test, train"),
+        (("train/ant", "train/bee", "val"), "train, val"),  # ImageNet's own archive.
+        (("Train/ant", "Test/ant"), "Test, Train"),
+        (("train/ant", "test/ant", "notes"), "test, train"),
+        (("train/ant", "test/ant", "extra/ant"), "test, train"),
+    ],
+)
+def test_splits_are_not_taken_for_classes(
+    tmp_path: Path, classes: tuple[str, ...], splits: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", classes, 1)
+    first = splits.partition(",")[0]
+    with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
         convert(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "classes", [("plane/jet", "train/goods"), ("test", "train"), ("train/ant", "train/bee")]
+)
+def test_classes_that_are_named_as_splits_are_classes_where_no_folders_say_otherwise(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    source = make_class_folders(tmp_path / "in", classes, 1)
+    assert convert(source, tmp_path / "out").manifest["class_names"] == list(classes)
 
 
 def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:

@@ -24,7 +24,19 @@ from pcr_tf.convert.sources.images import (
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
-_SPLIT_NAMES = frozenset(("train", "val", "valid", "validation", "test"))
+_SPLIT_NAMES = frozenset(
+    (
+        "train",
+        "training",
+        "val",
+        "valid",
+        "validation",
+        "eval",
+        "evaluation",
+        "test",
+        "testing",
+    )
+)
 
 
 class ClassFolderSource(PartedSource):
@@ -121,9 +133,14 @@ class ClassFolderSource(PartedSource):
                 f"{without_class}: an image without a class beside class folders "
                 f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
-        top = {name.split("/")[0] for name in names}
-        if len(top) > 1 and top <= _SPLIT_NAMES and all("/" in name for name in names):
+        # One such name may be a class, as a train among vehicles; of two, one with folders, the
+        # folders are the classes. The other may be flat, and anything else may stand beside them.
+        tops = {name.split("/")[0] for name in names}
+        nested = {name.split("/")[0] for name in names if "/" in name}
+        splits = sorted(top for top in tops if top.lower() in _SPLIT_NAMES)
+        if len(splits) > 1 and nested.intersection(splits):
             raise ListingError(
-                f"{roots}: {', '.join(sorted(top))} look like splits, not classes; "
-                f"convert each by itself: --input={filesystem.join(self.roots[0], sorted(top)[0])}"
+                f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
+                f"by itself: --input={filesystem.join(self.roots[0], splits[0])}; if they "
+                "are classes, rename one"
             )
