@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import subprocess
@@ -15,7 +16,7 @@ from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
 from pcr_tf.convert.job_state import check_output_is_outside
-from pcr_tf.format import PcrReader, PcrWriter
+from pcr_tf.format import PcrReader, PcrWriter, filesystem
 from pcr_tf.format.example import bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
@@ -325,6 +326,25 @@ def test_a_file_without_permission_ends_the_command_with_one_line(tmp_path: Path
     done = run("convert", *flags, prefix=_without_roots_rights())
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "bee/000.jpg: cannot be read: Permission denied" in done.stderr
+
+
+def test_a_class_folder_that_cannot_be_listed_keeps_its_label_where_it_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / "ant" / "000.jpg").unlink()
+    (source / "ant" / "000.jpg").symlink_to(tmp_path / "nowhere")
+    listed = filesystem.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path == str(source / "bee"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return listed(path)
+
+    monkeypatch.setattr(filesystem, "listdir", listdir)
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["ant/000.jpg", "bee"]
 
 
 def test_a_file_that_vanishes_after_the_listing_is_named(

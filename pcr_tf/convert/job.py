@@ -25,6 +25,8 @@ from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
 
+_MAX_NAMED = 5
+
 
 @dataclasses.dataclass(frozen=True)
 class ConvertSummary:
@@ -105,7 +107,7 @@ class Conversion:
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
-            f"classes     {len(listing.class_names)}",
+            f"classes     {len(listing.class_names)}{self._without_image()}",
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
             f"records     {cuts.num_records} of {options.images_per_record} images",
@@ -206,6 +208,15 @@ class Conversion:
         return fidelity_profile(
             PcrReader(options.output), num_images=options.profile_images, seed=options.shuffle_seed
         )
+
+    def _without_image(self) -> str:
+        """Names of the classes that no item is of, where items have classes."""
+        there = {item.label for item in self.listing.items}
+        names = [n for label, n in enumerate(self.listing.class_names) if label not in there]
+        if not names or there == {-1}:
+            return ""
+        some = ", ".join(names[:_MAX_NAMED]) + (", ..." if len(names) > _MAX_NAMED else "")
+        return f", {len(names)} of them without an image: {some}"
 
     def _output_status(self) -> str:
         names = self.plan.cuts.shard_names()

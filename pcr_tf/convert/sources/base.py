@@ -93,9 +93,10 @@ class ListingSummary:
     first_item: str = ""
 
     def new_labels(self, whole: ListingSummary) -> list[int]:
-        """The labels in `whole` of the classes of this part of it."""
+        """The labels in `whole` of the classes of this part of it; -1 for one that, without an
+        image, is none there."""
         labels = {name: label for label, name in enumerate(whole.class_names)}
-        return [labels[name] for name in self.class_names]
+        return [labels.get(name, -1) for name in self.class_names]
 
 
 class Source(abc.ABC):

@@ -48,6 +48,10 @@ class ClassFolderSource(PartedSource):
     name among all of them, sorted bytewise. Where the folders are nested, image/class/coarse_text
     and image/class/coarse_label do the same for the first component of the name.
 
+    An empty folder is a class without images, as is one that cannot be listed: the same folders
+    have the same labels in train and validation. Folders of other files alone, and empty ones below
+    a folder of images, are no classes.
+
     Hidden files and folders are left out; files without the suffix of an image are left out and
     listed.
     """
@@ -69,7 +73,7 @@ class ClassFolderSource(PartedSource):
         walk = ImageWalk(skip_unreadable)
         for root in self.roots:
             walk.add_top(root, part)
-        names = sorted(walk.images, key=os.fsencode)
+        names = sorted(filter(walk.is_class, walk.images), key=os.fsencode)
         class_names = [name for name in names if name]
         labels = {name: label for label, name in enumerate(class_names)}
         items: list[SourceItem] = []
@@ -87,6 +91,9 @@ class ClassFolderSource(PartedSource):
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
         digests = {name: digest for part in parts for name, digest in part.digests.items()}
         class_names = sorted((n for part in parts for n in part.class_names), key=os.fsencode)
+        # The first part is that of the files without a class.
+        if parts[0].num_items == sum(part.num_items for part in parts):
+            class_names = []  # Empty folders beside a flat folder's images.
         whole = added_up(parts, digests, class_names)
         if not whole.num_items:
             seen = f"; {whole.num_ignored} other files are there" if whole.num_ignored else ""
@@ -95,7 +102,6 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
-        # The first part is that of the files without a class.
         self._check_layout(class_names, parts[0].first_item)
         coarse = {name.split("/")[0] for name in class_names}
         if any("/" in name for name in class_names):

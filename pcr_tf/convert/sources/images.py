@@ -75,6 +75,7 @@ class ImageWalk:
 
     Attributes:
         images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
+            A folder below a root that is empty, or of which nothing can be read, is there as well.
         unreadable: (name, why) of what could not be listed, where `skip_unreadable`.
         ignored: files without the suffix of an image.
     """
@@ -117,6 +118,13 @@ class ImageWalk:
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
+    def is_class(self, folder: str) -> bool:
+        """Whether `folder` of `images` is more than an empty one below a folder of images."""
+        above = folder.split("/")[:-1]
+        return bool(self.images[folder]) or not any(
+            self.images.get("/".join(above[:depth])) for depth in range(1, len(above) + 1)
+        )
+
     def _add_folder(
         self,
         folder: str,
@@ -133,7 +141,10 @@ class ImageWalk:
             above += identity
         except OSError as error:
             self._unreadable(folder, relative, f"cannot be listed: {error.strerror}", error)
+            if relative:
+                self.images.setdefault(relative, [])
             return
+        is_leaf = bool(relative)
         for name in names:
             if name.startswith("."):
                 continue
@@ -147,6 +158,7 @@ class ImageWalk:
                 if enter:  # Otherwise it is one of `top_folders`.
                     self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
                 continue
+            is_leaf = is_leaf and is_image and not status.is_dir
             if status.is_dir:
                 if enter:
                     self._add_folder(path, below, above)
@@ -155,6 +167,8 @@ class ImageWalk:
                 self.images.setdefault(relative, []).append(image)
             else:
                 self.ignored.append(path)
+        if is_leaf:
+            self.images.setdefault(relative, [])
 
     def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
         if not self._skip_unreadable:
