@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
-from pcr_tf.convert.job_state import check_output_is_outside
+from pcr_tf.convert.job_state import check_output_is_outside, some
 from pcr_tf.convert.manifest import finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
@@ -24,8 +24,6 @@ from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
-
-_MAX_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,8 +213,7 @@ class Conversion:
         names = [n for label, n in enumerate(self.listing.class_names) if label not in there]
         if not names or there == {-1}:
             return ""
-        some = ", ".join(names[:_MAX_NAMED]) + (", ..." if len(names) > _MAX_NAMED else "")
-        return f", {len(names)} of them without an image: {some}"
+        return f", {len(names)} of them without an image: {some(names)}"
 
     def _output_status(self) -> str:
         names = self.plan.cuts.shard_names()
