@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pcr_tf._native import same_coefficients
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
 from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter, filesystem
-from pcr_tf.format.example import bytes_features, encode_example, feature_messages
+from pcr_tf.format.example import Values, bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
@@ -436,6 +437,59 @@ def test_a_tfrecord_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
     (tmp_path / "in.tfrecord").write_bytes(data[:-cut])
     with pytest.raises(ConvertError, match=r"record 2: byte \d+: the file ends inside the record"):
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def _of_a_set(folder: Path, numbers: Sequence[int], count: int) -> Path:
+    """TFRecord files of one example each, by their numbers; returns `folder`."""
+    folder.mkdir()
+    for number in numbers:
+        example: dict[str, Values] = {"image/encoded": [jpeg(number)]}
+        write_tfrecord(folder / f"train-{number:05d}-of-{count:05d}", [example])
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["", "/train-*-of-00004", "/*"])
+def test_a_file_that_is_missing_in_a_set_is_named_and_may_be_skipped(
+    tmp_path: Path, pattern: str
+) -> None:
+    source = f"{_of_a_set(tmp_path / 'in', (0, 1, 3), 4)}{pattern}"
+    message = (
+        r"in/train-00002-of-00004: cannot be read: No such file.*; is its set complete\?.*skip"
+    )
+    with pytest.raises(ConvertError, match=message):
+        convert(Path(source), tmp_path / "out")
+    summary = convert(Path(source), tmp_path / "out", on_unreadable="skip")
+    assert summary.images == 3
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["train-00002-of-00004"]
+
+
+def test_a_part_of_a_set_may_be_named_on_purpose(tmp_path: Path) -> None:
+    source = _of_a_set(tmp_path / "in", (10, 11, 20), 100)
+    for number, pattern in enumerate(("train-0001[01]-of-00100", "train-00020-of-00100")):
+        assert convert(source / pattern, tmp_path / str(number)).images == 2 - number
+
+
+def test_a_set_may_count_from_1(tmp_path: Path) -> None:
+    assert convert(_of_a_set(tmp_path / "in", (1, 2, 3), 3), tmp_path / "out").images == 3
+    (tmp_path / "in" / "train-00002-of-00003").unlink()
+    with pytest.raises(ConvertError, match="train-00002-of-00003: cannot be read: No such file"):
+        convert(tmp_path / "in", tmp_path / "again")
+
+
+@pytest.mark.parametrize("source", ["tfrecord", "class_folders"])
+def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str) -> None:
+    folder = tmp_path / "in"
+    if source == "tfrecord":
+        _of_a_set(folder, (0, 1), 2)
+    else:
+        make_class_folders(folder, ("a", "b"), per_class=1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    spellings = ["in", "in/", "./in", "../{0}/in", "link/in"]
+    if source == "tfrecord":
+        spellings += ["in/train-00000-of-00002", "in//train-*"]
+    inputs = tuple(f"{tmp_path}/{path.format(tmp_path.name)}" for path in spellings)
+    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), source=source)
+    assert len(Conversion(options).listing.items) == 2
 
 
 def test_a_gzipped_tfrecord_file_says_so(tmp_path: Path) -> None:

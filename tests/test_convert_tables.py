@@ -261,8 +261,8 @@ def test_celeba_s_smiles_become_0_and_1(tmp_path: Path) -> None:
 
 def test_imagenet_s_tfrecords_go_through_their_flag_file(tmp_path: Path) -> None:
     features: dict[str, Values] = {"image/encoded": [jpeg(1)], "image/class/label": [1000]}
-    write_tfrecord(tmp_path / "train-00000-of-01024", [features])
-    _through("imagenet.flags", tmp_path / "out", f"--input={tmp_path}/train-*-of-01024")
+    write_tfrecord(tmp_path / "train-00000-of-00001", [features])
+    _through("imagenet.flags", tmp_path / "out", f"--input={tmp_path}/train-*-of-00001")
     (example,) = PcrReader(tmp_path / "out").examples()
     assert int_feature(example, "image/class/label") == [1000]
     assert _manifest(tmp_path / "out")["flags"]["images_per_record"] == 1024

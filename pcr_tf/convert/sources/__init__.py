@@ -11,9 +11,9 @@ from pcr_tf.convert.sources.base import (
     PartedSource,
     Source,
     SourceItem,
-    expand_patterns,
 )
 from pcr_tf.convert.sources.class_folders import ClassFolderSource
+from pcr_tf.convert.sources.inputs import expand_patterns
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table import TableSource
 from pcr_tf.convert.sources.tfds import TfdsSource

@@ -14,10 +14,10 @@ from pcr_tf.convert.sources.base import (
     ListingSummary,
     PartedSource,
     SourceItem,
-    expand_patterns,
     united_files,
 )
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
+from pcr_tf.convert.sources.inputs import expand_to_files, unreadable_file
 from pcr_tf.convert.sources.numbers import float32_of, int64_of, is_float32
 from pcr_tf.convert.sources.tar_keys import Member, TarKeys, scan
 from pcr_tf.format import filesystem
@@ -57,23 +57,24 @@ class WebDatasetSource(PartedSource):
 
     def part_names(self) -> list[str]:
         """The files."""
-        return list(self._files())
+        return expand_to_files(self.patterns, _is_tar)
 
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         listing = Listing([], {})
         digest = hashlib.sha256()
+        fault: UnreadableItemError | None
         try:
             found = scan(part)
-            listing.items += self._items(found, listing, skip_unreadable)
-            if found.fault is not None:
-                raise found.fault
             modified_ns = filesystem.status(part).modified_ns
-        except (OSError, UnreadableItemError) as error:
-            if isinstance(error, OSError):
-                error = UnreadableItemError(part, f"cannot be read: {error.strerror}")
+        except OSError as error:
+            fault = unreadable_file(part, error)
+        else:
+            listing.items += self._items(found, listing, skip_unreadable)
+            fault = found.fault
+        if fault is not None:
             if not skip_unreadable:
-                raise error
-            listing.unreadable.append((filesystem.basename(part), error.why))
+                raise fault
+            listing.unreadable.append((filesystem.basename(part), fault.why))
             modified_ns = 0
         for item in listing.items:
             digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
@@ -114,15 +115,6 @@ class WebDatasetSource(PartedSource):
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
-
-    def _files(self) -> Iterator[str]:
-        for path in expand_patterns(self.patterns):
-            if filesystem.is_dir(path):
-                names = filesystem.listdir(path)
-                tars = [name for name in names if name.lower().endswith(TAR_SUFFIXES)]
-                yield from (filesystem.join(path, name) for name in tars)
-            else:
-                yield path
 
     def _items(
         self, found: TarKeys, listing: Listing, skip_unreadable: bool
@@ -222,4 +214,9 @@ def _values(value: Any) -> Values:
 
 def looks_like_tar_shards(folder: str) -> bool:
     """Whether a folder holds tar files."""
-    return any(name.lower().endswith(TAR_SUFFIXES) for name in filesystem.listdir(folder))
+    names = filesystem.listdir(folder)
+    return any(_is_tar(name) for name in names if not name.startswith("."))
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(TAR_SUFFIXES)
