@@ -699,6 +699,26 @@ def test_policy_encode_keeps_an_image_that_is_too_large_for_a_jpeg(with_a_png: P
     assert _stored(output)["odd"] == ("opaque", source)
 
 
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_policy_encode_keeps_samples_of_32_bits_which_have_no_range(
+    tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    Image.new(mode, (20, 10), 1).save(tmp_path / "in" / "a" / "x.tif")
+    summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="encode")
+    assert [entry["name"] for entry in summary.manifest["opaque"]] == ["a/x.tif"]
+    assert summary.manifest["encoded"] == []
+
+
+def test_policy_encode_scales_a_pgm_of_16_bits(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    pgm = b"P5 20 10 65535\n" + (40_000).to_bytes(2, "big") * 200
+    (tmp_path / "in" / "a" / "x.pgm").write_bytes(pgm)
+    convert(tmp_path / "in", tmp_path / "out", on_unsupported="encode")
+    decoded = Image.open(io.BytesIO(_stored(tmp_path / "out")["x"][1]))
+    assert abs(decoded.tobytes()[0] - 40_000 / 257) < 3
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])
 def test_policy_encode_takes_every_mode_of_picture(tmp_path: Path, mode: str) -> None:
     (tmp_path / "in" / "a").mkdir(parents=True)
