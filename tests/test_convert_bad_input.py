@@ -535,6 +535,23 @@ def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
     assert convert(source, tmp_path / "out").images == 2
 
 
+@pytest.mark.parametrize("images_per_record", [2, 100])
+def test_a_record_that_is_too_large_is_named_with_its_last_item_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_per_record: int
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+
+    def refuse(_: PcrWriter) -> None:
+        raise ValueError("record 0, metadata: too large; put fewer images into a record")
+
+    monkeypatch.setattr(PcrWriter, "_end_record", refuse)
+    last = "bee" if images_per_record == 2 else "cat"
+    message = rf"\.pcr: record 0, .* fewer images into a record, see --images_per.*in/{last}/000"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out", images_per_record=images_per_record, shuffle=False)
+    assert not list((tmp_path / "out").glob("*.pcr"))
+
+
 # Policies for what cannot be re-coded
 
 
