@@ -441,6 +441,19 @@ def test_a_reader_of_the_help_that_has_gone_is_no_error_to_speak_of(name: str, f
     process.stderr.close()
 
 
+def test_a_flag_out_of_range_is_wrong_usage(tmp_path: Path) -> None:
+    paths = [f"--input={tmp_path}/in", f"--output={tmp_path}/out"]
+    for name, flag, message in (
+        ("convert", "--images_per_record=0", "expected at least 1, got 0"),
+        ("convert", "--split=train", "expected parts and shares"),
+        ("convert", "--num_workers=-1", "expected at least 0"),
+        ("export", "--num_files=0", "expected at least 1, got 0"),
+    ):
+        done = run(name, *paths, flag)
+        assert done.returncode == 2
+        assert f"pcr-{name}: {flag.partition('=')[0]}: {message}" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--no_such_flag",), ("--images_per_record=many",), ("--source=tar",), ("stray",), ()],

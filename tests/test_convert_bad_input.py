@@ -528,6 +528,8 @@ def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> 
     for given in (tmp_path / "pcr", shard, tmp_path / "pcr" / "*.pcr"):
         with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
             convert(given, tmp_path / "out")
+        with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
+            convert(given, tmp_path / "out", source="tfrecord")
 
 
 def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
