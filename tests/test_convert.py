@@ -76,6 +76,25 @@ def test_nested_class_folders_get_a_fine_and_a_coarse_label(tmp_path: Path) -> N
     }
 
 
+def test_an_empty_class_folder_keeps_its_label(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("ant", "cat"), 1)
+    for name in ("bee", "cat/old", "cat/older/oldest", ".hidden"):
+        (source / name).mkdir(parents=True)
+    (source / "boxes").mkdir()
+    (source / "boxes" / "1.xml").write_text("<box/>")
+    job = Conversion(ConvertOptions(inputs=(str(source),), output=str(tmp_path / "out")))
+    assert job.listing.class_names == ["ant", "bee", "cat"]
+    assert [item.label for item in job.listing.items] == [0, 2]
+    assert "classes     3, 1 of them without an image: bee\n" in job.describe()
+
+
+def test_empty_folders_beside_a_flat_folder_s_images_are_no_classes(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("photos", "photos/empty"), 1)
+    (source / "photos" / "empty" / "000.jpg").unlink()
+    summary = convert(source / "photos", tmp_path / "out")
+    assert summary.manifest["class_names"] == []
+
+
 def test_a_flat_folder_of_images_gives_examples_without_labels(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.JPG").write_bytes(jpeg())
@@ -420,6 +439,19 @@ def test_a_reader_of_the_help_that_has_gone_is_no_error_to_speak_of(name: str, f
     assert process.stderr.read() == ""
     assert process.wait() == 1
     process.stderr.close()
+
+
+def test_a_flag_out_of_range_is_wrong_usage(tmp_path: Path) -> None:
+    paths = [f"--input={tmp_path}/in", f"--output={tmp_path}/out"]
+    for name, flag, message in (
+        ("convert", "--images_per_record=0", "expected at least 1, got 0"),
+        ("convert", "--split=train", "expected parts and shares"),
+        ("convert", "--num_workers=-1", "expected at least 0"),
+        ("export", "--num_files=0", "expected at least 1, got 0"),
+    ):
+        done = run(name, *paths, flag)
+        assert done.returncode == 2
+        assert f"pcr-{name}: {flag.partition('=')[0]}: {message}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from pcr_tf._native import same_coefficients
-from pcr_tf.convert import ConvertError
+from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
 from pcr_tf.convert.job_state import check_output_is_outside
-from pcr_tf.format import PcrReader, PcrWriter
-from pcr_tf.format.example import bytes_features, encode_example, feature_messages
+from pcr_tf.format import PcrReader, PcrWriter, filesystem
+from pcr_tf.format.example import Values, bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
     jpeg,
@@ -185,10 +187,33 @@ def test_an_image_beside_class_folders_is_an_error_that_names_it(tmp_path: Path)
         convert(source, tmp_path / "out")
 
 
-def test_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
-    source = make_class_folders(tmp_path / "in", ("train/ant", "test/ant"), 1)
-    with pytest.raises(ConvertError, match=r"test, train look like splits.*--input=.*/in/test"):
+@pytest.mark.parametrize(
+    ("classes", "splits"),
+    [
+        (("train/ant", "test/ant"), "test, train"),
+        (("train/ant", "train/bee", "val"), "train, val"),  # ImageNet's own archive.
+        (("Train/ant", "Test/ant"), "Test, Train"),
+        (("train/ant", "test/ant", "notes"), "test, train"),
+        (("train/ant", "test/ant", "extra/ant"), "test, train"),
+    ],
+)
+def test_splits_are_not_taken_for_classes(
+    tmp_path: Path, classes: tuple[str, ...], splits: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", classes, 1)
+    first = splits.partition(",")[0]
+    with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
         convert(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "classes", [("plane/jet", "train/goods"), ("test", "train"), ("train/ant", "train/bee")]
+)
+def test_classes_that_are_named_as_splits_are_classes_where_no_folders_say_otherwise(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    source = make_class_folders(tmp_path / "in", classes, 1)
+    assert convert(source, tmp_path / "out").manifest["class_names"] == list(classes)
 
 
 def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:
@@ -259,6 +284,29 @@ def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> 
     assert summary.manifest["counts"]["images"] == 3
 
 
+@pytest.mark.parametrize("name", ["beaver", "bee/young"])
+def test_a_class_folder_that_is_a_link_to_nowhere_is_named_and_shifts_no_label_silently(
+    tmp_path: Path, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConvertError, match=rf"in/{name}: cannot be read: No such.*--on_unreadable"):
+        convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    (skipped,) = summary.manifest["skipped"]
+    assert (skipped["name"], skipped["reason"]) == (name, "unreadable")
+    assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+def test_a_link_to_nowhere_in_one_of_two_roots_is_named_once(tmp_path: Path) -> None:
+    roots = [make_class_folders(tmp_path / root, per_class=1) for root in ("one", "two")]
+    (roots[1] / "dog").symlink_to(tmp_path / "nowhere")
+    options = ConvertOptions(
+        inputs=tuple(map(str, roots)), output=str(tmp_path / "out"), on_unreadable="skip"
+    )
+    assert [name for name, _ in Conversion(options).listing.unreadable] == ["dog"]
+
+
 def _without_roots_rights() -> list[str]:
     """What is put before a command, so that the modes of files hold for root too."""
     if os.geteuid() != 0:
@@ -279,6 +327,25 @@ def test_a_file_without_permission_ends_the_command_with_one_line(tmp_path: Path
     done = run("convert", *flags, prefix=_without_roots_rights())
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "bee/000.jpg: cannot be read: Permission denied" in done.stderr
+
+
+def test_a_class_folder_that_cannot_be_listed_keeps_its_label_where_it_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / "ant" / "000.jpg").unlink()
+    (source / "ant" / "000.jpg").symlink_to(tmp_path / "nowhere")
+    listed = filesystem.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path == str(source / "bee"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return listed(path)
+
+    monkeypatch.setattr(filesystem, "listdir", listdir)
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["ant/000.jpg", "bee"]
 
 
 def test_a_file_that_vanishes_after_the_listing_is_named(
@@ -372,6 +439,59 @@ def test_a_tfrecord_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
 
 
+def _of_a_set(folder: Path, numbers: Sequence[int], count: int) -> Path:
+    """TFRecord files of one example each, by their numbers; returns `folder`."""
+    folder.mkdir()
+    for number in numbers:
+        example: dict[str, Values] = {"image/encoded": [jpeg(number)]}
+        write_tfrecord(folder / f"train-{number:05d}-of-{count:05d}", [example])
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["", "/train-*-of-00004", "/*"])
+def test_a_file_that_is_missing_in_a_set_is_named_and_may_be_skipped(
+    tmp_path: Path, pattern: str
+) -> None:
+    source = f"{_of_a_set(tmp_path / 'in', (0, 1, 3), 4)}{pattern}"
+    message = (
+        r"in/train-00002-of-00004: cannot be read: No such file.*; is its set complete\?.*skip"
+    )
+    with pytest.raises(ConvertError, match=message):
+        convert(Path(source), tmp_path / "out")
+    summary = convert(Path(source), tmp_path / "out", on_unreadable="skip")
+    assert summary.images == 3
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["train-00002-of-00004"]
+
+
+def test_a_part_of_a_set_may_be_named_on_purpose(tmp_path: Path) -> None:
+    source = _of_a_set(tmp_path / "in", (10, 11, 20), 100)
+    for number, pattern in enumerate(("train-0001[01]-of-00100", "train-00020-of-00100")):
+        assert convert(source / pattern, tmp_path / str(number)).images == 2 - number
+
+
+def test_a_set_may_count_from_1(tmp_path: Path) -> None:
+    assert convert(_of_a_set(tmp_path / "in", (1, 2, 3), 3), tmp_path / "out").images == 3
+    (tmp_path / "in" / "train-00002-of-00003").unlink()
+    with pytest.raises(ConvertError, match="train-00002-of-00003: cannot be read: No such file"):
+        convert(tmp_path / "in", tmp_path / "again")
+
+
+@pytest.mark.parametrize("source", ["tfrecord", "class_folders"])
+def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str) -> None:
+    folder = tmp_path / "in"
+    if source == "tfrecord":
+        _of_a_set(folder, (0, 1), 2)
+    else:
+        make_class_folders(folder, ("a", "b"), per_class=1)
+    (tmp_path / "link").symlink_to(tmp_path)
+    spellings = ["in", "in/", "./in", "../{0}/in", "link/in"]
+    if source == "tfrecord":
+        spellings += ["in/train-00000-of-00002", "in//train-*"]
+    inputs = tuple(f"{tmp_path}/{path.format(tmp_path.name)}" for path in spellings)
+    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), source=source)
+    assert len(Conversion(options).listing.items) == 2
+
+
 def test_a_gzipped_tfrecord_file_says_so(tmp_path: Path) -> None:
     import gzip
 
@@ -408,11 +528,30 @@ def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> 
     for given in (tmp_path / "pcr", shard, tmp_path / "pcr" / "*.pcr"):
         with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
             convert(given, tmp_path / "out")
+        with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
+            convert(given, tmp_path / "out", source="tfrecord")
 
 
 def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ["a.pcr", "b"], per_class=1)
     assert convert(source, tmp_path / "out").images == 2
+
+
+@pytest.mark.parametrize("images_per_record", [2, 100])
+def test_a_record_that_is_too_large_is_named_with_its_last_item_and_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_per_record: int
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+
+    def refuse(_: PcrWriter) -> None:
+        raise ValueError("record 0, metadata: too large; put fewer images into a record")
+
+    monkeypatch.setattr(PcrWriter, "_end_record", refuse)
+    last = "bee" if images_per_record == 2 else "cat"
+    message = rf"\.pcr: record 0, .* fewer images into a record, see --images_per.*in/{last}/000"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out", images_per_record=images_per_record, shuffle=False)
+    assert not list((tmp_path / "out").glob("*.pcr"))
 
 
 # Policies for what cannot be re-coded
@@ -577,6 +716,26 @@ def test_policy_encode_keeps_an_image_that_is_too_large_for_a_jpeg(with_a_png: P
     summary = convert(with_a_png, output, on_unsupported="encode")
     assert [e["name"] for e in summary.manifest["opaque"]] == ["bee/odd.jpg"]
     assert _stored(output)["odd"] == ("opaque", source)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_policy_encode_keeps_samples_of_32_bits_which_have_no_range(
+    tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    Image.new(mode, (20, 10), 1).save(tmp_path / "in" / "a" / "x.tif")
+    summary = convert(tmp_path / "in", tmp_path / "out", on_unsupported="encode")
+    assert [entry["name"] for entry in summary.manifest["opaque"]] == ["a/x.tif"]
+    assert summary.manifest["encoded"] == []
+
+
+def test_policy_encode_scales_a_pgm_of_16_bits(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    pgm = b"P5 20 10 65535\n" + (40_000).to_bytes(2, "big") * 200
+    (tmp_path / "in" / "a" / "x.pgm").write_bytes(pgm)
+    convert(tmp_path / "in", tmp_path / "out", on_unsupported="encode")
+    decoded = Image.open(io.BytesIO(_stored(tmp_path / "out")["x"][1]))
+    assert abs(decoded.tobytes()[0] - 40_000 / 257) < 3
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16", "CMYK"])

@@ -389,6 +389,17 @@ def test_the_command_converts_every_part_of_a_split(
     assert digests(tmp_path / "beam") == digests(tmp_path / "local")
 
 
+def test_a_data_set_without_an_image_is_an_error_of_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "ant").mkdir(parents=True)
+    (tmp_path / "in" / "ant" / "odd.png").write_bytes(png())
+    flags = [f"--input={tmp_path / 'in'}", "--on_unsupported=skip", "--profile_images=0"]
+    assert convert_beam.main([*flags, f"--output={tmp_path / 'out'}"]) == 1
+    message = f"pcr-convert-beam: {tmp_path}/out: holds no image: every item was skipped\n"
+    assert capsys.readouterr().err.endswith(message)
+
+
 def test_the_command_passes_on_what_stands_behind_two_dashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -297,6 +297,17 @@ def test_a_job_of_another_version_is_refused(small: Path) -> None:
         convert(small, small.parent / "out")
 
 
+def test_another_version_of_pillow_is_refused_where_it_makes_images(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert(small, tmp_path / "encoded", on_unsupported="encode")
+    monkeypatch.setattr("PIL.__version__", "0.1")
+    message = r"made by pcr_tf .* with Pillow \d.*, this is pcr_tf .* with Pillow 0\.1"
+    with pytest.raises(ConvertError, match=message):
+        convert(small, tmp_path / "encoded", on_unsupported="encode")
+    convert(small, small.parent / "out")
+
+
 def test_a_shard_cut_short_after_its_job_died_is_made_again(small: Path) -> None:
     output = small.parent / "out"
     whole = digests(output)

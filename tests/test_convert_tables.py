@@ -261,8 +261,8 @@ def test_celeba_s_smiles_become_0_and_1(tmp_path: Path) -> None:
 
 def test_imagenet_s_tfrecords_go_through_their_flag_file(tmp_path: Path) -> None:
     features: dict[str, Values] = {"image/encoded": [jpeg(1)], "image/class/label": [1000]}
-    write_tfrecord(tmp_path / "train-00000-of-01024", [features])
-    _through("imagenet.flags", tmp_path / "out", f"--input={tmp_path}/train-*-of-01024")
+    write_tfrecord(tmp_path / "train-00000-of-00001", [features])
+    _through("imagenet.flags", tmp_path / "out", f"--input={tmp_path}/train-*-of-00001")
     (example,) = PcrReader(tmp_path / "out").examples()
     assert int_feature(example, "image/class/label") == [1000]
     assert _manifest(tmp_path / "out")["flags"]["images_per_record"] == 1024
@@ -702,3 +702,30 @@ def test_a_label_outside_the_list_of_names_says_from_where_it_counts(tmp_path: P
     (tmp_path / "names.txt").write_text("x\ny\nz\n")
     with pytest.raises(ConvertError, match=r"line 4: expected a position in .*0 to 2, got '3'"):
         _convert(table, label_names=str(tmp_path / "names.txt"))
+
+
+def _convert_with_names(tmp_path: Path, names: str, **options: Any) -> ConvertSummary:
+    (tmp_path / "names.txt").write_text(names)
+    table = _table(tmp_path, "id,dx\na,0\nb,1\nc,2\n")
+    return _convert(table, label_names=str(tmp_path / "names.txt"), **options)
+
+
+def test_a_name_that_stands_twice_in_the_list_of_names_does_not_shift_the_labels_behind_it(
+    tmp_path: Path,
+) -> None:
+    message = r"names\.txt: line 3: 'crane' again; line 1 has it first; tell them apart"
+    with pytest.raises(ConvertError, match=message):
+        _convert_with_names(tmp_path, "crane\nmaillot\ncrane\n")
+
+
+def test_a_pattern_makes_one_class_of_names_that_are_equal(tmp_path: Path) -> None:
+    summary = _convert_with_names(tmp_path, "crane\nmaillot\ncrane\n", label_pattern=".*")
+    assert summary.manifest["class_names"] == ["crane", "maillot"]
+
+
+def test_an_empty_line_in_the_list_of_names_does_not_shift_the_labels_behind_it(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConvertError, match=r"names\.txt: line 2: no name; .*remove the line, or"):
+        _convert_with_names(tmp_path, "x\n\ny\nz\n")
+    assert _convert_with_names(tmp_path, "x\ny\nz\n\n \n").manifest["class_names"] == [*"xyz"]

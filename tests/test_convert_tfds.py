@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert.sources.tfrecord import TfRecordSource
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, int_feature
 from tests.conversion import digests, jpeg, run
@@ -114,6 +117,19 @@ def test_slices_of_a_split_and_folders_of_builders_are_understood(
     files = [set(_files(tmp_path / part)) for part in "abc"]
     assert not files[0] & files[1]
     assert files[0] | files[1] == files[2]
+
+
+def test_a_file_of_a_builder_that_lost_records_is_named(prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pets"
+    shutil.copytree(prepared / "pets_tfrecord" / "1.0.0", folder)
+    path = next(path for path in folder.glob("*train*") if path.stat().st_size)
+    (first, *_) = TfRecordSource([str(path)], ["image"]).list_items(skip_unreadable=False).items
+    os.truncate(path, first.offset + first.size_bytes + 4)
+    message = r"train.*: expected \d+ records, as the builder says, got 1; prepare it anew"
+    with pytest.raises(ConvertError, match=message):
+        _convert(prepared, str(folder), tmp_path / "out")
+    summary = _convert(prepared, str(folder), tmp_path / "out", on_unreadable="skip")
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == [path.name]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

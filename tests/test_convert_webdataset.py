@@ -214,6 +214,73 @@ def test_a_tar_file_cut_anywhere_is_named(tmp_path: Path) -> None:
     assert convert(path, tmp_path / "whole").images == 3
 
 
+def test_where_members_of_a_key_stand_apart_a_tar_file_cut_short_gives_no_half_example(
+    tmp_path: Path,
+) -> None:
+    images = [(f"{key}.jpg", jpeg(seed)) for seed, key in enumerate("abc")]
+    data = _tar([*images, ("a.cls", b"0"), ("b.cls", b"1"), ("c.cls", b"2"), ("d.jpg", jpeg(4))])
+    path = tmp_path / "a.tar"
+    path.write_bytes(data[: data.index(b"c.cls") + 100])
+    source = make_source("webdataset", [str(path)], ["image/encoded"])
+    with pytest.raises(ConvertError, match="no keys"):
+        source.list_items(skip_unreadable=True)
+
+
+def _linked(*links: tuple[str, bytes, str]) -> bytes:
+    """A tar file of a.jpg, a.cls and links: (name, type, what it leads to)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in (("./a.jpg", jpeg(1)), ("./a.cls", b"7")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        for name, kind, target in links:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    return out.getvalue()
+
+
+def test_a_hard_link_has_the_bytes_of_the_member_that_it_leads_to(tmp_path: Path) -> None:
+    links = [("b.cls", tarfile.LNKTYPE, "a.cls"), ("b.jpg", tarfile.LNKTYPE, "./a.jpg")]
+    (tmp_path / "a.tar").write_bytes(_linked(*links))
+    convert(tmp_path / "a.tar", tmp_path / "out")
+    examples = _by_name(tmp_path / "out")
+    assert sorted(examples) == ["a.jpg", "b.jpg"]
+    assert int_feature(examples["b.jpg"], "image/class/label") == [7]
+    assert bytes_features(examples["b.jpg"], ["image/encoded"]) == bytes_features(
+        examples["a.jpg"], ["image/encoded"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        (("b.jpg", tarfile.SYMTYPE, "a.jpg"), r"'b\.jpg' is a link, or no file; pack the file it"),
+        (("b.jpg", tarfile.LNKTYPE, "z.jpg"), r"'b\.jpg' is a hard link to 'z\.jpg', which is not"),
+        (("b.jpg", tarfile.FIFOTYPE, ""), r"'b\.jpg' is a link, or no file"),
+    ],
+)
+def test_a_member_without_bytes_of_its_own_is_named_and_its_key_may_be_skipped(
+    tmp_path: Path, link: tuple[str, bytes, str], message: str
+) -> None:
+    source = tmp_path / "a.tar"
+    source.write_bytes(_linked(link, ("c.jpg", tarfile.LNKTYPE, "a.jpg")))
+    with pytest.raises(ConvertError, match=rf"a\.tar: b: byte \d+: member {message}"):
+        convert(source, tmp_path / "out")
+    summary = convert(source, tmp_path / "out", on_unreadable="skip")
+    assert sorted(_by_name(tmp_path / "out")) == ["a.jpg", "c.jpg"]
+    assert [entry["name"] for entry in summary.manifest["skipped"]] == ["a.tar: b"]
+
+
+def test_an_extension_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    members = [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("b.t\udce4g", b"x")]
+    source = _write(tmp_path / "a.tar", members)
+    with pytest.raises(ConvertError, match=r"a\.tar: b: byte \d+: member .* not UTF-8.*rename it"):
+        convert(source, tmp_path / "out")
+    assert convert(source, tmp_path / "out", on_unreadable="skip").images == 1
+
+
 def test_a_flipped_bit_in_a_header_is_found(tmp_path: Path) -> None:
     data = bytearray(_tar([("a.jpg", jpeg(1)), ("b.jpg", jpeg(2))]))
     at = data.index(b"b.jpg")

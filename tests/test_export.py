@@ -249,6 +249,30 @@ def test_labels_name_folders_where_classes_have_no_name(tmp_path: Path) -> None:
     assert _names(tmp_path / "flat") == ["0.jpg", "1.jpg", "2.jpg"]
 
 
+@pytest.mark.parametrize("examples_per_record", [1, 4])
+def test_two_classes_of_one_name_are_not_put_into_one_folder_silently(
+    tmp_path: Path, examples_per_record: int
+) -> None:
+    features: list[dict[str, Values]] = [
+        {
+            "image/encoded": [jpeg(n)],
+            "image/class/label": [(134, 517)[n % 2]],
+            "image/class/text": [b"crane"],
+        }
+        for n in range(4)
+    ]
+    source = tmp_path / "in.tfrecord"
+    write_tfrecord(source, features)
+    convert(source, tmp_path / "pcr", images_per_record=examples_per_record, shuffle=False)
+    message = "crane: the folder of label 134 and of label 517, .*--class_feature=.*--output"
+    with pytest.raises(ConvertError, match=message):
+        export(tmp_path / "pcr", tmp_path / "out", format="files")
+    export(tmp_path / "pcr", tmp_path / "apart", format="files", class_feature="")
+    assert sorted(path.name for path in (tmp_path / "apart").glob("0*")) == ["00134", "00517"]
+    export(tmp_path / "pcr", tmp_path / "one", format="files", label_feature="")
+    assert len(_names(tmp_path / "one")) == 4
+
+
 def test_several_images_of_an_example_get_their_positions_behind_the_name(tmp_path: Path) -> None:
     _write(tmp_path / "pcr", [{"image/encoded": [jpeg(0), png(1)], "image/filename": [b"a/b"]}])
     export(tmp_path / "pcr", tmp_path / "out", format="files")

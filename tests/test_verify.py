@@ -23,6 +23,8 @@ from pcr_tf.format.example import Values, bytes_features, encode_example, with_f
 from tests.conversion import jpeg, make_class_folders, png, run, start, write_tfrecord
 from tests.test_convert import convert
 
+EXIF = b"Exif\0\0"
+
 
 def faults(folder: Path, *sources: Path, num_workers: int = 0) -> list[str]:
     """What the library finds."""
@@ -309,6 +311,36 @@ def test_an_image_with_one_changed_coefficient_is_found(root: Path) -> None:
     _rewrite_with_manifest(root / "pcr", change)
     (line,) = faults(root / "pcr", root / "in")
     assert "image feature 'image/encoded', image 0" in line
+
+
+@pytest.mark.parametrize(
+    ("stored", "source", "message"),
+    [
+        (
+            {"exif": EXIF + b"no", "comment": b"c"},
+            {"exif": EXIF + b"ex", "comment": b"c"},
+            r"segments .*; expected APP0 of 18 bytes, APP1 of 12 bytes, COM of 5 bytes, got others",
+        ),
+        ({}, {"comment": b"c"}, r"segments .*; expected APP0 of 18 bytes, COM of 5.*, got APP0 of"),
+        ({"behind": b""}, {"behind": b"more"}, r"behind .*; expected 4 bytes, got 0"),
+        ({"behind": b"less"}, {"behind": b"more"}, r"behind .*; expected 4 bytes, got others"),
+    ],
+)
+def test_what_stands_beside_the_pixels_is_compared_too(
+    tmp_path: Path, stored: dict[str, Any], source: dict[str, Any], message: str
+) -> None:
+    def image(about: dict[str, Any]) -> bytes:
+        behind = about.get("behind", b"")
+        return jpeg(1, **{k: v for k, v in about.items() if k != "behind"}) + behind
+
+    images = [{"image/encoded": [image(about)]} for about in (stored, {})]
+    write_tfrecord(tmp_path / "in.tfrecord", images)
+    convert(tmp_path / "in.tfrecord", tmp_path / "pcr")
+    assert faults(tmp_path / "pcr", tmp_path / "in.tfrecord") == []
+    images[0] = {"image/encoded": [image(source)]}
+    write_tfrecord(tmp_path / "in.tfrecord", images)
+    (line,) = faults(tmp_path / "pcr", tmp_path / "in.tfrecord")
+    assert re.search(rf"image feature 'image/encoded', image 0: {message}", line), line
 
 
 def test_tfrecords_without_names_are_told_apart_by_their_images(tmp_path: Path) -> None:

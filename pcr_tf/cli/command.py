@@ -6,12 +6,13 @@ Exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 in
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,15 @@ INTERRUPTED = 128 + signal.SIGINT
 
 class UsageError(Exception):
     """The command line does not make sense; the message says why."""
+
+
+@contextlib.contextmanager
+def as_usage_errors(kind: type[Exception]) -> Iterator[None]:
+    """Turns errors of a kind, which the values of flags alone caused, into a UsageError."""
+    try:
+        yield
+    except kind as error:
+        raise UsageError(str(error)) from error
 
 
 class _Terminated(KeyboardInterrupt):

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -59,7 +60,7 @@ def _convert(values: flags.FlagValues) -> int:
         print("\n\n".join(_plan_text(job) for job in jobs))
         return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
-    empty = []
+    manifests = {}
     for job in jobs:
         if options.split:
             print(f"{job.options.part}:", flush=True)
@@ -69,10 +70,17 @@ def _convert(values: flags.FlagValues) -> int:
             print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
             raise
         print(_summary_text(job.options, summary), flush=True)
-        if not summary.manifest["counts"]["images"]:
-            empty.append(job.options.output)
+        manifests[job.options.output] = summary.manifest
+    return exit_status(NAME, manifests)
+
+
+def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
+    """0, or 1 where a data set that command `name` made is empty, which is said. `manifests` are by
+    output.
+    """
+    empty = [output for output, found in manifests.items() if not found["counts"]["images"]]
     for output in empty:
-        print(f"{NAME}: {output}: holds no image: every item was skipped", file=sys.stderr)
+        print(f"{name}: {output}: holds no image: every item was skipped", file=sys.stderr)
     return 1 if empty else 0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.convert import exit_status
 from pcr_tf.cli.convert_flags import SECTIONS, define_job_flags, to_options
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.job import split_options
@@ -65,15 +66,15 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
     for job in jobs:
         _ = pipeline | f"Convert {job.part}".strip() >> ConvertToPcr(job)
     _run(pipeline)
-    for job in jobs:
-        manifest = finished_manifest(job.output)
+    manifests = {job.output: finished_manifest(job.output) for job in jobs}
+    for output, manifest in manifests.items():
         counts, dataset = manifest["counts"], manifest["dataset"]
         print(
-            f"{job.output}: {counts['images']} images in {dataset['records']} records, "
+            f"{output}: {counts['images']} images in {dataset['records']} records, "
             f"{dataset['shards']} shards; {counts['opaque']} kept as is, {counts['encoded']} "
             f"encoded, {counts['skipped']} skipped"
         )
-    return 0
+    return exit_status(NAME, manifests)
 
 
 def _run(pipeline: Any) -> None:

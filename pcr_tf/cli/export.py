@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, define_worker_flags, run_command
+from pcr_tf.cli.command import UsageError, as_usage_errors, define_worker_flags, run_command
 from pcr_tf.convert import ConvertError, Export, ExportOptions, ExportSummary
 from pcr_tf.convert.export_options import FORMATS
 from pcr_tf.convert.progress import megabytes
@@ -95,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _export(values: flags.FlagValues) -> int:
     fields = ("input", "output", "format", "scan_groups", "num_files", "prefix", "num_workers")
     features = ("class_feature", "label_feature", "name_feature")
-    options = ExportOptions(**{name: values[name].value for name in (*fields, *features)})
+    with as_usage_errors(ConvertError):
+        options = ExportOptions(**{name: values[name].value for name in (*fields, *features)})
     export = Export(options)
     try:
         summary = export.run(quiet=values.quiet)

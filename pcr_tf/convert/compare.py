@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pcr_tf import _native
+from pcr_tf.convert.beside_pixels import beside_pixels
 from pcr_tf.convert.encode import encode_images
 from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.options import ConvertOptions
@@ -215,10 +216,16 @@ def differences(
             said = (
                 "bytes differ from the source's"
                 if coding == "opaque"
-                else _native.same_coefficients(image, wanted[position])
+                else _image_difference(image, wanted[position])
             )
             if said:
                 yield f"image feature {key!r}, image {position}: {said}"
+
+
+def _image_difference(stored: bytes, source: bytes) -> str:
+    """What a re-coded image does not have of its source; "" where it has all."""
+    coefficients = _native.same_coefficients(stored, source)
+    return coefficients or beside_pixels(stored).difference(beside_pixels(source))
 
 
 def _shown(feature: bytes) -> str:

@@ -49,10 +49,10 @@ def encode_images(
 
 def encode_jpeg(image: bytes, quality: int) -> bytes | None:
     """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
-    it, or a JPEG cannot hold it.
+    it, or a JPEG cannot hold it: samples of 32 bits have no range of their own to scale from.
 
-    Lossy. The first frame of an animation is taken; transparency is laid on white; samples of more
-    than 8 bits are scaled to 8. EXIF, with the orientation, and the ICC profile stay.
+    Lossy. The first frame of an animation is taken; transparency is laid on white; samples of 16
+    bits are scaled to 8. EXIF, with the orientation, and the ICC profile stay.
     """
     from PIL import Image
 
@@ -74,7 +74,11 @@ def _without_alpha(picture: Any) -> Any:
     if picture.mode in ("L", "RGB", "CMYK"):
         picture.load()
         return picture.copy()
-    if picture.mode.startswith("I;16") or picture.mode == "I":
+    # Pillow's PGM and PNG have at most 16 bits, whatever their mode.
+    is_16_bit = picture.mode == "I" and picture.format in ("PNG", "PPM")
+    if picture.mode == "F" or (picture.mode == "I" and not is_16_bit):
+        raise ValueError(f"samples of 32 bits: mode {picture.mode}")
+    if picture.mode.startswith("I;16") or is_16_bit:
         return picture.convert("I").point(lambda value: value / 257).convert("L")
     if picture.mode == "1":
         return picture.convert("L")

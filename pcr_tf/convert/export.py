@@ -19,7 +19,7 @@ from pcr_tf.convert.export_part import (
     RecordSlice,
     export_part,
 )
-from pcr_tf.convert.file_names import FileNames
+from pcr_tf.convert.file_names import FileNames, add_label
 from pcr_tf.convert.job_state import JobState, check_output_is_outside
 from pcr_tf.convert.manifest import read_manifest
 from pcr_tf.convert.progress import ProgressDisplay
@@ -131,7 +131,8 @@ class Export:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, or the data set is damaged.
+            ConvertError: the output is not this job's, the data set is damaged, or two labels have
+                one folder.
             OSError: a file cannot be read or written; names it.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
@@ -153,6 +154,9 @@ class Export:
                     file=log or sys.stderr,
                 )
             examples = sum(part.examples for part in waiting)
+            labels: dict[str, int] = {}
+            for finished in results.values():
+                _add_labels(labels, finished)
             try:
                 with ProgressDisplay(examples, log, quiet=quiet) as display:
                     for result in run_jobs(
@@ -161,6 +165,7 @@ class Export:
                         num_workers=self.options.num_workers,
                         on_progress=display.update,
                     ):
+                        _add_labels(labels, result)
                         state.save_part(result.name, dataclasses.asdict(result))
                         results[result.name] = result
             except BaseException:
@@ -218,3 +223,8 @@ class Export:
             if file_name not in self._listed[folder]:
                 return False
         return True
+
+
+def _add_labels(labels: dict[str, int], part: PartResult | None) -> None:
+    for folder, label in part.labels.items() if part is not None else ():
+        add_label(labels, folder, label)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import posixpath
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.export_options import ExportOptions
-from pcr_tf.convert.file_names import FileNames
+from pcr_tf.convert.file_names import FileNames, add_label
 from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import bytes_features
@@ -46,7 +47,8 @@ class ExportPart:
 class PartResult:
     """What a part became: `files` with `file_bytes` bytes in all.
 
-    `image_names` are those of the files of images, relative to the output, with "/".
+    `image_names` are those of the files of images, relative to the output, with "/"; `labels` the
+    label of the images in each folder, where they have one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class PartResult:
     files: int
     file_bytes: int
     image_names: list[str] = dataclasses.field(default_factory=list)
+    labels: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> PartResult:
@@ -68,7 +71,8 @@ def export_part(
     """Writes a part. What is there already is kept if it is equal, and never replaced.
 
     Raises:
-        ConvertError: the data set is damaged; a file is there with other contents.
+        ConvertError: the data set is damaged; a file is there with other contents; two labels have
+            one folder.
         OSError: a file cannot be read or written; names it.
     """
     write = _write_tfrecord if options.format == "tfrecord" else _write_files
@@ -118,8 +122,12 @@ def _write_files(
     count = file_bytes = 0
     made = set()
     image_names = []
+    labels: dict[str, int] = {}
     for number, example, images in _examples(part, options):
-        for relative, image in zip(names.of_images(example, number, images), images, strict=True):
+        relatives, label = names.of_images(example, number, images), names.label(example)
+        for relative, image in zip(relatives, images, strict=True):
+            if label is not None:
+                add_label(labels, posixpath.dirname(relative), label)
             path = filesystem.join(options.output, *relative.split("/"))
             folder = filesystem.dirname(path)
             if folder not in made:
@@ -139,7 +147,7 @@ def _write_files(
     if not filesystem.is_remote(options.output):
         # All files of the part at once, before it is noted as finished: one by one takes longer.
         os.sync()
-    return PartResult(part.name, part.examples, count, count, file_bytes, image_names)
+    return PartResult(part.name, part.examples, count, count, file_bytes, image_names, labels)
 
 
 def _temporary_name(options: ExportOptions, name: str) -> str:

@@ -7,6 +7,7 @@ import os
 import posixpath
 from collections.abc import Sequence
 
+from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.sources.class_folders import image_format
 from pcr_tf.format.example import bytes_features, int_feature
 
@@ -54,20 +55,40 @@ class FileNames:
             paths.append(posixpath.join(folder, f"{stem}{ordinal}{ending}"))
         return paths
 
+    def label(self, example: bytes) -> int | None:
+        """The label of `example`; None where it has none, or it is not looked at."""
+        labels = int_feature(example, self.label_feature) if self.label_feature else []
+        return labels[0] if labels else None
+
     def _folder(self, example: bytes) -> str:
         text = _first(example, self.class_feature)
         if _is_safe(text):
             return text
-        labels = int_feature(example, self.label_feature) if self.label_feature else []
-        if not labels:
+        label = self.label(example)
+        if label is None:
             return ""
-        if 0 <= labels[0] < len(self.class_names) and _is_safe(self.class_names[labels[0]]):
-            return self.class_names[labels[0]]
-        return f"{labels[0]:05d}"
+        if 0 <= label < len(self.class_names) and _is_safe(self.class_names[label]):
+            return self.class_names[label]
+        return f"{label:05d}"
 
     def _name(self, example: bytes) -> str:
         name = _first(example, self.name_feature)
         return name if _is_safe(name) else ""
+
+
+def add_label(labels: dict[str, int], folder: str, label: int) -> None:
+    """Notes in `labels` that the images of class `label` are in `folder`.
+
+    Raises:
+        ConvertError: those of another class are: they could not be told apart.
+    """
+    other = labels.setdefault(folder, label)
+    if other != label:
+        raise ConvertError(
+            f"{folder}: the folder of label {min(label, other)} and of label {max(label, other)}, "
+            "which have one name; --class_feature= names folders by the manifest's names or the "
+            "labels, --label_feature= puts both into one; name a new folder with --output"
+        )
 
 
 def _first(example: bytes, key: str) -> str:

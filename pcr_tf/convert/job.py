@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
-from pcr_tf.convert.job_state import check_output_is_outside
+from pcr_tf.convert.job_state import check_output_is_outside, some
 from pcr_tf.convert.manifest import finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
@@ -105,7 +105,7 @@ class Conversion:
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
-            f"classes     {len(listing.class_names)}",
+            f"classes     {len(listing.class_names)}{self._without_image()}",
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
             f"records     {cuts.num_records} of {options.images_per_record} images",
@@ -206,6 +206,14 @@ class Conversion:
         return fidelity_profile(
             PcrReader(options.output), num_images=options.profile_images, seed=options.shuffle_seed
         )
+
+    def _without_image(self) -> str:
+        """Names of the classes that no item is of, where items have classes."""
+        there = {item.label for item in self.listing.items}
+        names = [n for label, n in enumerate(self.listing.class_names) if label not in there]
+        if not names or there == {-1}:
+            return ""
+        return f", {len(names)} of them without an image: {some(names)}"
 
     def _output_status(self) -> str:
         names = self.plan.cuts.shard_names()

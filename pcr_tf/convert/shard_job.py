@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from pcr_tf import _native
 from pcr_tf.convert.encode import encode_images
-from pcr_tf.convert.errors import UnreadableItemError, UnsupportedImageError
+from pcr_tf.convert.errors import ConvertError, UnreadableItemError, UnsupportedImageError
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import ShardPlan
 from pcr_tf.convert.sources import Source, SourceItem
@@ -55,6 +57,7 @@ def convert_shard(
     Raises:
         UnreadableItemError: an item cannot be read and the policy is to fail.
         UnsupportedImageError: an image cannot be re-coded losslessly and the policy is to fail.
+        ConvertError: a record is too large for the format.
         OSError: the shard cannot be written; names the file.
     """
     result = ShardResult(plan.name)
@@ -77,12 +80,26 @@ def convert_shard(
                 statistics.source_bytes - source_bytes,
                 statistics.stored_bytes - stored_bytes,
             )
+        if plan.items:
+            with _remedy_of_large_record(path, plan.items[-1]):
+                writer.close()  # The last record may be short.
     result.records, result.examples = statistics.records, statistics.examples
     result.images = statistics.images
     result.source_bytes, result.stored_bytes = statistics.source_bytes, statistics.stored_bytes
     index = load_shard_index(path)
     result.file_bytes, result.footer_checksum = index.file_bytes, index.footer_checksum
     return result
+
+
+@contextlib.contextmanager
+def _remedy_of_large_record(path: str, last: SourceItem) -> Iterator[None]:
+    """Names, where the writer refuses the record that ends with `last`, both, and the flag."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConvertError(
+            f"{path}: {error}, see --images_per_record; the last one is {last.name}"
+        ) from error
 
 
 class _ItemConverter:
@@ -121,7 +138,9 @@ class _ItemConverter:
         if unsupported and self._options.on_unsupported == "skip":
             self._skip(item, unsupported[0].reason, unsupported[0].detail)
             return
-        for summary in self._writer.add(coded):
+        with _remedy_of_large_record(self._writer.path, item):
+            summaries = self._writer.add(coded)
+        for summary in summaries:
             if summary.coding == "opaque":
                 self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
 

@@ -11,9 +11,9 @@ from pcr_tf.convert.sources.base import (
     PartedSource,
     Source,
     SourceItem,
-    expand_patterns,
 )
 from pcr_tf.convert.sources.class_folders import ClassFolderSource
+from pcr_tf.convert.sources.inputs import expand_patterns
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table import TableSource
 from pcr_tf.convert.sources.tfds import TfdsSource
@@ -51,8 +51,8 @@ def make_source(
     """The source of kind `kind` ("auto" looks at the inputs) over paths and globs `inputs`.
 
     Raises:
-        ConvertError: nothing is there, the kinds of the inputs are mixed, or an option belongs to
-            another kind of source.
+        ConvertError: nothing is there, the kinds of the inputs are mixed, they are PCR files, or an
+            option belongs to another kind of source.
     """
     options = options or SourceOptions()
     if not inputs:
@@ -63,6 +63,8 @@ def make_source(
         raise ConvertError(f"unknown kind of source {kind!r}; expected auto, {', '.join(KINDS)}")
     options.check_kind(kind)
     if kind == TfRecordSource.kind:
+        for path in expand_patterns(inputs):
+            _check_is_no_pcr(path)  # Its files are TFRecords, but not of these examples.
         return TfRecordSource(inputs, image_features)
     if kind == TfdsSource.kind:
         return TfdsSource(inputs, image_features, options)
@@ -92,11 +94,7 @@ def _kind_of_all(inputs: Sequence[str]) -> str:
 
 
 def _kind_of(path: str) -> str:
-    if _is_pcr(path):
-        raise ConvertError(
-            f"{path}: a PCR data set; make TFRecords of it first: "
-            f"pcr-export --input={path} --output=..."
-        )
+    _check_is_no_pcr(path)
     if filesystem.is_dir(path):
         if looks_like_tar_shards(path):
             return WebDatasetSource.kind
@@ -105,6 +103,14 @@ def _kind_of(path: str) -> str:
     elif path.lower().endswith(TAR_SUFFIXES):
         return WebDatasetSource.kind
     return TfRecordSource.kind
+
+
+def _check_is_no_pcr(path: str) -> None:
+    if _is_pcr(path):
+        raise ConvertError(
+            f"{path}: a PCR data set; make TFRecords of it first: "
+            f"pcr-export --input={path} --output=..."
+        )
 
 
 def _is_pcr(path: str) -> bool:

@@ -93,9 +93,10 @@ class ListingSummary:
     first_item: str = ""
 
     def new_labels(self, whole: ListingSummary) -> list[int]:
-        """The labels in `whole` of the classes of this part of it."""
+        """The labels in `whole` of the classes of this part of it; -1 for one that, without an
+        image, is none there."""
         labels = {name: label for label, name in enumerate(whole.class_names)}
-        return [labels[name] for name in self.class_names]
+        return [labels.get(name, -1) for name in self.class_names]
 
 
 class Source(abc.ABC):
@@ -233,23 +234,3 @@ def united_files(
     if not whole.num_items:
         raise ListingError(f"{', '.join(patterns)}: no {noun}; the files are empty")
     return whole
-
-
-def expand_patterns(patterns: Sequence[str]) -> list[str]:
-    """The files that paths and globs name, each once; those of one glob sorted bytewise.
-
-    Raises:
-        ListingError: a pattern matches nothing.
-    """
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        literal = filesystem.exists(pattern)
-        paths = [pattern] if literal else filesystem.glob(pattern)
-        if not paths:
-            braces = "; braces are a shell's: leave them unquoted, or use * and ?"
-            raise ListingError(
-                f"{pattern}: no such file or folder, and no file matches it as a pattern"
-                f"{braces if '{' in pattern else ''}"
-            )
-        found.update(dict.fromkeys(paths))
-    return list(found)

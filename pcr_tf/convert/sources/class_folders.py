@@ -24,7 +24,19 @@ from pcr_tf.convert.sources.images import (
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
-_SPLIT_NAMES = frozenset(("train", "val", "valid", "validation", "test"))
+_SPLIT_NAMES = frozenset(
+    (
+        "train",
+        "training",
+        "val",
+        "valid",
+        "validation",
+        "eval",
+        "evaluation",
+        "test",
+        "testing",
+    )
+)
 
 
 class ClassFolderSource(PartedSource):
@@ -35,6 +47,10 @@ class ClassFolderSource(PartedSource):
     image/class/label: the name of its folder relative to the root, and the 0-based position of that
     name among all of them, sorted bytewise. Where the folders are nested, image/class/coarse_text
     and image/class/coarse_label do the same for the first component of the name.
+
+    An empty folder is a class without images, as is one that cannot be listed: the same folders
+    have the same labels in train and validation. Folders of other files alone, and empty ones below
+    a folder of images, are no classes.
 
     Hidden files and folders are left out; files without the suffix of an image are left out and
     listed.
@@ -57,7 +73,7 @@ class ClassFolderSource(PartedSource):
         walk = ImageWalk(skip_unreadable)
         for root in self.roots:
             walk.add_top(root, part)
-        names = sorted(walk.images, key=os.fsencode)
+        names = sorted(filter(walk.is_class, walk.images), key=os.fsencode)
         class_names = [name for name in names if name]
         labels = {name: label for label, name in enumerate(class_names)}
         items: list[SourceItem] = []
@@ -75,6 +91,9 @@ class ClassFolderSource(PartedSource):
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
         digests = {name: digest for part in parts for name, digest in part.digests.items()}
         class_names = sorted((n for part in parts for n in part.class_names), key=os.fsencode)
+        # The first part is that of the files without a class.
+        if parts[0].num_items == sum(part.num_items for part in parts):
+            class_names = []  # Empty folders beside a flat folder's images.
         whole = added_up(parts, digests, class_names)
         if not whole.num_items:
             seen = f"; {whole.num_ignored} other files are there" if whole.num_ignored else ""
@@ -83,7 +102,6 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
-        # The first part is that of the files without a class.
         self._check_layout(class_names, parts[0].first_item)
         coarse = {name.split("/")[0] for name in class_names}
         if any("/" in name for name in class_names):
@@ -121,9 +139,14 @@ class ClassFolderSource(PartedSource):
                 f"{without_class}: an image without a class beside class folders "
                 f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
-        top = {name.split("/")[0] for name in names}
-        if len(top) > 1 and top <= _SPLIT_NAMES and all("/" in name for name in names):
+        # One such name may be a class, as a train among vehicles; of two, one with folders, the
+        # folders are the classes. The other may be flat, and anything else may stand beside them.
+        tops = {name.split("/")[0] for name in names}
+        nested = {name.split("/")[0] for name in names if "/" in name}
+        splits = sorted(top for top in tops if top.lower() in _SPLIT_NAMES)
+        if len(splits) > 1 and nested.intersection(splits):
             raise ListingError(
-                f"{roots}: {', '.join(sorted(top))} look like splits, not classes; "
-                f"convert each by itself: --input={filesystem.join(self.roots[0], sorted(top)[0])}"
+                f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
+                f"by itself: --input={filesystem.join(self.roots[0], splits[0])}; if they "
+                "are classes, rename one"
             )

@@ -75,6 +75,7 @@ class ImageWalk:
 
     Attributes:
         images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
+            A folder below a root that is empty, or of which nothing can be read, is there as well.
         unreadable: (name, why) of what could not be listed, where `skip_unreadable`.
         ignored: files without the suffix of an image.
     """
@@ -107,8 +108,22 @@ class ImageWalk:
             self._add_folder(root, "", (), enter=False)
             return
         folder = filesystem.join(root, top)
-        if filesystem.is_dir(folder):
+        try:
+            is_folder = filesystem.status(folder).is_dir
+        except OSError as error:
+            # What another root holds is missing here; a link to nowhere is there.
+            if not isinstance(error, FileNotFoundError) or _is_link(folder):
+                self._unreadable(folder, top, f"cannot be read: {error.strerror}", error)
+            return
+        if is_folder:
             self._add_folder(folder, top, _identity(root))
+
+    def is_class(self, folder: str) -> bool:
+        """Whether `folder` of `images` is more than an empty one below a folder of images."""
+        above = folder.split("/")[:-1]
+        return bool(self.images[folder]) or not any(
+            self.images.get("/".join(above[:depth])) for depth in range(1, len(above) + 1)
+        )
 
     def _add_folder(
         self,
@@ -126,7 +141,10 @@ class ImageWalk:
             above += identity
         except OSError as error:
             self._unreadable(folder, relative, f"cannot be listed: {error.strerror}", error)
+            if relative:
+                self.images.setdefault(relative, [])
             return
+        is_leaf = bool(relative)
         for name in names:
             if name.startswith("."):
                 continue
@@ -136,9 +154,11 @@ class ImageWalk:
             try:
                 status = filesystem.status(path)
             except OSError as error:
-                if is_image:
+                # Whatever its name: it may be a class, without which all labels behind it shift.
+                if enter:  # Otherwise it is one of `top_folders`.
                     self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
                 continue
+            is_leaf = is_leaf and is_image and not status.is_dir
             if status.is_dir:
                 if enter:
                     self._add_folder(path, below, above)
@@ -147,6 +167,8 @@ class ImageWalk:
                 self.images.setdefault(relative, []).append(image)
             else:
                 self.ignored.append(path)
+        if is_leaf:
+            self.images.setdefault(relative, [])
 
     def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
         if not self._skip_unreadable:
@@ -155,8 +177,9 @@ class ImageWalk:
 
 
 def top_folders(root: str) -> list[str]:
-    """Names of the folders in `root`, sorted bytewise, without hidden ones; none where it cannot be
-    listed, which `ImageWalk` says.
+    """Names of the folders in `root`, and of what may be one but cannot be looked at, sorted
+    bytewise, without hidden ones; none where `root` cannot be listed. `ImageWalk` says what cannot
+    be read or listed.
 
     Raises:
         ListingError: it is not a folder.
@@ -169,8 +192,19 @@ def top_folders(root: str) -> list[str]:
     return [
         name
         for name in names
-        if not name.startswith(".") and filesystem.is_dir(filesystem.join(root, name))
+        if not name.startswith(".") and _may_be_folder(filesystem.join(root, name))
     ]
+
+
+def _may_be_folder(path: str) -> bool:
+    try:
+        return filesystem.status(path).is_dir
+    except OSError:
+        return True
+
+
+def _is_link(path: str) -> bool:
+    return not filesystem.is_remote(path) and os.path.islink(path)
 
 
 def _check_root(root: str) -> None:

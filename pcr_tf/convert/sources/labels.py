@@ -21,7 +21,7 @@ from typing import NamedTuple
 from pcr_tf.convert.errors import ListingError
 from pcr_tf.convert.sources.numbers import column_type
 from pcr_tf.convert.sources.options import SourceOptions
-from pcr_tf.convert.sources.table_file import read_names
+from pcr_tf.convert.sources.table_file import name_place, read_names
 from pcr_tf.format import filesystem
 
 
@@ -46,13 +46,16 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
         values: distinct value -> where it was first seen, for messages.
 
     Raises:
-        ListingError: a value has no class; names the place.
+        ListingError: a value has no class, or a name stands twice in the list of names and no
+            pattern groups its names; names the place.
     """
     names: list[str] = []
     digests = {}
     if options.label_names:
         names, digest = read_names(options.label_names, options.table_encoding)
         digests[filesystem.basename(options.label_names)] = f"{len(names)} names, {digest}"
+        if not options.label_pattern:
+            _check_distinct(names, options.label_names)
     class_of = {}
     for value, place in values.items():
         name = _named(value, place, names, options)
@@ -72,6 +75,19 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
         order = _sorted(set(class_of.values()))
     positions = {name: label for label, name in enumerate(order)}
     return Labels(order, {value: positions[name] for value, name in class_of.items()}, digests)
+
+
+def _check_distinct(names: list[str], path: str) -> None:
+    """One class for two positions would shift the labels behind it: ImageNet has two cranes."""
+    first: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name in first:
+            raise ListingError(
+                f"{path}: {name_place(path, position)}: {name!r} again; "
+                f"{name_place(path, first[name])} has it first; tell them apart, as 'crane (bird)' "
+                "and 'crane (machine)', or make one class of them with --label_pattern='.*'"
+            )
+        first[name] = position
 
 
 def _named(value: str, place: str, names: list[str], options: SourceOptions) -> str:

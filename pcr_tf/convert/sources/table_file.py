@@ -102,11 +102,13 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
 def read_names(path: str, encoding: str) -> tuple[list[str], str]:
     """A list of names: the lines of a text, or the only cell array of strings of a .mat file.
 
+    Every line up to the last name is one: positions in the list count.
+
     Returns:
         The names, and a digest that changes when the file's contents do.
 
     Raises:
-        ListingError: the file is not such a list.
+        ListingError: the file is not such a list; names the line.
     """
     try:
         data = filesystem.read_bytes(path)
@@ -117,10 +119,21 @@ def read_names(path: str, encoding: str) -> tuple[list[str], str]:
     else:
         text = io.StringIO(_decode(path, data, encoding), newline=None)
         names = [line.strip() for line in text]
-        names = [name for name in names if name]
+        while names and not names[-1]:
+            names.pop()
     if not names:
         raise ListingError(f"{path}: no names; expected one a line")
+    if "" in names:
+        raise ListingError(
+            f"{path}: {name_place(path, names.index(''))}: no name; expected one a line, for "
+            "positions count; remove the line, or give the class a name"
+        )
     return names, hashlib.sha256(data).hexdigest()[:16]
+
+
+def name_place(path: str, position: int) -> str:
+    """Where the name at `position`, from 0, of `read_names` stands."""
+    return f"{'element' if path.lower().endswith('.mat') else 'line'} {position + 1}"
 
 
 def _decode(path: str, data: bytes, encoding: str) -> str:

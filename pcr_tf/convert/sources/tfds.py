@@ -67,13 +67,21 @@ class TfdsSource(Source):
             part = slice(instruction.skip, instruction.skip + instruction.take)
             if self._is_array_record:
                 items, digest = self._array_items(path)
-                name = filesystem.basename(path)
+                name, unreadable = filesystem.basename(path), []
             else:
                 found = TfRecordSource((path,), self.image_features).list_items(
                     skip_unreadable=skip_unreadable
                 )
-                items, listing.unreadable = found.items, listing.unreadable + found.unreadable
+                items, unreadable = found.items, found.unreadable
                 ((name, digest),) = found.digests.items()
+            # A fault in the file says the same.
+            if len(items) != instruction.examples_in_shard and not unreadable:
+                why = f"expected {instruction.examples_in_shard} records, as the builder says, got "
+                why += f"{len(items)}; prepare it anew"
+                if not skip_unreadable:
+                    raise UnreadableItemError(path, why)
+                unreadable = [(name, why)]
+            listing.unreadable += unreadable
             listing.digests[name] = f"{digest}, [{part.start}:{part.stop}]"
             listing.items += items[part]
         if not listing.items:

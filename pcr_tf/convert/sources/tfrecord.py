@@ -14,9 +14,9 @@ from pcr_tf.convert.sources.base import (
     ListingSummary,
     PartedSource,
     SourceItem,
-    expand_patterns,
     united_files,
 )
+from pcr_tf.convert.sources.inputs import expand_to_files, unreadable_file
 from pcr_tf.format import filesystem
 from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
@@ -33,23 +33,27 @@ class TfRecordSource(PartedSource):
 
     def part_names(self) -> list[str]:
         """The files."""
-        return list(self._files())
+        return expand_to_files(self.patterns)
 
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         listing = Listing([], {})
         digest = hashlib.sha256()
+        fault: UnreadableItemError | None = None
         try:
             for item in _scan(part):
                 listing.items.append(item)
                 digest.update(b"%d,%d\n" % (item.offset, item.size_bytes))
             modified_ns = filesystem.status(part).modified_ns
-        except (OSError, UnreadableItemError) as error:
+        except OSError as error:
+            fault = unreadable_file(part, error)
+        except UnreadableItemError as error:
             # Behind a length that is not sound nothing can be located; what is before it stays.
-            why = error.why if isinstance(error, UnreadableItemError) else str(error.strerror)
-            name = error.name if isinstance(error, UnreadableItemError) else part
+            fault = error
+        if fault is not None:
             if not skip_unreadable:
-                raise UnreadableItemError(name, why) from error
-            listing.unreadable.append((name.replace(part, filesystem.basename(part)), why))
+                raise fault
+            name = fault.name.replace(part, filesystem.basename(part))
+            listing.unreadable.append((name, fault.why))
             modified_ns = 0
         digest.update(b"%d" % modified_ns)
         listing.digests[part] = f"{len(listing.items)} records, {digest.hexdigest()[:16]}"
@@ -83,15 +87,6 @@ class TfRecordSource(PartedSource):
 
     def key(self, item: SourceItem) -> str:
         return f"{filesystem.basename(item.path)}: record {item.ordinal}"
-
-    def _files(self) -> Iterator[str]:
-        for path in expand_patterns(self.patterns):
-            if not filesystem.is_dir(path):
-                yield path
-                continue
-            names = [name for name in filesystem.listdir(path) if not name.startswith(".")]
-            files = [filesystem.join(path, name) for name in names]
-            yield from (file for file in files if not filesystem.is_dir(file))
 
 
 def _scan(path: str) -> Iterator[SourceItem]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tarfile
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.sources.base import (
@@ -15,28 +14,19 @@ from pcr_tf.convert.sources.base import (
     ListingSummary,
     PartedSource,
     SourceItem,
-    expand_patterns,
     united_files,
 )
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
+from pcr_tf.convert.sources.inputs import expand_to_files, unreadable_file
 from pcr_tf.convert.sources.numbers import float32_of, int64_of, is_float32
+from pcr_tf.convert.sources.tar_keys import Member, TarKeys, scan
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
-_BLOCK_BYTES = 512
 # Headers and padding between two members, with room for long names.
 _MAX_GAP_BYTES = 4096
-# Zeros behind the end of an archive fill up a block of the tape: 10 KiB, or a multiple of it.
-_MAX_PADDING_BYTES = 1 << 20
-
-
-class _Member(NamedTuple):
-    extension: str
-    offset: int
-    size_bytes: int
 
 
 class WebDatasetSource(PartedSource):
@@ -67,23 +57,24 @@ class WebDatasetSource(PartedSource):
 
     def part_names(self) -> list[str]:
         """The files."""
-        return list(self._files())
+        return expand_to_files(self.patterns, _is_tar)
 
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
         listing = Listing([], {})
         digest = hashlib.sha256()
+        fault: UnreadableItemError | None
         try:
-            samples, fault = _scan(part)
-            listing.items += self._items(part, samples, listing, skip_unreadable)
-            if fault is not None:
-                raise fault
+            found = scan(part)
             modified_ns = filesystem.status(part).modified_ns
-        except (OSError, UnreadableItemError) as error:
-            if isinstance(error, OSError):
-                error = UnreadableItemError(part, f"cannot be read: {error.strerror}")
+        except OSError as error:
+            fault = unreadable_file(part, error)
+        else:
+            listing.items += self._items(found, listing, skip_unreadable)
+            fault = found.fault
+        if fault is not None:
             if not skip_unreadable:
-                raise error
-            listing.unreadable.append((filesystem.basename(part), error.why))
+                raise fault
+            listing.unreadable.append((filesystem.basename(part), fault.why))
             modified_ns = 0
         for item in listing.items:
             digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
@@ -125,24 +116,15 @@ class WebDatasetSource(PartedSource):
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
 
-    def _files(self) -> Iterator[str]:
-        for path in expand_patterns(self.patterns):
-            if filesystem.is_dir(path):
-                names = filesystem.listdir(path)
-                tars = [name for name in names if name.lower().endswith(TAR_SUFFIXES)]
-                yield from (filesystem.join(path, name) for name in tars)
-            else:
-                yield path
-
     def _items(
-        self,
-        path: str,
-        samples: dict[str, list[_Member]],
-        listing: Listing,
-        skip_unreadable: bool,
+        self, found: TarKeys, listing: Listing, skip_unreadable: bool
     ) -> Iterator[SourceItem]:
-        for key, members in samples.items():
+        path = found.path
+        for key, by_extension in found.keys.items():
+            members = list(by_extension.values())
             try:
+                if key in found.broken:
+                    raise UnreadableItemError(f"{path}: {key}", found.broken[key])
                 self._image_of(path, key, members)
             except UnreadableItemError as error:
                 if not skip_unreadable:
@@ -155,7 +137,7 @@ class WebDatasetSource(PartedSource):
             detail = json.dumps(members, separators=(",", ":"))
             yield SourceItem(path, offset, size_bytes, entry=key, detail=detail)
 
-    def _image_of(self, path: str, key: str, members: list[_Member]) -> _Member:
+    def _image_of(self, path: str, key: str, members: list[Member]) -> Member:
         wanted = self._image_extension
         found = [
             member
@@ -173,11 +155,11 @@ class WebDatasetSource(PartedSource):
         raise UnreadableItemError(f"{path}: {key}", why)
 
 
-def _members(item: SourceItem) -> list[_Member]:
-    return [_Member(*fields) for fields in json.loads(item.detail)]
+def _members(item: SourceItem) -> list[Member]:
+    return [Member(*fields) for fields in json.loads(item.detail)]
 
 
-def _read(item: SourceItem, members: list[_Member]) -> dict[str, bytes]:
+def _read(item: SourceItem, members: list[Member]) -> dict[str, bytes]:
     """Contents by extension: in one request where the members stand together."""
     span = max(member.offset + member.size_bytes for member in members) - item.offset
     if span > item.size_bytes + _MAX_GAP_BYTES * len(members):
@@ -230,82 +212,11 @@ def _values(value: Any) -> Values:
     return []
 
 
-def _scan(path: str) -> tuple[dict[str, list[_Member]], UnreadableItemError | None]:
-    """The members of a tar file by key, in the order of the keys; those before a fault, and it.
-
-    Of a file with a fault, the last key is left out.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    samples: dict[str, dict[str, _Member]] = {}
-    fault: UnreadableItemError | None
-    file_bytes = filesystem.size(path)
-    with filesystem.open_file(path) as file:
-        magic = file.read(2)
-        if magic in _COMPRESSED:
-            why = f"byte 0: {_COMPRESSED[magic]}-compressed; members cannot be located; decompress"
-            return {}, UnreadableItemError(path, f"{why} it first")
-        file.seek(0)
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                for info in tar:
-                    if info.isfile():
-                        _add(path, samples, info, file_bytes)
-                end = tar.offset
-        except tarfile.TarError as error:
-            fault = UnreadableItemError(path, f"not a tar file, or damaged: {error}")
-        except UnreadableItemError as error:
-            fault = error
-        else:
-            why = _fault_behind(file, end, file_bytes)
-            fault = UnreadableItemError(path, why) if why else None
-    if fault is not None and samples:
-        # Members of the key that was being read may be lost: half an example is none.
-        samples.popitem()
-    return {key: list(members.values()) for key, members in samples.items()}, fault
-
-
-def _add(
-    path: str, samples: dict[str, dict[str, _Member]], info: tarfile.TarInfo, file_bytes: int
-) -> None:
-    folder, slash, base = info.name.removeprefix("./").rpartition("/")
-    stem, _, extension = base.partition(".")
-    if not stem:  # A hidden file.
-        return
-    key, extension = folder + slash + stem, extension.lower()
-    if info.offset_data + info.size > file_bytes or info.issparse():
-        rule = "is sparse" if info.issparse() else "ends behind the end of the file"
-        raise UnreadableItemError(path, f"byte {info.offset}: member {info.name!r} {rule}")
-    members = samples.setdefault(key, {})
-    if extension in members:
-        raise UnreadableItemError(
-            path,
-            f"byte {info.offset}: member {info.name!r} again; the first one's data is at byte "
-            f"{members[extension].offset}",
-        )
-    members[extension] = _Member(extension, info.offset_data, info.size)
-
-
-def _fault_behind(file: IO[bytes], end: int, file_bytes: int) -> str:
-    """What is wrong behind the last member: tarfile takes a damaged header for the end."""
-    file.seek(end)
-    block = file.read(_BLOCK_BYTES)
-    if len(block) < _BLOCK_BYTES:
-        return (
-            f"byte {end}: expected {_BLOCK_BYTES} zero bytes, the end of the archive, got "
-            f"{len(block)} bytes; the file is cut short"
-        )
-    if any(block):
-        return f"byte {end}: neither the header of a member nor the end of the archive"
-    if file_bytes - end > _MAX_PADDING_BYTES or any(file.read(_MAX_PADDING_BYTES)):
-        return (
-            f"byte {end}: the archive ends here, the file at {file_bytes}; are several archives "
-            "in it? Take them apart"
-        )
-    return ""
-
-
 def looks_like_tar_shards(folder: str) -> bool:
     """Whether a folder holds tar files."""
-    return any(name.lower().endswith(TAR_SUFFIXES) for name in filesystem.listdir(folder))
+    names = filesystem.listdir(folder)
+    return any(_is_tar(name) for name in names if not name.startswith("."))
+
+
+def _is_tar(name: str) -> bool:
+    return name.lower().endswith(TAR_SUFFIXES)
