@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf import _native
-from pcr_tf.data import PcrDataset
+from pcr_tf.data import PcrDataset, image_batches
 from pcr_tf.format import PcrReader, open_dataset
 from tests.small_dataset import make_dataset, make_examples
 
@@ -23,6 +25,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "photos.pcr"
     make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=2)
     return path
+
+
+@pytest.fixture
+def no_global_seed() -> Iterator[None]:
+    """None before the test, and what it sets is not left behind."""
+    tf.random.set_seed(None)
+    yield
+    tf.random.set_seed(None)
 
 
 def label_of(serialized: tf.Tensor) -> int:
@@ -195,7 +205,7 @@ def test_each_epoch_has_its_own_order_and_the_seed_holds(folder: Path) -> None:
     assert labels(PcrDataset(folder, 1, shuffle=True, seed=4)) != epochs[0]
 
 
-def test_without_a_seed_the_global_seed_decides(folder: Path) -> None:
+def test_without_a_seed_the_global_seed_decides(folder: Path, no_global_seed: None) -> None:
     orders = []
     for _ in range(2):
         tf.random.set_seed(11)
@@ -251,10 +261,43 @@ def test_shards_are_disjoint_complete_and_of_constant_size(
         assert [len(shard) for shard in read] == [int(shard.cardinality()) for shard in shards]
 
 
-def test_more_shards_than_records_leaves_some_empty(folder: Path) -> None:
-    sizes = [len(PcrDataset(folder, num_shards=12, shard_index=index)) for index in range(12)]
+def test_readers_that_shuffle_without_a_common_seed_are_refused_with_the_remedy(
+    folder: Path, no_global_seed: None
+) -> None:
+    for seedless in (
+        lambda: PcrDataset(folder, shuffle=True, num_shards=2),
+        lambda: image_batches(folder, 24, 4, num_shards=2),
+    ):
+        with pytest.raises(ValueError, match=r"seed; expected the one that all 2 readers .* got"):
+            seedless()
+    # No order is drawn here.
+    PcrDataset(folder, num_shards=2)
+    image_batches(folder, 24, 4, num_shards=2, shuffle=False)
+
+
+def test_readers_without_a_seed_share_by_the_global_one_whatever_else_they_drew(
+    folder: Path, no_global_seed: None
+) -> None:
+    read = []
+    for reader in range(2):
+        tf.random.set_seed(11)
+        for _ in range(reader):
+            tf.random.uniform([])
+        read += labels(PcrDataset(folder, 1, shuffle=True, num_shards=2, shard_index=reader))
+    assert sorted(read) == list(range(NUM_EXAMPLES)) != read
+
+
+def test_with_more_readers_than_records_those_without_a_record_warn(folder: Path) -> None:
+    sizes = []
+    for reader in range(12):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sizes.append(len(PcrDataset(folder, num_shards=12, shard_index=reader)))
+        said = [str(warning.message) for warning in caught]
+        expected = f"shard_index {reader} of num_shards 12 has no record"
+        assert any(expected in message for message in said) == (sizes[-1] == 0)
     assert sum(sizes) == NUM_EXAMPLES
-    assert 0 in sizes
+    assert sizes.count(0) == 12 - open_dataset(folder).index.num_records
 
 
 # What is refused.
@@ -296,8 +339,9 @@ def test_an_argument_out_of_range_is_named(folder: Path, argument: str, value: i
 def test_arguments_of_other_types_are_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match=r"scan_groups; expected an integer, got 2\.5"):
         PcrDataset(folder, scan_groups=2.5)
-    with pytest.raises(TypeError, match="seed; expected an integer"):
-        PcrDataset(folder, shuffle=True, seed="7")  # type: ignore[arg-type]
+    for shuffle in (False, True):
+        with pytest.raises(TypeError, match="seed; expected an integer"):
+            PcrDataset(folder, shuffle=shuffle, seed="7")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one path"):
         PcrDataset([])
 

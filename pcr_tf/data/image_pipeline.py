@@ -93,7 +93,8 @@ def image_batches(
       shuffle_buffer: examples, still encoded, to draw from at random, at least 0. Also needs
         `shuffle`. Several times the examples of a record mixes records.
       seed: 64-bit integer, of all that is random. None: `tf.random.set_seed`'s if there is one,
-        else random. Readers that share a data set by `num_shards` must be given one seed.
+        else random. Readers that share a shuffled data set by `num_shards` need one that is the
+        same for all, as in `PcrDataset`.
       num_shards: as in `PcrDataset`. Above 1, tf.data's own sharding is switched off.
       shard_index: as in `PcrDataset`.
       first_epoch: number of the epoch that the first iterator begins with, from 0: images get the
@@ -121,8 +122,9 @@ def image_batches(
 
     Raises:
       ValueError: for arguments outside of their ranges, and where `image_feature` is needed or is
-        named as a label too; for `first_epoch` together with `resume`, and for `resume` without
-        `seed` where anything is random.
+        named as a label too; for `first_epoch` together with `resume`; for `resume` without `seed`
+        where anything is random, and for `num_shards` above 1 without one where records are
+        shuffled.
       TypeError: for arguments of other types, and those that the decoding function does not have.
       tf.errors.OpError: as `PcrDataset` does. While iterating, `tf.errors.InvalidArgumentError` for
         an image that does not decode, which takes its batch along under `.ignore_errors()`, or an
@@ -134,6 +136,7 @@ def image_batches(
     if shuffle_buffer > 0 and not shuffle:
         raise ValueError(f"shuffle_buffer; expected 0 without shuffle, got {shuffle_buffer}")
     batch_size = in_range("batch_size", batch_size, 1)
+    num_shards = in_range("num_shards", num_shards, 1)
     epochs = None if epochs is None else in_range("epochs", epochs, 1)
     drop_remainder = as_bool("drop_remainder", drop_remainder) or epochs is None
     one_of("on_error", on_error, ("raise", "skip"))
@@ -158,7 +161,7 @@ def image_batches(
             "seed; expected that of the readers that began the epoch, got None: another one gives "
             "another order and other crops"
         )
-    seed = as_seed(seed)
+    seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
 
     def source(**epoch: Any) -> PcrDataset:
         return PcrDataset(
