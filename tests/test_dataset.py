@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from pcr_tf import _native
 from pcr_tf.data import PcrDataset, image_batches
-from pcr_tf.format import PcrReader, open_dataset
+from pcr_tf.format import PcrReader, open_dataset, write_side_index
 from tests.small_dataset import make_dataset, make_examples
 
 NUM_EXAMPLES = 26  # in two shards of 13, so that each ends with a record that is not full
@@ -139,6 +140,58 @@ def test_a_folder_without_side_index_is_read_from_its_files(folder: Path, tmp_pa
     for file in folder.glob("*.pcr"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     assert labels(PcrDataset(tmp_path)) == list(range(NUM_EXAMPLES))
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """What a conversion into eight files leaves that was stopped after three of them."""
+    path = tmp_path / "stopped.pcr"
+    make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=8)
+    (path / "dataset.pcr-index").unlink()
+    for number in (1, 2, 4, 6, 7):
+        (path / f"shard-{number:05d}-of-00008.pcr").unlink()
+    return path
+
+
+def test_a_folder_that_lacks_files_of_its_set_is_refused_with_the_remedy(stopped: Path) -> None:
+    for opens, error in (
+        (PcrDataset, tf.errors.InvalidArgumentError),
+        (open_dataset, ValueError),
+    ):
+        with pytest.raises(error) as refused:
+            opens(stopped)
+        message = str(refused.value)
+        assert f"{stopped}: shards of the data set; expected the 8 " in message
+        assert "got 3, without shard-00001-of-00008.pcr, shard-00002-of-00008.pcr" in message
+        assert "shard-00004-of-00008.pcr and 2 more: finish the conversion" in message
+
+
+def test_files_of_an_incomplete_set_are_read_where_they_are_named(stopped: Path) -> None:
+    files = sorted(map(str, stopped.glob("*.pcr")))
+    for named in (PcrDataset(files), PcrReader(files), PcrReader(str(stopped / "*.pcr"))):
+        assert 0 < len(named) < NUM_EXAMPLES
+    write_side_index(stopped)
+    assert len(PcrDataset(stopped)) == len(PcrReader(stopped)) == len(PcrDataset(files))
+
+
+@pytest.mark.parametrize(
+    ("names", "complete"),
+    [
+        ([], True),
+        (["a.pcr", "b-00001.pcr", "c-of-00002.pcr", "-of-.pcr", "1-of-2.pcr"], True),
+        (["a-00000-of-00002.pcr", "a-00001-of-00002.pcr", "b-00000-of-00001.pcr"], True),
+        (["a-00000-of-00002.pcr", "b-00001-of-00002.pcr"], False),
+        (["a-00000-of-00002.pcr", "a-00001-of-00003.pcr"], False),
+        (["-0-of-2.pcr", "-1-of-2.pcr"], True),
+        (["x-0-of-99999999999999999999.pcr"], True),  # no number of files
+        (["\xff-00000-of-00002.pcr"], False),
+    ],
+)
+def test_names_of_files_say_whether_all_of_a_set_are_there(
+    names: list[str], complete: bool
+) -> None:
+    with contextlib.nullcontext() if complete else pytest.raises(ValueError, match="without"):
+        _native.check_shard_names([name.encode("latin-1") for name in names])
 
 
 def test_ram_file_system_is_read_like_a_local_one(folder: Path) -> None:

@@ -11,6 +11,7 @@
 #include "ops/format/frame.h"
 #include "ops/format/layout.h"
 #include "ops/format/shard_index.h"
+#include "ops/format/shard_names.h"
 #include "ops/kernels/read_statistics.h"
 #include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
@@ -129,6 +130,9 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
     return env->GetChildren(folder, &names);
   }));
   std::sort(names.begin(), names.end());
+  if (const Status status = CheckShardNames(names); !status.ok()) {
+    return ToTensorFlow(status.WithContext(folder));
+  }
   for (const std::string& name : names) {
     if (EndsWith(name, layout::kShardSuffix)) {
       paths->push_back(tensorflow::io::JoinPath(folder, name));

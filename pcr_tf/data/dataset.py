@@ -180,7 +180,8 @@ class PcrDataset(tf.data.Dataset):
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
             a major version of the format that this release does not read, files that do not
-            belong together, or a `resume` beyond the end of the epoch.
+            belong together, a folder that lacks shards, as a stopped conversion leaves it, or a
+            `resume` beyond the end of the epoch.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()
