@@ -113,8 +113,9 @@ absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_fo
   // A web server knows no folders, and tensorflow-io would fetch the file to look.
   *is_folder = false;
   if (path.rfind("http://", 0) == 0 || path.rfind("https://", 0) == 0) return absl::Status();
-  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), [&] {
-    ReadStatistics::Global().AddLookup();
+  ReadStatistics* const statistics = &ReadStatistics::Global();
+  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), statistics, [&] {
+    statistics->AddLookup();
     return env->IsDirectory(path);
   });
   *is_folder = status.ok();
@@ -123,9 +124,10 @@ absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_fo
 
 absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
                         std::vector<std::string>* paths) {
+  ReadStatistics* const statistics = &ReadStatistics::Global();
   std::vector<std::string> names;
-  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), [&] {
-    ReadStatistics::Global().AddLookup();
+  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), statistics, [&] {
+    statistics->AddLookup();
     names.clear();
     return env->GetChildren(folder, &names);
   }));
