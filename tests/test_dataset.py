@@ -139,7 +139,9 @@ def test_a_list_of_files_keeps_its_order(folder: Path) -> None:
 def test_a_folder_without_side_index_is_read_from_its_files(folder: Path, tmp_path: Path) -> None:
     for file in folder.glob("*.pcr"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / f"._{file.name}").write_bytes(b"what another system keeps beside a file")
     assert labels(PcrDataset(tmp_path)) == list(range(NUM_EXAMPLES))
+    assert len(PcrReader(tmp_path)) == NUM_EXAMPLES
 
 
 @pytest.fixture

@@ -131,15 +131,16 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
     names.clear();
     return env->GetChildren(folder, &names);
   }));
+  // Hidden files are not shards.
+  const auto is_shard = [](const std::string& name) {
+    return EndsWith(name, layout::kShardSuffix) && name.front() != '.';
+  };
+  names.erase(std::partition(names.begin(), names.end(), is_shard), names.end());
   std::sort(names.begin(), names.end());
   if (const Status status = CheckShardNames(names); !status.ok()) {
     return ToTensorFlow(status.WithContext(folder));
   }
-  for (const std::string& name : names) {
-    if (EndsWith(name, layout::kShardSuffix)) {
-      paths->push_back(tensorflow::io::JoinPath(folder, name));
-    }
-  }
+  for (const std::string& name : names) paths->push_back(tensorflow::io::JoinPath(folder, name));
   if (paths->empty()) {
     return NotFound(folder, ": neither a side index (", std::string(layout::kSideIndexName),
                     ") nor a file that ends in ", std::string(layout::kShardSuffix),
