@@ -136,7 +136,8 @@ class PcrDataset(tf.data.Dataset):
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
             `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
           shuffle: go through the records in a new random order in each epoch (each iteration over
-            this data set, and each repetition of `.repeat()`, is an epoch).
+            this data set, and each repetition of `.repeat()`, is an epoch; behind the tf.data
+            service's `distribute` each iteration begins anew at `first_epoch`).
           seed: of those orders, of the seeds of `provenance`, and of the draws of a mixture of
             fidelities, a 64-bit integer. The same seed gives the same orders, in any process and at
             any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random;

@@ -55,9 +55,10 @@ def image_batches(
     the same pixels in an epoch whatever the parallelism, the batch size, the shuffle buffer and the
     number of readers, in any process, after a restart with `first_epoch` or `resume`, and under the
     tf.data service. (As for `PcrDataset`, each iteration over this data set is an epoch, and so is
-    each repetition by `epochs`.) The order of images is certain too, but for the service's dynamic
-    sharding, whose workers ask for records as they can, and for a shuffle buffer, which a restart
-    without a checkpoint of the iterator begins anew.
+    each repetition by `epochs`. Behind the service's `distribute` each iteration begins anew at
+    `first_epoch`: give `epochs=None` and `fit()` its `steps_per_epoch`.) The order of images is
+    certain too, but for the service's dynamic sharding, whose workers ask for records as they can,
+    and for a shuffle buffer, which a restart without a checkpoint of the iterator begins anew.
 
     The data set's cardinality is exact, unless broken images are skipped: then it is unknown, for
     nobody knows beforehand how many there are.
