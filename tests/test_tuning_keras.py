@@ -695,6 +695,36 @@ def test_epochs_without_the_monitored_quantity_are_left_out_with_one_warning() -
     assert [seconds > 0 for seconds in history["pcr_trial_s"]] == [False] * 3 + [True] + [False] * 2
 
 
+@pytest.mark.parametrize(
+    ("options", "more_is_better"),
+    [
+        ({}, False),
+        ({"monitor": "val_loss"}, False),
+        ({"monitor": "place"}, False),
+        ({"monitor": "acc"}, True),
+        ({"monitor": "val_accuracy"}, True),
+        ({"monitor": "sparse_top_k_categorical_accuracy"}, True),
+        ({"monitor": "val_auc_1"}, True),
+        ({"monitor": "mean_io_u"}, True),
+        ({"monitor": "val_accuracy", "mode": "min"}, False),
+        ({"monitor": "margin", "mode": "max"}, True),
+    ],
+)
+def test_whether_more_is_better_follows_from_mode_or_else_from_the_name_monitored(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], more_is_better: bool
+) -> None:
+    tuner = _plateau(HeldValue(10), min_delta=0.0, **options)
+    monkeypatch.setattr(tuner, "trials", dict)
+    has_tried = []
+    for values in ((1.0, 2.0, 3.0), (3.0, 2.0, 1.0)):
+        tuner.reset()
+        logs = [{options.get("monitor", "loss"): value} for value in values]
+        for epoch, logged in enumerate(logs):
+            tuner.after_epoch(epoch, logged)
+        has_tried.append(any(logged["pcr_trial_s"] > 0 for logged in logs))
+    assert has_tried == [not more_is_better, more_is_better]
+
+
 def test_trial_data_that_are_no_data_set_are_named_before_the_first_trial() -> None:
     tuner = PlateauFidelity(
         HeldValue(10), lambda groups: [groups] if groups == 2 else _noisy(0.0), _noisy(0.0),
@@ -1060,6 +1090,7 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
             "probe; expected a function",
         ),
         (lambda p: _plateau(HeldValue(1), candidates=[]), ValueError, "candidates; expected at"),
+        (lambda p: _plateau(HeldValue(1), mode="up"), ValueError, "mode; expected 'auto', 'min'"),
         (lambda p: _plateau(HeldValue(1), patience=0), ValueError, "patience; expected at least 1"),
         (lambda p: _plateau(HeldValue(1), tolerance=-1), ValueError, "tolerance; expected at lea"),
         (lambda p: _plateau(HeldValue(1), trial_batches=0), ValueError, "trial_batches; expected"),
