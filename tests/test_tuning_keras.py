@@ -392,6 +392,15 @@ def test_the_lowest_fidelity_with_a_similar_gradient_is_chosen(photos: Path) -> 
     assert [seconds > 0 for seconds in history["pcr_probe_s"]] == [False, True, False, True]
 
 
+def test_a_fit_that_ends_before_the_first_probe_warns(photos: Path) -> None:
+    with pytest.warns(UserWarning, match=r"epoch 1 and had no probe, so .* stayed 1; .* epoch 5,"):
+        _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[_gradient(photos)])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*had no probe")
+        tuner = _gradient(photos, first_epoch=1, num_batches=1)
+        _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[tuner])
+
+
 def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(1), photos, lambda groups: _batches(photos, groups, training=False),
