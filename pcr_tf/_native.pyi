@@ -317,6 +317,11 @@ class DatasetIndex:
     def prefix_bytes(self, scan_groups: int) -> int:
         """Sum of the sizes of all records' prefixes at a fidelity of 1 to G."""
 
+def check_shard_names(names: list[bytes]) -> None:
+    """Raises ValueError if files of a set NAME-00000-of-00008.pcr and so on are not among the names
+    of a folder while others are; names some of them, and the remedies.
+    """
+
 def parse_record(index: DatasetIndex, r: int, scan_groups: int, prefix: bytes) -> list[bytes]:
     """Checks a record's prefix and puts its examples together.
 

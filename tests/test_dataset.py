@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf import _native
-from pcr_tf.data import PcrDataset
-from pcr_tf.format import PcrReader, open_dataset
+from pcr_tf.data import PcrDataset, image_batches
+from pcr_tf.format import PcrReader, open_dataset, write_side_index
 from tests.small_dataset import make_dataset, make_examples
 
 NUM_EXAMPLES = 26  # in two shards of 13, so that each ends with a record that is not full
@@ -23,6 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "photos.pcr"
     make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=2)
     return path
+
+
+@pytest.fixture
+def no_global_seed() -> Iterator[None]:
+    """None before the test, and what it sets is not left behind."""
+    tf.random.set_seed(None)
+    yield
+    tf.random.set_seed(None)
 
 
 def label_of(serialized: tf.Tensor) -> int:
@@ -128,7 +139,61 @@ def test_a_list_of_files_keeps_its_order(folder: Path) -> None:
 def test_a_folder_without_side_index_is_read_from_its_files(folder: Path, tmp_path: Path) -> None:
     for file in folder.glob("*.pcr"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / f"._{file.name}").write_bytes(b"what another system keeps beside a file")
     assert labels(PcrDataset(tmp_path)) == list(range(NUM_EXAMPLES))
+    assert len(PcrReader(tmp_path)) == NUM_EXAMPLES
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """What a conversion into eight files leaves that was stopped after three of them."""
+    path = tmp_path / "stopped.pcr"
+    make_dataset(path, NUM_EXAMPLES, EXAMPLES_PER_RECORD, num_shards=8)
+    (path / "dataset.pcr-index").unlink()
+    for number in (1, 2, 4, 6, 7):
+        (path / f"shard-{number:05d}-of-00008.pcr").unlink()
+    return path
+
+
+def test_a_folder_that_lacks_files_of_its_set_is_refused_with_the_remedy(stopped: Path) -> None:
+    for opens, error in (
+        (PcrDataset, tf.errors.InvalidArgumentError),
+        (open_dataset, ValueError),
+    ):
+        with pytest.raises(error) as refused:
+            opens(stopped)
+        message = str(refused.value)
+        assert f"{stopped}: shards of the data set; expected the 8 " in message
+        assert "got 3, without shard-00001-of-00008.pcr, shard-00002-of-00008.pcr" in message
+        assert "shard-00004-of-00008.pcr and 2 more: finish the conversion" in message
+
+
+def test_files_of_an_incomplete_set_are_read_where_they_are_named(stopped: Path) -> None:
+    files = sorted(map(str, stopped.glob("*.pcr")))
+    for named in (PcrDataset(files), PcrReader(files), PcrReader(str(stopped / "*.pcr"))):
+        assert 0 < len(named) < NUM_EXAMPLES
+    write_side_index(stopped)
+    assert len(PcrDataset(stopped)) == len(PcrReader(stopped)) == len(PcrDataset(files))
+
+
+@pytest.mark.parametrize(
+    ("names", "complete"),
+    [
+        ([], True),
+        (["a.pcr", "b-00001.pcr", "c-of-00002.pcr", "-of-.pcr", "1-of-2.pcr"], True),
+        (["a-00000-of-00002.pcr", "a-00001-of-00002.pcr", "b-00000-of-00001.pcr"], True),
+        (["a-00000-of-00002.pcr", "b-00001-of-00002.pcr"], False),
+        (["a-00000-of-00002.pcr", "a-00001-of-00003.pcr"], False),
+        (["-0-of-2.pcr", "-1-of-2.pcr"], True),
+        (["x-0-of-99999999999999999999.pcr"], True),  # no number of files
+        (["\xff-00000-of-00002.pcr"], False),
+    ],
+)
+def test_names_of_files_say_whether_all_of_a_set_are_there(
+    names: list[str], complete: bool
+) -> None:
+    with contextlib.nullcontext() if complete else pytest.raises(ValueError, match="without"):
+        _native.check_shard_names([name.encode("latin-1") for name in names])
 
 
 def test_ram_file_system_is_read_like_a_local_one(folder: Path) -> None:
@@ -195,7 +260,7 @@ def test_each_epoch_has_its_own_order_and_the_seed_holds(folder: Path) -> None:
     assert labels(PcrDataset(folder, 1, shuffle=True, seed=4)) != epochs[0]
 
 
-def test_without_a_seed_the_global_seed_decides(folder: Path) -> None:
+def test_without_a_seed_the_global_seed_decides(folder: Path, no_global_seed: None) -> None:
     orders = []
     for _ in range(2):
         tf.random.set_seed(11)
@@ -251,10 +316,43 @@ def test_shards_are_disjoint_complete_and_of_constant_size(
         assert [len(shard) for shard in read] == [int(shard.cardinality()) for shard in shards]
 
 
-def test_more_shards_than_records_leaves_some_empty(folder: Path) -> None:
-    sizes = [len(PcrDataset(folder, num_shards=12, shard_index=index)) for index in range(12)]
+def test_readers_that_shuffle_without_a_common_seed_are_refused_with_the_remedy(
+    folder: Path, no_global_seed: None
+) -> None:
+    for seedless in (
+        lambda: PcrDataset(folder, shuffle=True, num_shards=2),
+        lambda: image_batches(folder, 24, 4, num_shards=2),
+    ):
+        with pytest.raises(ValueError, match=r"seed; expected the one that all 2 readers .* got"):
+            seedless()
+    # No order is drawn here.
+    PcrDataset(folder, num_shards=2)
+    image_batches(folder, 24, 4, num_shards=2, shuffle=False)
+
+
+def test_readers_without_a_seed_share_by_the_global_one_whatever_else_they_drew(
+    folder: Path, no_global_seed: None
+) -> None:
+    read = []
+    for reader in range(2):
+        tf.random.set_seed(11)
+        for _ in range(reader):
+            tf.random.uniform([])
+        read += labels(PcrDataset(folder, 1, shuffle=True, num_shards=2, shard_index=reader))
+    assert sorted(read) == list(range(NUM_EXAMPLES)) != read
+
+
+def test_with_more_readers_than_records_those_without_a_record_warn(folder: Path) -> None:
+    sizes = []
+    for reader in range(12):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sizes.append(len(PcrDataset(folder, num_shards=12, shard_index=reader)))
+        said = [str(warning.message) for warning in caught]
+        expected = f"shard_index {reader} of num_shards 12 has no record"
+        assert any(expected in message for message in said) == (sizes[-1] == 0)
     assert sum(sizes) == NUM_EXAMPLES
-    assert 0 in sizes
+    assert sizes.count(0) == 12 - open_dataset(folder).index.num_records
 
 
 # What is refused.
@@ -296,8 +394,9 @@ def test_an_argument_out_of_range_is_named(folder: Path, argument: str, value: i
 def test_arguments_of_other_types_are_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match=r"scan_groups; expected an integer, got 2\.5"):
         PcrDataset(folder, scan_groups=2.5)
-    with pytest.raises(TypeError, match="seed; expected an integer"):
-        PcrDataset(folder, shuffle=True, seed="7")  # type: ignore[arg-type]
+    for shuffle in (False, True):
+        with pytest.raises(TypeError, match="seed; expected an integer"):
+            PcrDataset(folder, shuffle=shuffle, seed="7")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one path"):
         PcrDataset([])
 

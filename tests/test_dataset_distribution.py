@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -27,15 +28,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    """A dispatcher and two workers of the tf.data service; yields the address."""
+@contextlib.contextmanager
+def tf_data_service(num_workers: int) -> Iterator[str]:
+    """A dispatcher and workers of the tf.data service; yields the address."""
     dispatcher = tf.data.experimental.service.DispatchServer()
     address = dispatcher.target.split("://")[1]
     config = tf.data.experimental.service.WorkerConfig(dispatcher_address=address)
-    workers = [tf.data.experimental.service.WorkerServer(config) for _ in range(2)]
+    workers = [tf.data.experimental.service.WorkerServer(config) for _ in range(num_workers)]
     yield dispatcher.target
     del workers
+
+
+def one_worker() -> contextlib.AbstractContextManager[str]:
+    """A service whose examples come as they were dealt out."""
+    return tf_data_service(1)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    with tf_data_service(2) as target:
+        yield target
 
 
 def distribute(dataset: tf.data.Dataset, mode: object, service: str) -> tf.data.Dataset:
@@ -60,18 +72,23 @@ def test_a_repeated_distributed_epoch_gives_every_example_once_in_each(
 def test_a_repeated_distributed_epoch_is_dealt_out_in_the_order_of_each_epoch_of_the_seed(
     folder: Path,
 ) -> None:
-    # One worker, for its examples come as they were dealt out.
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    address = dispatcher.target.split("://")[1]
-    config = tf.data.experimental.service.WorkerConfig(dispatcher_address=address)
-    worker = tf.data.experimental.service.WorkerServer(config)
     dataset = PcrDataset(folder, 1, shuffle=True, seed=4).repeat(3)
-    dealt = labels(distribute(dataset, "distributed_epoch", dispatcher.target))
-    del worker
+    with one_worker() as service:
+        dealt = labels(distribute(dataset, "distributed_epoch", service))
     epochs = [dealt[n : n + NUM_EXAMPLES] for n in range(0, len(dealt), NUM_EXAMPLES)]
     alone = PcrDataset(folder, 1, shuffle=True, seed=4)
     assert epochs == [labels(alone) for _ in range(3)]
     assert len(set(map(tuple, epochs))) == 3
+
+
+def test_each_iteration_behind_distribute_begins_anew_at_first_epoch(
+    folder: Path,
+) -> None:
+    dataset = PcrDataset(folder, 1, shuffle=True, seed=4, first_epoch=2)
+    with one_worker() as service:
+        distributed = distribute(dataset, "distributed_epoch", service)
+        iterations = [labels(distributed) for _ in range(2)]
+    assert iterations == [labels(PcrDataset(folder, 1, shuffle=True, seed=4, first_epoch=2))] * 2
 
 
 @pytest.mark.parametrize("policy", ["DYNAMIC", "OFF"])

@@ -126,6 +126,34 @@ def test_a_checkpoint_of_another_data_set_is_refused(folder: Path, tmp_path: Pat
         tf.train.Checkpoint(iterator=iterator).restore(path)
 
 
+def test_a_checkpoint_of_another_data_set_of_as_many_records_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pcr"
+    make_dataset(other, NUM_EXAMPLES + 2, examples_per_record=4, num_shards=2)
+    assert open_dataset(other).index.num_records == open_dataset(folder).index.num_records
+    path = tf.train.Checkpoint(iterator=iter(PcrDataset(other))).save(str(tmp_path / "state"))
+    files = sorted(map(str, folder.glob("*.pcr")))
+    for differing in (PcrDataset(folder), PcrDataset(files[::-1])):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"checksum of its files' contents.*made from"
+        ):
+            tf.train.Checkpoint(iterator=iter(differing)).restore(path)
+
+
+def test_a_checkpoint_is_restored_into_the_same_files_however_they_are_opened(
+    folder: Path, own_folder: Path, tmp_path: Path
+) -> None:
+    iterator = iter(PcrDataset(folder))
+    read = [label_of(next(iterator)) for _ in range(5)]
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+    (own_folder / "dataset.pcr-index").unlink()
+    for same in (PcrDataset(own_folder), PcrDataset(sorted(own_folder.glob("*.pcr")))):
+        restored = iter(same)
+        tf.train.Checkpoint(iterator=restored).restore(path)
+        assert read + labels(restored) == list(range(NUM_EXAMPLES))
+
+
 def test_a_checkpoint_of_another_shard_is_refused(folder: Path, tmp_path: Path) -> None:
     saved = iter(PcrDataset(folder, num_shards=2, shard_index=0))
     path = tf.train.Checkpoint(iterator=saved).save(str(tmp_path / "state"))

@@ -440,12 +440,27 @@ def test_a_file_that_cannot_be_read_leaves_the_last_value_in_force(
     assert fidelity.value == 10
 
 
-def test_a_file_is_not_looked_at_for_each_record(folder: Path, tmp_path: Path) -> None:
-    fidelity = pcr_tf.Fidelity(1, path=tmp_path / "fidelity", poll_interval_s=1000)
-    dataset = PcrDataset(folder, fidelity)
+def test_a_file_is_not_looked_at_for_each_record(
+    folder: Path, tmp_path: Path, groups: Groups
+) -> None:
+    path = tmp_path / "fidelity"
+    dataset = PcrDataset(folder, pcr_tf.Fidelity(1, path=path, poll_interval_s=1000))
+    path.write_text("pcr-fidelity 1\n10 1\nend\n")
+    assert groups.of_all(dataset) == [1] * NUM_EXAMPLES
+
+
+def test_looks_at_a_file_do_not_count_among_the_reads_of_data_sets(
+    folder: Path, tmp_path: Path
+) -> None:
+    fidelity = pcr_tf.Fidelity(1, path=tmp_path / "fidelity", poll_interval_s=0.01)
+    dataset = PcrDataset(folder, fidelity, reads_in_flight=1)
     before = pcr_tf.data.read_statistics()
-    assert len(list(dataset)) == NUM_EXAMPLES
-    assert (pcr_tf.data.read_statistics() - before).reads == NUM_EXAMPLES
+    for number, _ in enumerate(dataset):
+        if number % 10 == 0:
+            time.sleep(0.02)  # the next record is due for a look
+    used = pcr_tf.data.read_statistics() - before
+    assert used.reads == NUM_EXAMPLES
+    assert used.bytes == open_dataset(folder).index.prefix_bytes(1)
 
 
 def test_a_file_that_asks_for_more_groups_than_there_are_costs_no_example(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pcr_tf.format import PcrReader, open_dataset
+from pcr_tf.format import PcrReader, PcrWriter, filesystem, open_dataset
 from tests.servers import (
     ROOT,
     Exchange,
@@ -385,7 +385,23 @@ def test_settings_of_cloud_storage_that_the_user_made_are_kept() -> None:
 
 
 def test_a_scheme_without_a_file_system_says_what_would_bring_one() -> None:
-    from pcr_tf.data import PcrDataset
+    from pcr_tf.data import Fidelity, PcrDataset
 
-    with pytest.raises(OSError, match=r"no file system for nosuch://; TensorFlow .* has .*gs://"):
-        PcrDataset("nosuch://bucket/photos.pcr")
+    path = "nosuch://bucket/photos.pcr"
+    for use in (PcrDataset, PcrWriter, lambda path: Fidelity(1, path=path)):
+        with pytest.raises(
+            OSError, match=r"no file system for nosuch://; TensorFlow .* has .*gs://"
+        ) as error:
+            use(path)
+        assert error.value.filename == path
+
+
+def test_the_reason_of_a_store_is_kept_when_writing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise tf.errors.PermissionDeniedError(None, None, "the bucket's policy forbids it")
+
+    monkeypatch.setattr(tf.io.gfile, "GFile", refuse)
+    for write in (PcrWriter, lambda path: filesystem.write_atomic(path, b"")):
+        with pytest.raises(PermissionError, match="the bucket's policy forbids it") as error:
+            write("ram://folder/photos.pcr")
+        assert error.value.filename == "ram://folder/photos.pcr"

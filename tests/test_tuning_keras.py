@@ -392,6 +392,15 @@ def test_the_lowest_fidelity_with_a_similar_gradient_is_chosen(photos: Path) -> 
     assert [seconds > 0 for seconds in history["pcr_probe_s"]] == [False, True, False, True]
 
 
+def test_a_fit_that_ends_before_the_first_probe_warns(photos: Path) -> None:
+    with pytest.warns(UserWarning, match=r"epoch 1 and had no probe, so .* stayed 1; .* epoch 5,"):
+        _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[_gradient(photos)])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*had no probe")
+        tuner = _gradient(photos, first_epoch=1, num_batches=1)
+        _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[tuner])
+
+
 def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(1), photos, lambda groups: _batches(photos, groups, training=False),
@@ -693,6 +702,36 @@ def test_epochs_without_the_monitored_quantity_are_left_out_with_one_warning() -
     assert re.search(r"expected one of .*'loss'.*got 'val_loss'", ours[0])
     # The first value there is, and the second: no improvement by 100.
     assert [seconds > 0 for seconds in history["pcr_trial_s"]] == [False] * 3 + [True] + [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "more_is_better"),
+    [
+        ({}, False),
+        ({"monitor": "val_loss"}, False),
+        ({"monitor": "place"}, False),
+        ({"monitor": "acc"}, True),
+        ({"monitor": "val_accuracy"}, True),
+        ({"monitor": "sparse_top_k_categorical_accuracy"}, True),
+        ({"monitor": "val_auc_1"}, True),
+        ({"monitor": "mean_io_u"}, True),
+        ({"monitor": "val_accuracy", "mode": "min"}, False),
+        ({"monitor": "margin", "mode": "max"}, True),
+    ],
+)
+def test_whether_more_is_better_follows_from_mode_or_else_from_the_name_monitored(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], more_is_better: bool
+) -> None:
+    tuner = _plateau(HeldValue(10), min_delta=0.0, **options)
+    monkeypatch.setattr(tuner, "trials", dict)
+    has_tried = []
+    for values in ((1.0, 2.0, 3.0), (3.0, 2.0, 1.0)):
+        tuner.reset()
+        logs = [{options.get("monitor", "loss"): value} for value in values]
+        for epoch, logged in enumerate(logs):
+            tuner.after_epoch(epoch, logged)
+        has_tried.append(any(logged["pcr_trial_s"] > 0 for logged in logs))
+    assert has_tried == [not more_is_better, more_is_better]
 
 
 def test_trial_data_that_are_no_data_set_are_named_before_the_first_trial() -> None:
@@ -1060,6 +1099,7 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
             "probe; expected a function",
         ),
         (lambda p: _plateau(HeldValue(1), candidates=[]), ValueError, "candidates; expected at"),
+        (lambda p: _plateau(HeldValue(1), mode="up"), ValueError, "mode; expected 'auto', 'min'"),
         (lambda p: _plateau(HeldValue(1), patience=0), ValueError, "patience; expected at least 1"),
         (lambda p: _plateau(HeldValue(1), tolerance=-1), ValueError, "tolerance; expected at lea"),
         (lambda p: _plateau(HeldValue(1), trial_batches=0), ValueError, "trial_batches; expected"),

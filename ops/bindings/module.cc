@@ -25,6 +25,7 @@
 #include "ops/format/record_order.h"
 #include "ops/format/record_prefix.h"
 #include "ops/format/shard_index.h"
+#include "ops/format/shard_names.h"
 #include "ops/format/shard_writer.h"
 #include "ops/jpeg/coefficients.h"
 #include "ops/jpeg/markers.h"
@@ -468,6 +469,10 @@ void DefineIndex(py::module_* module) {
       .def("prefix", &PrefixOf, py::arg("r"), py::arg("scan_groups"))
       .def("prefix_bytes", &PrefixBytes, py::arg("scan_groups"));
 
+  module->def(
+      "check_shard_names",
+      [](const std::vector<std::string>& names) { ThrowIfError(CheckShardNames(names)); },
+      py::arg("names"));
   module->def("parse_record", &ParseRecord, py::arg("index"), py::arg("r"), py::arg("scan_groups"),
               py::arg("prefix"));
   module->def("record_images", &RecordImages, py::arg("index"), py::arg("r"),

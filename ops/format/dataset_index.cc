@@ -4,6 +4,8 @@
 #include <limits>
 #include <numeric>
 
+#include "ops/base/byte_writer.h"
+#include "ops/base/crc32c.h"
 #include "ops/format/frame.h"
 #include "ops/format/layout.h"
 
@@ -160,6 +162,15 @@ PrefixRange DatasetIndex::Prefix(uint64_t record, int scan_groups) const {
   range.offset = columns_.record_offsets[record];
   range.size = columns_.PrefixBytes(record, scan_groups);
   return range;
+}
+
+uint32_t DatasetIndex::ContentsChecksum() const {
+  std::string contents;
+  for (const ShardEntry& shard : shards_) {
+    AppendLittle64(shard.file_bytes, &contents);
+    AppendLittle32(shard.footer_checksum, &contents);
+  }
+  return Crc32c(contents);
 }
 
 Status DatasetIndex::CheckScanGroups(int64_t scan_groups) const {

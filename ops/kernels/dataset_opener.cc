@@ -11,6 +11,7 @@
 #include "ops/format/frame.h"
 #include "ops/format/layout.h"
 #include "ops/format/shard_index.h"
+#include "ops/format/shard_names.h"
 #include "ops/kernels/read_statistics.h"
 #include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
@@ -112,8 +113,9 @@ absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_fo
   // A web server knows no folders, and tensorflow-io would fetch the file to look.
   *is_folder = false;
   if (path.rfind("http://", 0) == 0 || path.rfind("https://", 0) == 0) return absl::Status();
-  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), [&] {
-    ReadStatistics::Global().AddLookup();
+  ReadStatistics* const statistics = &ReadStatistics::Global();
+  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), statistics, [&] {
+    statistics->AddLookup();
     return env->IsDirectory(path);
   });
   *is_folder = status.ok();
@@ -122,18 +124,23 @@ absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_fo
 
 absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
                         std::vector<std::string>* paths) {
+  ReadStatistics* const statistics = &ReadStatistics::Global();
   std::vector<std::string> names;
-  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), [&] {
-    ReadStatistics::Global().AddLookup();
+  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), statistics, [&] {
+    statistics->AddLookup();
     names.clear();
     return env->GetChildren(folder, &names);
   }));
+  // Hidden files are not shards.
+  const auto is_shard = [](const std::string& name) {
+    return EndsWith(name, layout::kShardSuffix) && name.front() != '.';
+  };
+  names.erase(std::partition(names.begin(), names.end(), is_shard), names.end());
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    if (EndsWith(name, layout::kShardSuffix)) {
-      paths->push_back(tensorflow::io::JoinPath(folder, name));
-    }
+  if (const Status status = CheckShardNames(names); !status.ok()) {
+    return ToTensorFlow(status.WithContext(folder));
   }
+  for (const std::string& name : names) paths->push_back(tensorflow::io::JoinPath(folder, name));
   if (paths->empty()) {
     return NotFound(folder, ": neither a side index (", std::string(layout::kSideIndexName),
                     ") nor a file that ends in ", std::string(layout::kShardSuffix),

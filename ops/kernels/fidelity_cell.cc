@@ -71,7 +71,8 @@ FidelityCell::Value FidelityCell::value() const {
 
 absl::Status FidelityCell::ReadFile(const Cancellation& cancellation, Value* value) const {
   // A reader of its own, since an open file shows what stood at its path when it was opened.
-  RangeReader reader(env_);
+  ReadStatistics statistics;  // not the data sets': it brings no record
+  RangeReader reader(env_, &statistics);
   std::string text(kMaxFileBytes, '\0');
   uint64_t num_read = 0;
   absl::Status status =

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "ops/kernels/read_statistics.h"
 #include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
 
@@ -60,8 +59,8 @@ absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uin
   absl::string_view result;
   const uint64_t start_us = env_->NowMicros();
   absl::Status status = file->Read(offset, size, &result, out);
-  ReadStatistics::Global().AddRead(static_cast<int64_t>(result.size()),
-                                   static_cast<int64_t>(env_->NowMicros() - start_us));
+  statistics_->AddRead(static_cast<int64_t>(result.size()),
+                       static_cast<int64_t>(env_->NowMicros() - start_us));
   // How file systems report that the file ends before the range does.
   if (absl::IsOutOfRange(status)) status = absl::Status();
   if (!status.ok()) {
@@ -79,7 +78,7 @@ absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_
   const std::string range = Range(path, offset, size);
   const bool remote = IsRemote(path);
   return WithRetries(
-      range, cancellation,
+      range, cancellation, statistics_,
       [&]() -> absl::Status {
         uint64_t num_read = 0;
         TF_RETURN_IF_ERROR(ReadOnce(path, offset, size, out, &num_read));
@@ -97,14 +96,14 @@ absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_
 absl::Status RangeReader::ReadUpTo(const std::string& path, uint64_t offset, uint64_t size,
                                    char* out, uint64_t* num_read,
                                    const Cancellation& cancellation) {
-  return WithRetries(Range(path, offset, size), cancellation,
+  return WithRetries(Range(path, offset, size), cancellation, statistics_,
                      [&] { return ReadOnce(path, offset, size, out, num_read); });
 }
 
 absl::Status RangeReader::FileSize(const std::string& path, uint64_t* size_bytes,
                                    const Cancellation& cancellation) {
-  return WithRetries(path + ": size of the file", cancellation, [&] {
-    ReadStatistics::Global().AddLookup();
+  return WithRetries(path + ": size of the file", cancellation, statistics_, [&] {
+    statistics_->AddLookup();
     return env_->GetFileSize(path, size_bytes);
   });
 }

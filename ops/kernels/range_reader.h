@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "ops/base/cancellation.h"
+#include "ops/kernels/read_statistics.h"
 #include "tensorflow/core/platform/env.h"
 
 namespace pcr {
@@ -23,7 +24,9 @@ class RangeReader {
  public:
   static constexpr size_t kMaxOpenFiles = 64;
 
-  explicit RangeReader(tensorflow::Env* env) : env_(env) {}
+  // What it asks of the file system counts in `statistics`, which outlives it.
+  RangeReader(tensorflow::Env* env, ReadStatistics* statistics)
+      : env_(env), statistics_(statistics) {}
 
   // Bytes [offset, offset + size) of the file into `out`. DATA_LOSS if the file
   // ends before; for a remote file only after further attempts, since a transfer
@@ -47,6 +50,7 @@ class RangeReader {
                         uint64_t* num_read);
 
   tensorflow::Env* const env_;
+  ReadStatistics* const statistics_;
   std::mutex mutex_;
   // Least recently used last.
   std::list<std::pair<std::string, File>> open_files_;

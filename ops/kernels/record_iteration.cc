@@ -16,12 +16,13 @@ using ::tensorflow::errors::InvalidArgument;
 
 // Of the state below, of the order of records (record_order.h) and of the draws of a mixture
 // (fidelity_mixture.h).
-constexpr int64_t kStateVersion = 2;
+constexpr int64_t kStateVersion = 3;
 
 constexpr char kVersion[] = "version";
 constexpr char kSeed[] = "seed";
 constexpr char kEpoch[] = "epoch";
 constexpr char kNumRecords[] = "num_records";
+constexpr char kContents[] = "contents";
 constexpr char kNumShards[] = "num_shards";
 constexpr char kShardIndex[] = "shard_index";
 constexpr char kNumResumed[] = "num_resumed";
@@ -186,6 +187,7 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch_->seed)));
   TF_RETURN_IF_ERROR(write(kEpoch, epoch_->number));
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
+  TF_RETURN_IF_ERROR(write(kContents, shared_->index.ContentsChecksum()));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
   const auto& resume = order_options_.resume;
@@ -261,6 +263,8 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   require("version of its state", kStateVersion, read(kVersion));
   require("number of records", static_cast<int64_t>(shared_->index.num_records()),
           read(kNumRecords));
+  require("checksum of its files' contents, in their order", shared_->index.ContentsChecksum(),
+          read(kContents));
   require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
   require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
   const auto& resume = order_options_.resume;

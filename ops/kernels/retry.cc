@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "ops/kernels/read_statistics.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/random.h"
 
@@ -37,7 +36,7 @@ absl::Status WithReachingCode(const absl::Status& error) {
 }
 
 absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
-                         const std::function<absl::Status()>& attempt,
+                         ReadStatistics* statistics, const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass) {
   int64_t backoff_ms = kFirstBackoffMs;
   for (int n = 1;; ++n) {
@@ -45,14 +44,14 @@ absl::Status WithRetries(const std::string& what, const Cancellation& cancellati
     absl::Status status = attempt();
     if (status.ok() || !may_pass(status)) return status;
     if (n == kMaxAttempts) {
-      ReadStatistics::Global().AddFailure();
+      statistics->AddFailure();
       const absl::string_view said = absl::StripPrefix(status.message(), what + ": ");
       return WithReachingCode(absl::Status(
           status.code(), absl::StrCat(what, ": failed ", n, " times, last with: ", said)));
     }
     const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
                                                 static_cast<uint64_t>(backoff_ms / 2 + 1));
-    ReadStatistics::Global().AddRetry();
+    statistics->AddRetry();
     if (cancellation.WaitMs(backoff_ms / 2 + jitter_ms)) break;
     backoff_ms *= 2;
   }

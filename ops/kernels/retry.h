@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "ops/base/cancellation.h"
+#include "ops/kernels/read_statistics.h"
 
 namespace pcr {
 
@@ -33,9 +34,9 @@ absl::Status WithReachingCode(const absl::Status& error);
 // Calls `attempt` until it succeeds, fails with an error that `may_pass` does
 // not accept, or has failed kMaxAttempts times. `what`, the object and the
 // range, begins the message of that last error, which has a reaching code. CANCELLED as soon as
-// `cancellation` is.
+// `cancellation` is. Attempts after the first and a failure count in `statistics`.
 absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
-                         const std::function<absl::Status()>& attempt,
+                         ReadStatistics* statistics, const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass = MayPass);
 
 }  // namespace pcr

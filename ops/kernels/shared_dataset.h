@@ -53,7 +53,7 @@ class EpochCounter {
 
 struct SharedDataset {
   SharedDataset(tensorflow::Env* env, uint64_t seed, int64_t first_epoch)
-      : reader(env), epochs(seed, first_epoch) {}
+      : reader(env, &ReadStatistics::Global()), epochs(seed, first_epoch) {}
 
   DatasetIndex index;  // not changed once Open has returned
   RangeReader reader;

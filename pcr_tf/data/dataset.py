@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import os
 import random
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,15 +136,18 @@ class PcrDataset(tf.data.Dataset):
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
             `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
           shuffle: go through the records in a new random order in each epoch (each iteration over
-            this data set, and each repetition of `.repeat()`, is an epoch).
+            this data set, and each repetition of `.repeat()`, is an epoch; behind the tf.data
+            service's `distribute` each iteration begins anew at `first_epoch`).
           seed: of those orders, of the seeds of `provenance`, and of the draws of a mixture of
             fidelities, a 64-bit integer. The same seed gives the same orders, in any process and at
             any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random;
-            where only a mixture uses it, 0. Readers that share a data set by `num_shards` must be
-            given one seed.
+            where only a mixture uses it, 0. Readers that share a shuffled data set by `num_shards`
+            need one that is the same for all, this or `tf.random.set_seed`'s.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
-            in every epoch.
+            in every epoch. The shares of two readers may differ by the examples of a record or,
+            where records are not equally large, of several; with fewer records than readers some
+            are empty, and those warn.
           shard_index: which of them this one is, 0 to num_shards - 1.
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
             ones follow. For training that goes on where an earlier program stopped.
@@ -170,14 +174,15 @@ class PcrDataset(tf.data.Dataset):
 
         Raises:
           ValueError: for a fidelity below 1 and other arguments outside of their ranges, for
-            `first_epoch` together with `resume`, and for `resume` and `shuffle` or `provenance`
-            without `seed`.
+            `first_epoch` together with `resume`, and where a seed is needed and there is none: with
+            `resume`, for `shuffle` or `provenance`; with `num_shards` above 1, for `shuffle`.
           TypeError: for arguments, or tensors, of other types.
           OSError: if TensorFlow has no file system for a path's scheme, nor tensorflow-io.
           tf.errors.NotFoundError: if there is no such file, or no PCR file in the folder.
           tf.errors.InvalidArgumentError: for a fidelity above the data set's number of scan groups,
             a major version of the format that this release does not read, files that do not
-            belong together, or a `resume` beyond the end of the epoch.
+            belong together, a folder that lacks shards, as a stopped conversion leaves it, or a
+            `resume` beyond the end of the epoch.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
         """
         ops = load_op_library()
@@ -205,6 +210,8 @@ class PcrDataset(tf.data.Dataset):
                     "one gives another order, and examples would be lost and repeated"
                 )
             first_epoch = stages[0].epoch
+        if seed is not None or shuffle or self._provenance:
+            seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
         fidelity = scan_groups if isinstance(scan_groups, Fidelity) else None
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
@@ -212,7 +219,7 @@ class PcrDataset(tf.data.Dataset):
             paths=paths,
             scan_groups=_ALL_SCAN_GROUPS if fidelity else _as_scan_groups(scan_groups),
             shuffle=shuffle,
-            seed=as_seed(seed) if shuffle or provenance or (fidelity and seed is not None) else 0,
+            seed=0 if seed is None else seed,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
@@ -226,6 +233,14 @@ class PcrDataset(tf.data.Dataset):
             name=name,
         )
         super().__init__(variant_tensor)
+        # Of what is left of an epoch a reader may well have nothing.
+        if num_shards > 1 and not stages and tf.executing_eagerly() and len(self) == 0:
+            warnings.warn(
+                f"{filenames}: shard_index {shard_index} of num_shards {num_shards} has no record; "
+                "expected at least as many records as readers: take fewer readers, or convert with "
+                "fewer images_per_record",
+                stacklevel=2,
+            )
 
     @property
     def element_spec(self) -> Any:
@@ -313,13 +328,30 @@ def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
     return in_range("scan_groups", scan_groups, 1)
 
 
-def as_seed(seed: int | None) -> int:
-    """A seed as PcrDataset's argument describes it, as an int64."""
+def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
+    """A seed as PcrDataset's argument describes it, as an int64.
+
+    Args:
+      num_readers: how many readers have to come to the same.
+
+    Raises:
+      TypeError: for what is not an integer.
+      ValueError: for one of more than 64 bits, and where several readers have none in common.
+    """
     if seed is None:
         graph_seed, op_seed = tf.compat.v1.get_seed(None)
-        if graph_seed is None:
+        if num_readers > 1:
+            if graph_seed is None:
+                raise ValueError(
+                    f"seed; expected the one that all {num_readers} readers are given, got None: "
+                    "each would draw an order of its own, and records would be lost and repeated; "
+                    "give seed, or call tf.random.set_seed"
+                )
+            seed = graph_seed  # op_seed depends on what this program has drawn before.
+        elif graph_seed is None:
             return random.SystemRandom().getrandbits(63)
-        seed = hash((graph_seed, op_seed))
+        else:
+            seed = hash((graph_seed, op_seed))
     number = as_int("seed", seed)
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"seed; expected a 64-bit integer, got {number}")

@@ -55,9 +55,10 @@ def image_batches(
     the same pixels in an epoch whatever the parallelism, the batch size, the shuffle buffer and the
     number of readers, in any process, after a restart with `first_epoch` or `resume`, and under the
     tf.data service. (As for `PcrDataset`, each iteration over this data set is an epoch, and so is
-    each repetition by `epochs`.) The order of images is certain too, but for the service's dynamic
-    sharding, whose workers ask for records as they can, and for a shuffle buffer, which a restart
-    without a checkpoint of the iterator begins anew.
+    each repetition by `epochs`. Behind the service's `distribute` each iteration begins anew at
+    `first_epoch`: give `epochs=None` and `fit()` its `steps_per_epoch`.) The order of images is
+    certain too, but for the service's dynamic sharding, whose workers ask for records as they can,
+    and for a shuffle buffer, which a restart without a checkpoint of the iterator begins anew.
 
     The data set's cardinality is exact, unless broken images are skipped: then it is unknown, for
     nobody knows beforehand how many there are.
@@ -93,7 +94,8 @@ def image_batches(
       shuffle_buffer: examples, still encoded, to draw from at random, at least 0. Also needs
         `shuffle`. Several times the examples of a record mixes records.
       seed: 64-bit integer, of all that is random. None: `tf.random.set_seed`'s if there is one,
-        else random. Readers that share a data set by `num_shards` must be given one seed.
+        else random. Readers that share a shuffled data set by `num_shards` need one that is the
+        same for all, as in `PcrDataset`.
       num_shards: as in `PcrDataset`. Above 1, tf.data's own sharding is switched off.
       shard_index: as in `PcrDataset`.
       first_epoch: number of the epoch that the first iterator begins with, from 0: images get the
@@ -121,8 +123,9 @@ def image_batches(
 
     Raises:
       ValueError: for arguments outside of their ranges, and where `image_feature` is needed or is
-        named as a label too; for `first_epoch` together with `resume`, and for `resume` without
-        `seed` where anything is random.
+        named as a label too; for `first_epoch` together with `resume`; for `resume` without `seed`
+        where anything is random, and for `num_shards` above 1 without one where records are
+        shuffled.
       TypeError: for arguments of other types, and those that the decoding function does not have.
       tf.errors.OpError: as `PcrDataset` does. While iterating, `tf.errors.InvalidArgumentError` for
         an image that does not decode, which takes its batch along under `.ignore_errors()`, or an
@@ -134,6 +137,7 @@ def image_batches(
     if shuffle_buffer > 0 and not shuffle:
         raise ValueError(f"shuffle_buffer; expected 0 without shuffle, got {shuffle_buffer}")
     batch_size = in_range("batch_size", batch_size, 1)
+    num_shards = in_range("num_shards", num_shards, 1)
     epochs = None if epochs is None else in_range("epochs", epochs, 1)
     drop_remainder = as_bool("drop_remainder", drop_remainder) or epochs is None
     one_of("on_error", on_error, ("raise", "skip"))
@@ -158,7 +162,7 @@ def image_batches(
             "seed; expected that of the readers that began the epoch, got None: another one gives "
             "another order and other crops"
         )
-    seed = as_seed(seed)
+    seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
 
     def source(**epoch: Any) -> PcrDataset:
         return PcrDataset(

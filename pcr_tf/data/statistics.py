@@ -11,6 +11,8 @@ from pcr_tf._op_library import load_op_library
 class ReadStatistics:
     """Counts and times of all PcrDatasets of a process, since it began or between two moments.
 
+    What reads a `Fidelity`'s file is not among them.
+
     Example:
       >>> before = pcr_tf.data.read_statistics()
       >>> for _ in pcr_tf.data.PcrDataset("photos.pcr", scan_groups=1):

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from pcr_tf._native import DataLossError, DatasetIndex, ShardIndex
+from pcr_tf._native import DataLossError, DatasetIndex, ShardIndex, check_shard_names
 from pcr_tf.format import filesystem
 
 SIDE_INDEX_NAME = "dataset.pcr-index"
@@ -62,6 +62,18 @@ def shard_names(folder: PathLike) -> list[str]:
     return [name for name in names if name.endswith(SHARD_SUFFIX) and not name.startswith(".")]
 
 
+def check_complete(folder: PathLike, names: Sequence[str]) -> None:
+    """Refuses the shards of a conversion that has not ended, which read as a smaller data set.
+
+    Raises:
+        ValueError: of a set NAME-00000-of-00008.pcr and so on some are among `names`, not all.
+    """
+    try:
+        check_shard_names([os.fsencode(name) for name in names])
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(folder)}: {error}") from None
+
+
 def no_shards(folder: PathLike) -> str:
     """What to say of a folder without PCR files: the data sets below it, as a split has them."""
     folder = os.fspath(folder)
@@ -75,13 +87,15 @@ def no_shards(folder: PathLike) -> str:
 
 
 def index_from_shards(folder: PathLike) -> DatasetIndex:
-    """The index of a folder as its shards give it; the side index is not read.
+    """The index of a folder as its shards give it, all or not; the side index is not read.
 
     Raises:
         ValueError: there are no shards, or the headers of two of them differ.
     """
-    folder = os.fspath(folder)
-    names = shard_names(folder)
+    return _index_of(os.fspath(folder), shard_names(folder))
+
+
+def _index_of(folder: str, names: Sequence[str]) -> DatasetIndex:
     if not names:
         raise ValueError(no_shards(folder))
     shards = [(name, load_shard_index(filesystem.join(folder, name))) for name in names]
@@ -89,7 +103,7 @@ def index_from_shards(folder: PathLike) -> DatasetIndex:
 
 
 def write_side_index(folder: PathLike) -> DatasetIndex:
-    """Makes `dataset.pcr-index` of a folder from its shards, replacing the one that is there.
+    """Makes `dataset.pcr-index` of a folder from the shards that are there, replacing what was.
 
     Raises:
         ValueError: see `index_from_shards`.
@@ -104,12 +118,13 @@ def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
     """Opens a data set.
 
     Args:
-        files_or_dir: a folder (its side index is used where there is one), a file, a glob, or a
-            list of files and globs, whose order is kept.
+        files_or_dir: a folder (its side index is used where there is one; else it must hold all
+            files of a set NAME-00000-of-00008.pcr and so on), a file, a glob, or a list of files
+            and globs, whose order is kept.
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: no PCR files, or files that are not of one data set.
+        ValueError: no PCR files, not all of a folder's, or files that are not of one data set.
         DataLossError: the side index or the tail of a shard is damaged.
     """
     if isinstance(files_or_dir, (str, os.PathLike)):
@@ -153,7 +168,9 @@ def shard_paths(files_or_dir: PathLike | Sequence[PathLike]) -> list[str]:
 def _open_folder(folder: str) -> OpenedDataset:
     if filesystem.exists(filesystem.join(folder, SIDE_INDEX_NAME)):
         return _open_side_index(folder)
-    return _opened(index_from_shards(folder), folder, from_side_index=False)
+    names = shard_names(folder)
+    check_complete(folder, names)
+    return _opened(_index_of(folder, names), folder, from_side_index=False)
 
 
 def _open_side_index(folder: str) -> OpenedDataset:

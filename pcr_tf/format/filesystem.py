@@ -218,10 +218,13 @@ def make_durable(file: Any, path: str) -> None:
 
 
 def naming(error: OSError, path: str) -> OSError:
-    """The same error, naming `path`: a failed write(2) does not know its file."""
+    """The same error, naming `path`: a failed write(2) does not know its file.
+
+    The reason stays: a store's own, or what would bring the file system, is no errno's.
+    """
     if error.errno is None:
         return OSError(f"{path}: {error}")
-    return OSError(error.errno, os.strerror(error.errno), path)
+    return OSError(error.errno, error.strerror or os.strerror(error.errno), path)
 
 
 def rename(source: str, target: str) -> None:

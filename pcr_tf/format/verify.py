@@ -13,9 +13,11 @@ from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import (
     SIDE_INDEX_NAME,
     PathLike,
+    check_complete,
     index_from_shards,
     load_shard_index,
     no_shards,
+    shard_names,
     shard_paths,
 )
 from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
@@ -34,8 +36,8 @@ def verify_dataset(
     Checked are: each frame's checksums; the footer's contents checksum; that no bytes lie between
     or after frames; that metadata, scan groups and index agree; that every progressive image
     decodes at every fidelity, at full fidelity without a warning; that the side index agrees with
-    the shards. Opaque images are kept as they came, decodable or not: only their checksums are
-    checked.
+    the shards, or without one, that no shard of a set is missing. Opaque images are kept as they
+    came, decodable or not: only their checksums are checked.
 
     Args:
         files_or_dir: as for `open_dataset`.
@@ -204,6 +206,7 @@ def folder_faults(folder: str) -> Iterator[str]:
         actual = index_from_shards(folder)
         path = filesystem.join(folder, SIDE_INDEX_NAME)
         if not filesystem.exists(path):
+            check_complete(folder, shard_names(folder))
             return
         side = _native.DatasetIndex.from_bytes(path, filesystem.read_bytes(path))
     except (ValueError, OSError) as error:

@@ -66,6 +66,9 @@ class PcrWriter:
     `close`. Where the ``with`` block is left by an exception, or `abort` is called, no file appears
     under the final name. A writer whose write failed can only be aborted.
 
+    A folder with a side index is read by that alone: after files were added to it or replaced, make
+    it anew (`write_side_index`, or pcr-index), or new files are not seen and replaced ones refused.
+
     Example:
         with PcrWriter("photos.pcr", examples_per_record=256) as writer:
             for example in examples:

@@ -32,7 +32,8 @@ def _own(leaf: Any) -> Any:
 class GradientSimilarityFidelity(FidelityCallback):
     """Chooses, every so many epochs, by the similarity of gradients.
 
-    At epoch `first_epoch` and then every `every_epochs`, before the epoch's first batch: the
+    At epoch `first_epoch` (5, the sixth, unless told otherwise) and then every `every_epochs` (15),
+    before the epoch's first batch; a shorter `fit` leaves the fidelity as it was, and warns. The
     gradient summed over `num_batches` batches at full fidelity is the reference; the same batches
     at each candidate fidelity give its cosine similarity to it. The lowest candidate whose
     similarity reaches `threshold` is chosen, full fidelity where none does. The model is not
@@ -127,20 +128,34 @@ class GradientSimilarityFidelity(FidelityCallback):
     def reset(self) -> None:
         self._similarities = dict.fromkeys(self.candidates[:-1], math.nan)
         self._probe_s = 0.0
+        self._last_epoch: int | None = None  # of this fit
+        self._has_probed = False  # or has the results of one, of the fit that this one goes on with
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # What compile() and another number of trainable variables change is traced anew.
         self._meter = None
         super().on_train_begin(logs)
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_end(logs)
+        if self._last_epoch is not None and not self._has_probed:
+            warnings.warn(
+                f"GradientSimilarityFidelity: training ended with epoch {self._last_epoch} and had "
+                f"no probe, so the fidelity stayed {self.fidelity.value}; probes are due at epoch "
+                f"{self._first_epoch}, counted from 0, and every {self._every_epochs} from there: "
+                "train longer, or give a lower first_epoch"
+            )
+
     def before_epoch(self, epoch: int) -> None:
         self._probe_s = 0.0
+        self._last_epoch = epoch
         since = epoch - self._first_epoch
         if since < 0 or since % self._every_epochs:
             return
         begin_s = time.perf_counter()
         similarities = self.measure()
         self._probe_s = time.perf_counter() - begin_s
+        self._has_probed = True
         if similarities is None:
             warnings.warn(
                 f"epoch {epoch}: the gradient at full fidelity is zero or not finite; the fidelity "
@@ -200,3 +215,4 @@ class GradientSimilarityFidelity(FidelityCallback):
         for groups, similarity in state["similarities"]:
             if groups in self._similarities:
                 self._similarities[groups] = similarity
+                self._has_probed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,9 +11,15 @@ from typing import Any
 
 import keras
 
-from pcr_tf._arguments import as_number, in_range
+from pcr_tf._arguments import as_number, in_range, one_of
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.tuning import FidelityHandle, PlateauDetector, best_trial
+
+# How names of metrics end of which more is better. Keras numbers the second of a name.
+_MORE_IS_BETTER = re.compile(
+    r"(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|io_?u|r2_score"
+    r"|cosine_similarity)(_\d+)?$"
+)
 
 
 class PlateauFidelity(FidelityCallback):
@@ -46,7 +53,7 @@ class PlateauFidelity(FidelityCallback):
         *,
         candidates: Iterable[int],
         monitor: str = "loss",
-        mode: str = "min",
+        mode: str = "auto",
         patience: int = 3,
         min_delta: float = 1e-4,
         cooldown: int = 0,
@@ -66,8 +73,10 @@ class PlateauFidelity(FidelityCallback):
           candidates: fidelities to try.
           monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs whose logs have it
             not are left out, with a warning at the first.
-          mode: "min" or "max", as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`,
-            `min_delta` and `cooldown`, in epochs.
+          mode: as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`, `min_delta` and
+            `cooldown`, in epochs. "min": less of `monitor` is better; "max": more is; "auto": more
+            is if its name ends like that of an accuracy, AUC, precision, recall, F-score, IoU, R2
+            score or cosine similarity of Keras ("val_accuracy", "auc_1", "mean_io_u").
           patience: see `mode`; at least 1.
           min_delta: see `mode`; at least 0.
           cooldown: see `mode`; at least 0.
@@ -95,6 +104,8 @@ class PlateauFidelity(FidelityCallback):
         self._trial_data = trial_data
         self._validation_data = validation_data
         self._monitor = monitor
+        if one_of("mode", mode, ("auto", "min", "max")) == "auto":
+            mode = "max" if _MORE_IS_BETTER.search(str(monitor)) else "min"
         self._detector = PlateauDetector(patience, min_delta, mode, cooldown)
         self._trial_batches = in_range("trial_batches", trial_batches, 1)
         self._tolerance = as_number("tolerance", tolerance, 0)
