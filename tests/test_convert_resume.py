@@ -23,7 +23,7 @@ from tests.conversion import digests, make_class_folders, run, start
 from tests.small_disk import mounted_disk
 from tests.test_convert import convert
 
-# Deaths in the kill test, a second or so each: lower it for a quick look, raise it for a longer hunt.
+# Deaths in the kill test, a second or so each: lower for a quick look, raise for a longer hunt.
 KILLS = int(os.environ.get("PCR_TEST_KILLS", "50"))
 
 NUM_SHARDS = 24
