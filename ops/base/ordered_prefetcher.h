@@ -29,8 +29,12 @@ template <typename Request, typename Loaded>
 class OrderedPrefetcher {
  public:
   struct Options {
-    int num_threads = 1;     // also the bound on loads in flight
-    uint64_t max_bytes = 0;  // bound on the size of what is requested and not yet handed over
+    int num_threads = 1;     // also the bound on loads under way
+    uint64_t max_bytes = 0;  // bound on the size of what is loaded or waits to be handed over
+    // Where loads end out of order, those that wait for a slow one keep others from beginning,
+    // unless more may wait than may be loaded at once. 0: the two bounds above.
+    int max_requests = 0;            // as max_bytes, in requests
+    uint64_t max_loading_bytes = 0;  // bound on the size of loads under way
   };
   // Makes the request being loaded one of `bytes`, all in all, once there is
   // room for that. CANCELLED if Cancel is called before.
@@ -51,7 +55,7 @@ class OrderedPrefetcher {
   // Does with fewer threads where the system grants no more; without any, Next
   // fails with RESOURCE_EXHAUSTED.
   OrderedPrefetcher(const Options& options, Functions functions)
-      : options_(options), functions_(std::move(functions)) {
+      : options_(Completed(options)), functions_(std::move(functions)) {
     threads_.reserve(options_.num_threads);
     try {
       for (int i = 0; i < options_.num_threads; ++i) {
@@ -126,12 +130,18 @@ class OrderedPrefetcher {
     bool done = false;
   };
 
+  static Options Completed(Options options) {
+    if (options.max_requests == 0) options.max_requests = options.num_threads;
+    if (options.max_loading_bytes == 0) options.max_loading_bytes = options.max_bytes;
+    return options;
+  }
+
   // Takes one request, in turns, so that slots_ is in the order of the requests.
   Slot* Issue(std::unique_lock<std::mutex>* lock) {
     changed_.wait(*lock, [this] {
       return cancelled_ || ended_ ||
              (!issuing_ && pauses_ == 0 &&
-              slots_.size() < static_cast<size_t>(options_.num_threads));
+              slots_.size() < static_cast<size_t>(options_.max_requests));
     });
     if (cancelled_ || ended_) return nullptr;
     issuing_ = true;
@@ -160,18 +170,25 @@ class OrderedPrefetcher {
     return slots_.back().get();
   }
 
+  static bool Fits(uint64_t more, uint64_t held, uint64_t bound) {
+    return held <= bound && more <= bound - held;
+  }
+
   // Waits for room. Granted in order, so that the first in line, which the
   // consumer waits for, is never kept out by later ones.
   bool MayLoad(Slot* slot, std::unique_lock<std::mutex>* lock) {
     changed_.wait(*lock, [&] {
       return cancelled_ ||
              (slot->sequence == num_granted_ &&
-              (bytes_in_flight_ == 0 || (bytes_in_flight_ <= options_.max_bytes &&
-                                         slot->bytes <= options_.max_bytes - bytes_in_flight_)));
+              (bytes_in_flight_ == 0 ||
+               Fits(slot->bytes, bytes_in_flight_, options_.max_bytes)) &&
+              (loading_bytes_ == 0 ||
+               Fits(slot->bytes, loading_bytes_, options_.max_loading_bytes)));
     });
     if (cancelled_) return false;
     ++num_granted_;
     bytes_in_flight_ += slot->bytes;
+    loading_bytes_ += slot->bytes;
     changed_.notify_all();
     return true;
   }
@@ -181,13 +198,13 @@ class OrderedPrefetcher {
     if (bytes <= slot->bytes) return Status();
     const uint64_t more = bytes - slot->bytes;
     changed_.wait(lock, [&] {
-      const bool fits =
-          bytes_in_flight_ <= options_.max_bytes && more <= options_.max_bytes - bytes_in_flight_;
-      return cancelled_ || fits || (consumers_waiting_ > 0 && slots_.front().get() == slot);
+      return cancelled_ || Fits(more, bytes_in_flight_, options_.max_bytes) ||
+             (consumers_waiting_ > 0 && slots_.front().get() == slot);
     });
     if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
     slot->bytes = bytes;
     bytes_in_flight_ += more;
+    loading_bytes_ += more;
     return Status();
   }
 
@@ -201,6 +218,7 @@ class OrderedPrefetcher {
         return functions_.load(slot->item.request, grow, &slot->item.loaded);
       });
       lock.lock();
+      loading_bytes_ -= slot->bytes;
       slot->item.status = std::move(status);
       slot->done = true;
       changed_.notify_all();
@@ -215,6 +233,7 @@ class OrderedPrefetcher {
   uint64_t num_issued_ = 0;
   uint64_t num_granted_ = 0;
   uint64_t bytes_in_flight_ = 0;  // of slots granted and not yet handed over
+  uint64_t loading_bytes_ = 0;    // of slots granted and not yet loaded
   int consumers_waiting_ = 0;
   int pauses_ = 0;
   bool issuing_ = false;

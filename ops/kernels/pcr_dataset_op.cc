@@ -42,7 +42,7 @@ using ::tensorflow::data::SerializationContext;
 using ::tensorflow::data::SplitProvider;
 
 constexpr int64_t kMaxReadsInFlight = 1024;
-constexpr int64_t kAutoReadsInFlight = -1;
+constexpr int64_t kAutoInFlight = -1;
 constexpr int64_t kMaxEpoch = int64_t{1} << 62;
 // Far more than there are; each costs some bytes.
 constexpr int64_t kMaxResumeShards = 1 << 20;
@@ -144,10 +144,14 @@ class PcrDatasetOp::Dataset : public DatasetBase {
 
   RecordOrderOptions order_options() const { return inputs_.order_options(); }
   ReadOptions read_options() const {
-    const int64_t reads = inputs_.reads_in_flight == kAutoReadsInFlight
-                              ? DefaultReadsInFlight({inputs_.paths.begin(), inputs_.paths.end()})
-                              : inputs_.reads_in_flight;
-    return {reads, inputs_.bytes_in_flight};
+    ReadOptions options = DefaultReadOptions({inputs_.paths.begin(), inputs_.paths.end()});
+    if (inputs_.reads_in_flight != kAutoInFlight) {
+      options.reads = options.reads_or_waiting = inputs_.reads_in_flight;
+    }
+    if (inputs_.bytes_in_flight != kAutoInFlight) {
+      options.bytes = options.bytes_or_waiting = inputs_.bytes_in_flight;
+    }
+    return options;
   }
   RecordFidelity fidelity() const {
     if (fidelity_cell_ != nullptr) return {fidelity_cell_, inputs_.fidelity_poll_ms};
@@ -322,7 +326,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   require(inputs.num_shards >= 1, kNumShards, "at least 1", inputs.num_shards);
   require(inputs.shard_index >= 0 && inputs.shard_index < inputs.num_shards, kShardIndex,
           "0 to num_shards - 1", inputs.shard_index);
-  require(inputs.reads_in_flight == kAutoReadsInFlight ||
+  require(inputs.reads_in_flight == kAutoInFlight ||
               (inputs.reads_in_flight >= 1 && inputs.reads_in_flight <= kMaxReadsInFlight),
           kReadsInFlight, "1 to 1024", inputs.reads_in_flight);
   require(inputs.first_epoch >= 0 && inputs.first_epoch < kMaxEpoch, kFirstEpoch, "0 to 2^62 - 1",
@@ -333,7 +337,8 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
     const int64_t examples = inputs.resume_examples[i];
     require(examples >= 0, kResumeExamples, "at least 0", examples);
   }
-  require(inputs.bytes_in_flight >= 1, kBytesInFlight, "at least 1", inputs.bytes_in_flight);
+  require(inputs.bytes_in_flight == kAutoInFlight || inputs.bytes_in_flight >= 1, kBytesInFlight,
+          "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;
 
   FidelityCell* fidelity_cell = nullptr;

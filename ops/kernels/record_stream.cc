@@ -23,12 +23,14 @@ constexpr uint64_t kMaxPrefixBytes = uint64_t{4} << 30;
 
 }  // namespace
 
-int64_t DefaultReadsInFlight(const std::vector<std::string>& paths) {
-  constexpr int64_t kRemote = 48;
-  for (const std::string& path : paths) {
-    if (IsRemote(path)) return kRemote;
+ReadOptions DefaultReadOptions(const std::vector<std::string>& paths) {
+  constexpr int64_t kReads = 48;
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  if (std::any_of(paths.begin(), paths.end(), IsRemote)) {
+    return {kReads, 2 * kReads, kBytes, 2 * kBytes};
   }
-  return std::clamp<int64_t>(std::thread::hardware_concurrency(), 2, 8);
+  const int64_t reads = std::clamp<int64_t>(std::thread::hardware_concurrency(), 2, 8);
+  return {reads, reads, kBytes, kBytes};
 }
 
 RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
@@ -36,11 +38,13 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
     : shared_(std::move(shared)),
       next_(std::move(next)),
       before_read_(std::move(before_read)),
-      buffers_(static_cast<uint64_t>(options.bytes_in_flight)) {
+      buffers_(static_cast<uint64_t>(options.bytes)) {
   Prefetcher::Options prefetch;
-  prefetch.num_threads = static_cast<int>(std::min<int64_t>(
-      options.reads_in_flight, std::max<uint64_t>(shared_->index.num_records(), 1)));
-  prefetch.max_bytes = static_cast<uint64_t>(options.bytes_in_flight);
+  prefetch.num_threads = static_cast<int>(
+      std::min<int64_t>(options.reads, std::max<uint64_t>(shared_->index.num_records(), 1)));
+  prefetch.max_requests = static_cast<int>(options.reads_or_waiting);
+  prefetch.max_loading_bytes = static_cast<uint64_t>(options.bytes);
+  prefetch.max_bytes = static_cast<uint64_t>(options.bytes_or_waiting);
   Prefetcher::Functions functions;
   functions.next = [this](std::optional<RecordRequest>* request) {
     next_status_ = next_(request);

@@ -33,15 +33,20 @@ struct LoadedRecord {
   std::vector<tensorflow::tstring> examples;  // of the whole record; empty before first_example
 };
 
+// Bounds on the records that are being read, and on those and the ones that wait to be delivered.
 struct ReadOptions {
-  int64_t reads_in_flight = 1;
-  int64_t bytes_in_flight = 1;
+  int64_t reads = 1;
+  int64_t reads_or_waiting = 1;
+  int64_t bytes = 1;
+  int64_t bytes_or_waiting = 1;
 };
 
-// For a store that answers after a while, enough reads to fill a link (48); for
-// a local file system, whose reads cost this machine's own cores and memory,
-// one for each core, 2 to 8: more in flight only push one another out of the cache.
-int64_t DefaultReadsInFlight(const std::vector<std::string>& paths);
+// Where the user gave no bound. For a store that answers after a while, enough
+// reads to fill a link (48, 256 MiB), and room for as much that waits, since connections
+// share a link unevenly; for a local file system, whose reads cost this
+// machine's own cores and memory, one for each core, 2 to 8: more in flight only
+// push one another out of the cache.
+ReadOptions DefaultReadOptions(const std::vector<std::string>& paths);
 
 // Thread-safe.
 class RecordStream {

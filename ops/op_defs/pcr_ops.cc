@@ -60,7 +60,7 @@ seed: Of the epochs' orders.
 num_shards: Number of readers that share the records.
 shard_index: Which of them this one is.
 reads_in_flight: Bound on range reads under way and records not yet delivered; -1: by the paths.
-bytes_in_flight: Bound on their bytes; a larger record is read alone.
+bytes_in_flight: Bound on their bytes; a larger record is read alone; -1: by the paths.
 shared_id: Names the data set object whose copies share an index and a count of epochs.
 first_epoch: Number of the epoch that the first iterator goes through.
 resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went

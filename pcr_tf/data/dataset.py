@@ -22,13 +22,11 @@ _ALL_SCAN_GROUPS = MAX_INT64  # the op's value for "as many as the data set has"
 
 _NO_FIDELITY = {"fidelity": "", "fidelity_poll_ms": 0}  # the op goes by its scan_groups
 
-_AUTO_READS_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
+_AUTO_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 
 # The op's limits.
 _MAX_EPOCH = 2**62 - 1
 _MAX_RESUME_SHARDS = 2**20
-
-DEFAULT_BYTES_IN_FLIGHT = 256 << 20
 
 # Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
 # iterator) find one another. Not random: hosts that run one program must agree on the graph, or the
@@ -160,11 +158,13 @@ class PcrDataset(tf.data.Dataset):
             Exact where what was counted follows this data set's order, so count before a shuffle
             buffer, or checkpoint the iterator, which saves the buffer too.
           reads_in_flight: bound on the records that are being read or wait to be delivered, 1 to
-            1024. None: 48 for object stores; for local paths one for each core, 2 to 8. A network
-            disk that is mounted like a local one wants more.
+            1024. None: for object stores 48 that are being read, and as many that wait; for local
+            paths one for each core, 2 to 8. A network disk that is mounted like a local one wants
+            more.
           bytes_in_flight: bound on the bytes of those, and on what ancillary segments (EXIF and the
-            like, at full fidelity) inflate to; default 256 MiB. A larger record is read alone.
-            Memory may reach about twice this while examples are put together.
+            like, at full fidelity) inflate to. None: 256 MiB; for object stores 256 MiB that are
+            being read, and as much that waits. A larger record is read alone. Memory may reach
+            about twice the bound while examples are put together.
           provenance: each element is a pair: the example, and a dict of where it comes from.
             `name`, a scalar `tf.string`: file, record in the file and example in the record, from
             0, as in "photos.pcr: record 3, example 2". `seed`, `tf.int64` [2]: for stateless random
@@ -191,11 +191,13 @@ class PcrDataset(tf.data.Dataset):
         num_shards = in_range("num_shards", num_shards, 1)
         shard_index = in_range("shard_index", shard_index, 0, num_shards - 1)
         if reads_in_flight is None:
-            reads_in_flight = _AUTO_READS_IN_FLIGHT
+            reads_in_flight = _AUTO_IN_FLIGHT
         else:
             reads_in_flight = in_range("reads_in_flight", reads_in_flight, 1, 1024)
         if bytes_in_flight is None:
-            bytes_in_flight = DEFAULT_BYTES_IN_FLIGHT
+            bytes_in_flight = _AUTO_IN_FLIGHT
+        else:
+            bytes_in_flight = in_range("bytes_in_flight", bytes_in_flight, 1)
         first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
         stages = [] if resume is None else as_stages(resume)
         if stages:
@@ -223,7 +225,7 @@ class PcrDataset(tf.data.Dataset):
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
-            bytes_in_flight=in_range("bytes_in_flight", bytes_in_flight, 1),
+            bytes_in_flight=bytes_in_flight,
             shared_id=str(next(_dataset_ordinals)),
             first_epoch=first_epoch,
             resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),

@@ -108,6 +108,58 @@ TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarg
   EXPECT_EQ(most, 99u);
 }
 
+TEST(OrderedPrefetcherTest, LoadsBeginBehindASlowOneAsFarAsWhatWaitsIsAllowed) {
+  Gate gate;
+  std::atomic<int> begun{0};
+  auto functions = Squares(100);
+  functions.load = [&](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
+    ++begun;
+    if (request == 0) gate.Wait();
+    return Status();
+  };
+  Prefetcher::Options options;
+  options.num_threads = 4;
+  options.max_bytes = 1000;
+  options.max_requests = 20;
+  Prefetcher prefetcher(options, functions);
+  while (begun < 20) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(begun, 20);
+  gate.Open();
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(100));
+}
+
+TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
+  Gate gate;
+  std::atomic<int> loading{0};
+  std::atomic<int> most{0};
+  std::atomic<int> begun{0};
+  auto functions = Squares(40);
+  functions.size_bytes = [](const int&) { return uint64_t{10}; };
+  functions.load = [&](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
+    const int now = ++loading;
+    for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+    }
+    ++begun;
+    if (request == 0) gate.Wait();
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    --loading;
+    return Status();
+  };
+  Prefetcher::Options options;
+  options.num_threads = 8;
+  options.max_bytes = 120;
+  options.max_requests = 40;
+  options.max_loading_bytes = 30;
+  Prefetcher prefetcher(options, functions);
+  while (begun < 12) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(begun, 12);
+  gate.Open();
+  EXPECT_EQ(TakeAll(&prefetcher), UpTo(40));
+  EXPECT_EQ(most, 3);
+}
+
 TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
   std::atomic<uint64_t> in_flight{0};
   std::atomic<uint64_t> most{0};
