@@ -335,6 +335,7 @@ def test_a_class_folder_that_cannot_be_listed_keeps_its_label_where_it_is_skippe
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / "ant" / "000.jpg").unlink()
     (source / "ant" / "000.jpg").symlink_to(tmp_path / "nowhere")
+    (source / "ant" / "notes.txt").write_text("no image")
     listed = filesystem.listdir
 
     def listdir(path: str) -> list[str]:

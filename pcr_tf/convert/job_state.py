@@ -208,7 +208,7 @@ def _script_text(script: str) -> str:
     return f"{entries[:60]}... (SHA-256 {digest})"
 
 
-def some(names: list[str], separator: str = ", ") -> str:
+def some(names: Sequence[str], separator: str = ", ") -> str:
     """The first of `names`, and how many more there are."""
     more = len(names) - _MAX_NAMED
     return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

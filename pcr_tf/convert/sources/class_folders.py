@@ -48,12 +48,11 @@ class ClassFolderSource(PartedSource):
     name among all of them, sorted bytewise. Where the folders are nested, image/class/coarse_text
     and image/class/coarse_label do the same for the first component of the name.
 
-    An empty folder is a class without images, as is one that cannot be listed: the same folders
-    have the same labels in train and validation. Folders of other files alone, and empty ones below
-    a folder of images, are no classes.
+    A folder that is empty, or holds other files alone, is no class, and is listed. One that cannot
+    be listed, or whose images cannot be read, is a class without images.
 
-    Hidden files and folders are left out; files without the suffix of an image are left out and
-    listed.
+    Hidden files and folders, and folders that systems make, are left out; files without the suffix
+    of an image are left out and listed.
     """
 
     kind = "class_folders"
@@ -73,7 +72,7 @@ class ClassFolderSource(PartedSource):
         walk = ImageWalk(skip_unreadable)
         for root in self.roots:
             walk.add_top(root, part)
-        names = sorted(filter(walk.is_class, walk.images), key=os.fsencode)
+        names = sorted(walk.images, key=os.fsencode)
         class_names = [name for name in names if name]
         labels = {name: label for label, name in enumerate(class_names)}
         items: list[SourceItem] = []
@@ -86,14 +85,21 @@ class ClassFolderSource(PartedSource):
                 digest.update(os.fsencode(f"{relative}\0{size_bytes}\0{modified_ns}\n"))
             count = len(walk.images[name])
             digests[name or "."] = f"{count} files, {digest.hexdigest()[:16]}"
-        return Listing(items, digests, class_names, walk.unreadable, sorted(walk.ignored))
+        return Listing(
+            items,
+            digests,
+            class_names,
+            walk.unreadable,
+            sorted(walk.ignored),
+            walk.without_image(),
+        )
 
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
         digests = {name: digest for part in parts for name, digest in part.digests.items()}
         class_names = sorted((n for part in parts for n in part.class_names), key=os.fsencode)
         # The first part is that of the files without a class.
         if parts[0].num_items == sum(part.num_items for part in parts):
-            class_names = []  # Empty folders beside a flat folder's images.
+            class_names = []  # Folders that cannot be listed beside a flat folder's images.
         whole = added_up(parts, digests, class_names)
         if not whole.num_items:
             seen = f"; {whole.num_ignored} other files are there" if whole.num_ignored else ""
