@@ -440,13 +440,21 @@ def test_a_tfrecord_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
 
 
-def _of_a_set(folder: Path, numbers: Sequence[int], count: int) -> Path:
+def _of_a_set(
+    folder: Path, numbers: Sequence[int], count: int, form: str = "train-{:05d}-of-{:05d}"
+) -> Path:
     """TFRecord files of one example each, by their numbers; returns `folder`."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number in numbers:
         example: dict[str, Values] = {"image/encoded": [jpeg(number)]}
-        write_tfrecord(folder / f"train-{number:05d}-of-{count:05d}", [example])
+        write_tfrecord(folder / form.format(number, count), [example])
     return folder
+
+
+def _num_items(*inputs: Path) -> int:
+    """How many items a job over `inputs` would have."""
+    options = ConvertOptions(inputs=tuple(map(str, inputs)), output=f"{inputs[0]}/../out")
+    return len(Conversion(options).listing.items)
 
 
 @pytest.mark.parametrize("pattern", ["", "/train-*-of-00004", "/*"])
@@ -475,6 +483,52 @@ def test_a_set_may_count_from_1(tmp_path: Path) -> None:
     (tmp_path / "in" / "train-00002-of-00003").unlink()
     with pytest.raises(ConvertError, match="train-00002-of-00003: cannot be read: No such file"):
         convert(tmp_path / "in", tmp_path / "again")
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 16), (1, 12)])
+def test_a_set_may_be_numbered_without_leading_zeros(
+    tmp_path: Path, first: int, count: int
+) -> None:
+    numbers = range(first, first + count)
+    source = _of_a_set(tmp_path / "in", numbers, count, "shard-{}-of-{}.tfrecord")
+    assert _num_items(source) == count
+
+
+def test_the_last_numbers_of_a_name_are_those_of_its_set(tmp_path: Path) -> None:
+    form = "imagenet-2012-of-2013-{:05d}-of-{:05d}"
+    source = _of_a_set(tmp_path / "in", (0, 1, 3), 4, form)
+    with pytest.raises(ConvertError, match="imagenet-2012-of-2013-00002-of-00004: cannot be read"):
+        _num_items(source)
+    _of_a_set(tmp_path / "whole", range(4), 4, form)
+    assert _num_items(tmp_path / "whole") == 4
+
+
+@pytest.mark.parametrize(
+    "inputs", [("p1", "p2"), ("p1/train-*", "p2"), ("p1", "p2/train-00003-of-00004")]
+)
+def test_a_set_may_be_spread_over_several_inputs(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    _of_a_set(tmp_path / "p1", (0, 1, 2), 4)
+    _of_a_set(tmp_path / "p2", (3,), 4)
+    assert _num_items(*(tmp_path / name for name in inputs)) == 4
+    (tmp_path / "p1" / "train-00001-of-00004").unlink()
+    with pytest.raises(ConvertError, match="p1/train-00001-of-00004: cannot be read: No such file"):
+        _num_items(*(tmp_path / name for name in inputs))
+
+
+def test_sets_of_equal_names_in_several_inputs_are_sets_of_their_own(tmp_path: Path) -> None:
+    inputs = [_of_a_set(tmp_path / "p1", (0, 1), 2), _of_a_set(tmp_path / "p2", (0,), 2)]
+    with pytest.raises(ConvertError, match="p2/train-00001-of-00002: cannot be read: No such file"):
+        _num_items(*inputs)
+
+
+def test_a_single_file_with_numbers_in_its_name_is_a_set_only_as_tensorflow_writes_them(
+    tmp_path: Path,
+) -> None:
+    form = "x-{}-of-{}.tfrecord"
+    assert _num_items(_of_a_set(tmp_path / "1", (10,), 50, form)) == 1
+    assert _num_items(_of_a_set(tmp_path / "2", (3,), 7, "x-{:03d}-of-{:03d}.tfrecord")) == 1
+    with pytest.raises(ConvertError, match="is its set complete"):
+        _num_items(_of_a_set(tmp_path / "3", (10,), 50))
 
 
 @pytest.mark.parametrize("source", ["tfrecord", "class_folders"])
