@@ -190,8 +190,19 @@ def test_a_bad_member_is_named_and_may_be_skipped(
 
 def test_a_member_that_is_there_twice_is_an_error_with_both_places(tmp_path: Path) -> None:
     members = [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("a.JPG", jpeg(3))]
-    with pytest.raises(ConvertError, match=r"byte \d+: member 'a\.JPG' again; .* at byte 512"):
+    with pytest.raises(ConvertError, match=r"a: byte \d+: member 'a\.JPG' again; .* byte 512; rem"):
         convert(_write(tmp_path / "a.tar", members), tmp_path / "out")
+
+
+def test_a_member_that_is_there_twice_costs_its_key_alone_where_it_is_skipped(
+    tmp_path: Path,
+) -> None:
+    members = [*_members_of(0, 3), ("n00000001/0001.cls", b"7"), *_members_of(3, 1)]
+    summary = convert(_write(tmp_path / "a.tar", members), tmp_path / "out", on_unreadable="skip")
+    assert summary.images == 3
+    (skipped,) = summary.manifest["skipped"]
+    assert skipped["name"] == "a.tar: n00000001/0001"
+    assert "member 'n00000001/0001.cls' again" in skipped["detail"]
 
 
 def test_a_tar_file_cut_anywhere_is_named(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ class TarKeys:
     Attributes:
         path: the file.
         keys: key -> extension -> member, in the order in which the keys begin.
-        broken: key -> why, for a key with a member that has no bytes of its own, or no name that a
-            feature can have.
+        broken: key -> why, for a key with a member that is there twice, has no bytes of its own, or
+            has no name that a feature can have.
         fault: where and why nothing behind can be read; None where the file is sound.
     """
 
@@ -49,15 +49,15 @@ class TarKeys:
         key, extension = _key_and_extension(info.name)
         if not key or info.isdir():
             return
+        again = self.keys.get(key, {}).get(extension)
+        if again is not None:
+            # Not even a sign that the members of keys stand apart.
+            why = f"again; the first one's data is at byte {again.offset}; remove one"
+            self._break(key, info, why)
+            return
         if key in self.keys:
             self._are_together &= key == next(reversed(self.keys))
         members = self.keys.setdefault(key, {})
-        if extension in members:
-            raise UnreadableItemError(
-                self.path,
-                f"byte {info.offset}: member {info.name!r} again; the first one's data is at byte "
-                f"{members[extension].offset}",
-            )
         why, member = "", Member(extension, info.offset_data, info.size)
         if info.islnk():
             of, its_extension = _key_and_extension(info.linkname)
@@ -78,9 +78,12 @@ class TarKeys:
         if not _is_utf8(extension):
             why = "has an extension that is not UTF-8, as names of features are; rename it"
         if why:
-            self.broken.setdefault(key, f"byte {info.offset}: member {info.name!r} {why}")
+            self._break(key, info, why)
         else:
             members[extension] = member
+
+    def _break(self, key: str, info: tarfile.TarInfo, why: str) -> None:
+        self.broken.setdefault(key, f"byte {info.offset}: member {info.name!r} {why}")
 
     def leave_out_incomplete(self) -> None:
         """Removes keys that may have members behind a fault: half an example is none.
