@@ -284,6 +284,33 @@ def test_a_member_without_bytes_of_its_own_is_named_and_its_key_may_be_skipped(
     assert [entry["name"] for entry in summary.manifest["skipped"]] == ["a.tar: b"]
 
 
+def test_links_and_labels_of_volumes_that_are_of_no_key_are_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "a.tar"
+    source.write_bytes(
+        _linked(
+            ("2024-05", b"V", ""),
+            ("latest", tarfile.SYMTYPE, "a.jpg"),
+            ("a", b"V", ""),
+            ("pipe.txt", tarfile.FIFOTYPE, ""),
+        )
+    )
+    summary = convert(source, tmp_path / "out")
+    assert sorted(_by_name(tmp_path / "out")) == ["a.jpg"]
+    assert summary.manifest["source"]["ignored_files"] == 2
+
+
+@pytest.mark.parametrize(("link", "extension"), [("a.txt", ""), ("b.img", ".img")])
+def test_a_link_that_belongs_to_a_key_or_is_the_image_breaks_its_key(
+    tmp_path: Path, link: str, extension: str
+) -> None:
+    source = tmp_path / "a.tar"
+    image = ("a.img", tarfile.LNKTYPE, "a.jpg")
+    source.write_bytes(_linked(image, (link, tarfile.SYMTYPE, "a.cls")))
+    source_options = SourceOptions(image_extension=extension)
+    with pytest.raises(ConvertError, match=f"member '{link}' is a link, or no file"):
+        convert(source, tmp_path / "out", source="webdataset", source_options=source_options)
+
+
 def test_an_extension_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     members = [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("b.t\udce4g", b"x")]
     source = _write(tmp_path / "a.tar", members)
