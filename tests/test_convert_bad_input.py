@@ -290,12 +290,25 @@ def test_a_class_folder_that_is_a_link_to_nowhere_is_named_and_shifts_no_label_s
 ) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / name).symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConvertError, match=rf"in/{name}: cannot be read: No such.*--on_unreadable"):
+    with pytest.raises(
+        ConvertError, match=rf"in/{name}: cannot be read: No such.*; remove the link;.*skip"
+    ):
         convert(source, tmp_path / "out")
     summary = convert(source, tmp_path / "out", on_unreadable="skip")
     (skipped,) = summary.manifest["skipped"]
     assert (skipped["name"], skipped["reason"]) == (name, "unreadable")
     assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "bee/meta.txt"])
+def test_a_link_to_nowhere_with_the_suffix_of_no_image_is_one_of_the_other_files(
+    tmp_path: Path, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    manifest = convert(source, tmp_path / "out").manifest
+    assert manifest["class_names"] == ["ant", "bee", "cat"]
+    assert manifest["source"]["ignored_files"] == 1
 
 
 def test_a_link_to_nowhere_in_one_of_two_roots_is_named_once(tmp_path: Path) -> None:

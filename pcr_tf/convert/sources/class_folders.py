@@ -69,7 +69,7 @@ class ClassFolderSource(PartedSource):
         return ["", *sorted(found, key=os.fsencode)]
 
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
-        walk = ImageWalk(skip_unreadable)
+        walk = ImageWalk(skip_unreadable, folders_are_classes=True)
         for root in self.roots:
             walk.add_top(root, part)
         names = sorted(walk.images, key=os.fsencode)

@@ -87,11 +87,19 @@ class ImageWalk:
         ignored: files without the suffix of an image.
     """
 
-    def __init__(self, skip_unreadable: bool) -> None:
+    def __init__(self, skip_unreadable: bool, *, folders_are_classes: bool) -> None:
+        """Begins with nothing.
+
+        Args:
+            skip_unreadable: whether to go on where something cannot be listed.
+            folders_are_classes: whether a name without a suffix must be listed or named, for it may
+                be a folder, without which the labels behind it are others.
+        """
         self.images: dict[str, list[tuple[str, str, int, int]]] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.ignored: list[str] = []
         self._skip_unreadable = skip_unreadable
+        self._folders_are_classes = folders_are_classes
         # Folder below a root -> whether it holds no folder in any root.
         self._is_leaf: dict[str, bool] = {}
 
@@ -122,7 +130,7 @@ class ImageWalk:
         except OSError as error:
             # What another root holds is missing here; a link to nowhere is there.
             if not isinstance(error, FileNotFoundError) or _is_link(folder):
-                self._unreadable(folder, top, f"cannot be read: {error.strerror}", error)
+                self._add_without_status(folder, top, error)
             return
         if is_folder:
             self._add_folder(folder, top, _identity(root))
@@ -155,16 +163,15 @@ class ImageWalk:
         for name in filter(_is_visible, names):
             path = filesystem.join(folder, name)
             below = f"{relative}/{name}" if relative else name
-            is_image = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+            is_image = _suffix(name) in IMAGE_SUFFIXES
             try:
                 status = filesystem.status(path)
             except OSError as error:
-                # Whatever its name: it may be a class, without which all labels behind it shift.
                 if enter:  # Otherwise it is one of `top_folders`.
-                    self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
+                    self._add_without_status(path, below, error)
                 if is_image and relative:
                     self.images.setdefault(relative, [])
-                is_leaf = False
+                is_leaf = is_leaf and _suffix(name) != ""
                 continue
             if status.is_dir:
                 is_leaf = False
@@ -177,6 +184,17 @@ class ImageWalk:
                 self.ignored.append(path)
         if relative:
             self._is_leaf[relative] = is_leaf and self._is_leaf.get(relative, True)
+
+    def _add_without_status(self, path: str, name: str, error: OSError) -> None:
+        """Takes what cannot be looked at for what its name says."""
+        suffix = _suffix(path)
+        if suffix not in IMAGE_SUFFIXES and (suffix or not self._folders_are_classes):
+            self.ignored.append(path)
+            return
+        why = f"cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError) and _is_link(path):
+            why += "; remove the link"
+        self._unreadable(path, name, why, error)
 
     def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
         if not self._skip_unreadable:
@@ -204,6 +222,10 @@ def top_folders(root: str) -> list[str]:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name not in _FOLDERS_OF_SYSTEMS
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _may_be_folder(path: str) -> bool:
