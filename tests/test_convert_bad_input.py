@@ -206,6 +206,34 @@ def test_splits_are_not_taken_for_classes(
         convert(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize("inside", ["", "val.zip", "images/"])
+def test_a_split_without_an_image_is_seen_beside_the_other(tmp_path: Path, inside: str) -> None:
+    source = make_class_folders(tmp_path / "in", ("train/ant", "train/bee"), 1)
+    (source / "val" / inside.rstrip("/")).mkdir(parents=True)
+    if inside == "val.zip":
+        (source / "val" / inside).rmdir()
+        (source / "val" / inside).write_bytes(b"PK")
+    with pytest.raises(ConvertError, match=r"train, val look like splits.*--input=.*/in/train;"):
+        convert(source, tmp_path / "out")
+
+
+def test_splits_are_seen_below_a_folder_that_holds_them(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/val", "more"), 1)
+    message = r"train, val look like splits, not classes; .*--input=.*/in/set/train;"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+
+
+def test_folders_of_which_each_holds_no_class_but_deeper_ones_are_refused(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/train/bee"), 1)
+    message = (
+        r"classes are three folders deep or more \(set/train/ant, \.\.\.\).*--input=.*/in/set$"
+    )
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+    assert convert(source / "set" / "train", tmp_path / "out").images == 2
+
+
 @pytest.mark.parametrize(
     "classes", [("plane/jet", "train/goods"), ("test", "train"), ("train/ant", "train/bee")]
 )

@@ -108,7 +108,7 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
-        self._check_layout(class_names, parts[0].first_item)
+        self._check_layout(class_names, whole.without_image, parts[0].first_item)
         coarse = {name.split("/")[0] for name in class_names}
         if any("/" in name for name in class_names):
             self._coarse_names = tuple(sorted(coarse, key=os.fsencode))
@@ -138,21 +138,33 @@ class ClassFolderSource(PartedSource):
     def key(self, item: SourceItem) -> str:
         return without_root(item.path, self.roots)
 
-    def _check_layout(self, names: list[str], without_class: str) -> None:
+    def _check_layout(self, names: list[str], without_image: list[str], without_class: str) -> None:
         roots = ", ".join(self.roots)
-        if without_class and names:
+        if not names:
+            return
+        if without_class:
             raise ListingError(
                 f"{without_class}: an image without a class beside class folders "
                 f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
-        # One such name may be a class, as a train among vehicles; of two, one with folders, the
-        # folders are the classes. The other may be flat, and anything else may stand beside them.
-        tops = {name.split("/")[0] for name in names}
-        nested = {name.split("/")[0] for name in names if "/" in name}
-        splits = sorted(top for top in tops if top.lower() in _SPLIT_NAMES)
-        if len(splits) > 1 and nested.intersection(splits):
+        # One such name may be a class, as a train among vehicles; of two side by side, one with
+        # folders, the folders are the classes. The other may be flat, or without an image, and
+        # anything else may stand beside them.
+        folders = [name.split("/") for name in (*names, *without_image)]
+        for level in range(max(map(len, folders)) - 1):
+            deep = [folder for folder in folders if len(folder) > level]
+            splits = sorted({f[level] for f in deep if f[level].lower() in _SPLIT_NAMES})
+            nested = {folder[level] for folder in deep if len(folder) > level + 1}
+            if len(splits) > 1 and nested.intersection(splits):
+                first = next(folder[: level + 1] for folder in deep if folder[level] == splits[0])
+                raise ListingError(
+                    f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
+                    f"by itself: --input={filesystem.join(self.roots[0], *first)}; if they "
+                    "are classes, rename one"
+                )
+        if all(name.count("/") > 1 for name in names):
+            top = filesystem.join(self.roots[0], names[0].split("/")[0])
             raise ListingError(
-                f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
-                f"by itself: --input={filesystem.join(self.roots[0], splits[0])}; if they "
-                "are classes, rename one"
+                f"{roots}: all classes are three folders deep or more ({names[0]}, ...); name the "
+                f"folders that hold the class folders, as --input={top}"
             )
