@@ -580,7 +580,8 @@ def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str
     else:
         make_class_folders(folder, ("a", "b"), per_class=1)
     (tmp_path / "link").symlink_to(tmp_path)
-    spellings = ["in", "in/", "./in", "../{0}/in", "link/in"]
+    (tmp_path / "alias").symlink_to(folder)
+    spellings = ["in", "in/", "./in", "../{0}/in", "link/in", "alias", "alias/"]
     if source == "tfrecord":
         spellings += ["in/train-00000-of-00002", "in//train-*"]
     inputs = tuple(f"{tmp_path}/{path.format(tmp_path.name)}" for path in spellings)

@@ -92,12 +92,12 @@ def _each_once(paths: Iterable[str]) -> list[str]:
 
 
 def _one_spelling(path: str) -> str:
-    """Links to a file are files of their own; those of folders on the way are not."""
+    """Links to a file are files of their own; links to folders are not."""
     path = path.rstrip("/") or "/"
     if filesystem.is_remote(path):
         return path
     folder, name = os.path.split(path)
-    if name in ("", ".", ".."):
+    if name in ("", ".", "..") or os.path.isdir(path):
         return os.path.realpath(path)
     return os.path.join(os.path.realpath(folder), name)
 
