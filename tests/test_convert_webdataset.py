@@ -19,7 +19,7 @@ from pcr_tf.convert import ConvertError, SourceOptions
 from pcr_tf.convert.sources import make_source
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, png, run
+from tests.conversion import ROOT, digests, jpeg, make_class_folders, png, run
 from tests.test_convert import convert
 
 Member = tuple[str, bytes]
@@ -128,6 +128,27 @@ def test_a_folder_of_tar_files_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "in" / "sizes.json").write_text("{}")
     summary = convert(tmp_path / "in", tmp_path / "out")
     assert (summary.manifest["source"]["kind"], summary.images) == ("webdataset", 2)
+
+
+@pytest.mark.parametrize("folder", ["ant", "animals/ant"])
+@pytest.mark.parametrize("name", ["photos.tar", "photos.tgz"])
+def test_tar_files_beside_folders_of_images_are_refused_until_one_is_chosen(
+    tmp_path: Path, folder: str, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", (folder,), per_class=1)
+    _write(source / name, _members_of(0, 2))
+    with pytest.raises(ConvertError, match=r"in: holds tar files and folders of images; .* --sou"):
+        convert(source, tmp_path / "out")
+    assert convert(source, tmp_path / "out", source="class_folders").images == 1
+
+
+def test_other_folders_beside_tar_files_are_in_nobody_s_way(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", (".thumbs", "__MACOSX"), per_class=1)
+    (source / "logs").mkdir()
+    (source / "logs" / "1.txt").write_text("packed")
+    (source / "gone").symlink_to(tmp_path / "nowhere")
+    _write(source / "0.tar", _members_of(0, 2))
+    assert convert(source, tmp_path / "out").images == 2
 
 
 def test_workers_do_not_change_the_result(tmp_path: Path) -> None:

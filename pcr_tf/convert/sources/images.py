@@ -220,6 +220,27 @@ def top_folders(root: str) -> list[str]:
     ]
 
 
+def holds_folders_of_images(root: str) -> bool:
+    """Whether a folder in `root`, or one in such a folder, holds an image, as class folders do."""
+    return any(
+        _holds_image(folder) or any(map(_holds_image, _folders_in(folder)))
+        for folder in _folders_in(root)
+    )
+
+
+def _folders_in(folder: str) -> list[str]:
+    paths = [filesystem.join(folder, name) for name in top_folders(folder)]
+    return [path for path in paths if filesystem.is_dir(path)]
+
+
+def _holds_image(folder: str) -> bool:
+    try:
+        names = filesystem.listdir(folder)
+    except OSError:
+        return False
+    return any(_is_visible(name) and _suffix(name) in IMAGE_SUFFIXES for name in names)
+
+
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name not in _FOLDERS_OF_SYSTEMS
 
