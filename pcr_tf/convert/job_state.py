@@ -136,16 +136,20 @@ class JobState:
     def _check_same_job(self, fingerprint: dict[str, Any]) -> None:
         try:
             stored = json.loads(filesystem.read_bytes(self._state_path))
-            differences = _differences(stored, json.loads(_to_json(fingerprint)))
+            wanted = json.loads(_to_json(fingerprint))
+            differences, packages = _differences(stored, wanted), _packages(stored, wanted)
         except (ValueError, AttributeError, KeyError) as error:
             raise ConvertError(
                 f"{self._state_path}: damaged: {error}; remove {self.output} and {self._verb} again"
             ) from error
+        remedies = ["repeat its flags"] if differences else []
+        remedies += [f"pip install {name}=={there}" for name, there, _ in packages]
+        differences += [f"{name} was {there}, is {here}" for name, there, here in packages]
         if differences:
             raise ConvertError(
-                f"{self.output}: belongs to {self._noun} with other flags or another source: "
-                f"{some(differences, '; ')}; repeat its flags, or name another folder with "
-                "--output"
+                f"{self.output}: belongs to {self._noun} with other flags, packages or another "
+                f"source: {some(differences, '; ')}; {' and '.join(remedies)}, or name another "
+                "folder with --output"
             )
 
 
@@ -189,6 +193,16 @@ def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
             if there != here:
                 found.append(f"{label}{name} was {_text(name, there)}, is {_text(name, here)}")
     return found
+
+
+def _packages(stored: dict[str, Any], wanted: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, version there and version here of the packages that differ, which few jobs have."""
+    here = wanted.get("packages", {})
+    return [
+        (name, version, here[name])
+        for name, version in stored.get("packages", {}).items()
+        if name in here and here[name] != version
+    ]
 
 
 def _text(name: str, value: Any) -> str:
