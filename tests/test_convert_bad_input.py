@@ -206,6 +206,34 @@ def test_splits_are_not_taken_for_classes(
         convert(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize("inside", ["", "val.zip", "images/"])
+def test_a_split_without_an_image_is_seen_beside_the_other(tmp_path: Path, inside: str) -> None:
+    source = make_class_folders(tmp_path / "in", ("train/ant", "train/bee"), 1)
+    (source / "val" / inside.rstrip("/")).mkdir(parents=True)
+    if inside == "val.zip":
+        (source / "val" / inside).rmdir()
+        (source / "val" / inside).write_bytes(b"PK")
+    with pytest.raises(ConvertError, match=r"train, val look like splits.*--input=.*/in/train;"):
+        convert(source, tmp_path / "out")
+
+
+def test_splits_are_seen_below_a_folder_that_holds_them(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/val", "more"), 1)
+    message = r"train, val look like splits, not classes; .*--input=.*/in/set/train;"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+
+
+def test_folders_of_which_each_holds_no_class_but_deeper_ones_are_refused(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/train/bee"), 1)
+    message = (
+        r"classes are three folders deep or more \(set/train/ant, \.\.\.\).*--input=.*/in/set$"
+    )
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+    assert convert(source / "set" / "train", tmp_path / "out").images == 2
+
+
 @pytest.mark.parametrize(
     "classes", [("plane/jet", "train/goods"), ("test", "train"), ("train/ant", "train/bee")]
 )
@@ -290,12 +318,25 @@ def test_a_class_folder_that_is_a_link_to_nowhere_is_named_and_shifts_no_label_s
 ) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / name).symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConvertError, match=rf"in/{name}: cannot be read: No such.*--on_unreadable"):
+    with pytest.raises(
+        ConvertError, match=rf"in/{name}: cannot be read: No such.*; remove the link;.*skip"
+    ):
         convert(source, tmp_path / "out")
     summary = convert(source, tmp_path / "out", on_unreadable="skip")
     (skipped,) = summary.manifest["skipped"]
     assert (skipped["name"], skipped["reason"]) == (name, "unreadable")
     assert summary.manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "bee/meta.txt"])
+def test_a_link_to_nowhere_with_the_suffix_of_no_image_is_one_of_the_other_files(
+    tmp_path: Path, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (source / name).symlink_to(tmp_path / "nowhere")
+    manifest = convert(source, tmp_path / "out").manifest
+    assert manifest["class_names"] == ["ant", "bee", "cat"]
+    assert manifest["source"]["ignored_files"] == 1
 
 
 def test_a_link_to_nowhere_in_one_of_two_roots_is_named_once(tmp_path: Path) -> None:
@@ -335,6 +376,7 @@ def test_a_class_folder_that_cannot_be_listed_keeps_its_label_where_it_is_skippe
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / "ant" / "000.jpg").unlink()
     (source / "ant" / "000.jpg").symlink_to(tmp_path / "nowhere")
+    (source / "ant" / "notes.txt").write_text("no image")
     listed = filesystem.listdir
 
     def listdir(path: str) -> list[str]:
@@ -439,13 +481,21 @@ def test_a_tfrecord_file_cut_short_is_named(tmp_path: Path, cut: int) -> None:
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
 
 
-def _of_a_set(folder: Path, numbers: Sequence[int], count: int) -> Path:
+def _of_a_set(
+    folder: Path, numbers: Sequence[int], count: int, form: str = "train-{:05d}-of-{:05d}"
+) -> Path:
     """TFRecord files of one example each, by their numbers; returns `folder`."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number in numbers:
         example: dict[str, Values] = {"image/encoded": [jpeg(number)]}
-        write_tfrecord(folder / f"train-{number:05d}-of-{count:05d}", [example])
+        write_tfrecord(folder / form.format(number, count), [example])
     return folder
+
+
+def _num_items(*inputs: Path) -> int:
+    """How many items a job over `inputs` would have."""
+    options = ConvertOptions(inputs=tuple(map(str, inputs)), output=f"{inputs[0]}/../out")
+    return len(Conversion(options).listing.items)
 
 
 @pytest.mark.parametrize("pattern", ["", "/train-*-of-00004", "/*"])
@@ -476,6 +526,52 @@ def test_a_set_may_count_from_1(tmp_path: Path) -> None:
         convert(tmp_path / "in", tmp_path / "again")
 
 
+@pytest.mark.parametrize(("first", "count"), [(0, 16), (1, 12)])
+def test_a_set_may_be_numbered_without_leading_zeros(
+    tmp_path: Path, first: int, count: int
+) -> None:
+    numbers = range(first, first + count)
+    source = _of_a_set(tmp_path / "in", numbers, count, "shard-{}-of-{}.tfrecord")
+    assert _num_items(source) == count
+
+
+def test_the_last_numbers_of_a_name_are_those_of_its_set(tmp_path: Path) -> None:
+    form = "imagenet-2012-of-2013-{:05d}-of-{:05d}"
+    source = _of_a_set(tmp_path / "in", (0, 1, 3), 4, form)
+    with pytest.raises(ConvertError, match="imagenet-2012-of-2013-00002-of-00004: cannot be read"):
+        _num_items(source)
+    _of_a_set(tmp_path / "whole", range(4), 4, form)
+    assert _num_items(tmp_path / "whole") == 4
+
+
+@pytest.mark.parametrize(
+    "inputs", [("p1", "p2"), ("p1/train-*", "p2"), ("p1", "p2/train-00003-of-00004")]
+)
+def test_a_set_may_be_spread_over_several_inputs(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    _of_a_set(tmp_path / "p1", (0, 1, 2), 4)
+    _of_a_set(tmp_path / "p2", (3,), 4)
+    assert _num_items(*(tmp_path / name for name in inputs)) == 4
+    (tmp_path / "p1" / "train-00001-of-00004").unlink()
+    with pytest.raises(ConvertError, match="p1/train-00001-of-00004: cannot be read: No such file"):
+        _num_items(*(tmp_path / name for name in inputs))
+
+
+def test_sets_of_equal_names_in_several_inputs_are_sets_of_their_own(tmp_path: Path) -> None:
+    inputs = [_of_a_set(tmp_path / "p1", (0, 1), 2), _of_a_set(tmp_path / "p2", (0,), 2)]
+    with pytest.raises(ConvertError, match="p2/train-00001-of-00002: cannot be read: No such file"):
+        _num_items(*inputs)
+
+
+def test_a_single_file_with_numbers_in_its_name_is_a_set_only_as_tensorflow_writes_them(
+    tmp_path: Path,
+) -> None:
+    form = "x-{}-of-{}.tfrecord"
+    assert _num_items(_of_a_set(tmp_path / "1", (10,), 50, form)) == 1
+    assert _num_items(_of_a_set(tmp_path / "2", (3,), 7, "x-{:03d}-of-{:03d}.tfrecord")) == 1
+    with pytest.raises(ConvertError, match="is its set complete"):
+        _num_items(_of_a_set(tmp_path / "3", (10,), 50))
+
+
 @pytest.mark.parametrize("source", ["tfrecord", "class_folders"])
 def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str) -> None:
     folder = tmp_path / "in"
@@ -484,7 +580,8 @@ def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str
     else:
         make_class_folders(folder, ("a", "b"), per_class=1)
     (tmp_path / "link").symlink_to(tmp_path)
-    spellings = ["in", "in/", "./in", "../{0}/in", "link/in"]
+    (tmp_path / "alias").symlink_to(folder)
+    spellings = ["in", "in/", "./in", "../{0}/in", "link/in", "alias", "alias/"]
     if source == "tfrecord":
         spellings += ["in/train-00000-of-00002", "in//train-*"]
     inputs = tuple(f"{tmp_path}/{path.format(tmp_path.name)}" for path in spellings)

@@ -78,6 +78,8 @@ def _class_folders(folder: Path) -> dict[str, Any]:
     # Bytewise, "a-b" is between "a" and "a/b".
     source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
     (source / "ant" / "notes.txt").write_text("not an image")
+    for name in ("bee", "a/empty", "__MACOSX"):
+        (source / name).mkdir()
     # Names of files are bytes, and not always text.
     (source / "ant").rename(source / os.fsdecode(b"\xfe"))
     (source / "a" / "003.jpg").rename(source / "a" / os.fsdecode(b"\xff.jpg"))
@@ -398,6 +400,17 @@ def test_a_data_set_without_an_image_is_an_error_of_the_command(
     assert convert_beam.main([*flags, f"--output={tmp_path / 'out'}"]) == 1
     message = f"pcr-convert-beam: {tmp_path}/out: holds no image: every item was skipped\n"
     assert capsys.readouterr().err.endswith(message)
+
+
+def test_the_command_names_folders_that_are_no_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_class_folders(tmp_path / "in")
+    (source / "dog").mkdir()
+    flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
+    assert convert_beam.main(flags) == 0
+    said = "no class: 1 folder without an image: dog; labels count the other folders\n"
+    assert f"{tmp_path}/out: {said}" in capsys.readouterr().out
 
 
 def test_the_command_passes_on_what_stands_behind_two_dashes(

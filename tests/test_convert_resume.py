@@ -7,12 +7,14 @@ import functools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import PIL
 import psutil
 import pytest
 
@@ -301,10 +303,14 @@ def test_another_version_of_pillow_is_refused_where_it_makes_images(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     convert(small, tmp_path / "encoded", on_unsupported="encode")
+    version = re.escape(PIL.__version__)
     monkeypatch.setattr("PIL.__version__", "0.1")
-    message = r"made by pcr_tf .* with Pillow \d.*, this is pcr_tf .* with Pillow 0\.1"
-    with pytest.raises(ConvertError, match=message):
+    difference = rf"Pillow was {version}, is 0\.1; "
+    remedy = rf"pip install Pillow=={version}, or name another folder with --output"
+    with pytest.raises(ConvertError, match=difference + remedy):
         convert(small, tmp_path / "encoded", on_unsupported="encode")
+    with pytest.raises(ConvertError, match=rf"{difference}repeat its flags and pip install"):
+        convert(small, tmp_path / "encoded", on_unsupported="encode", shuffle_seed=3)
     convert(small, small.parent / "out")
 
 
@@ -363,4 +369,4 @@ def test_a_damaged_state_file_is_named(small: Path) -> None:
 
 def test_the_state_says_nothing_about_machine_or_time(small: Path) -> None:
     state = json.loads((small.parent / "out" / ".pcr-convert" / "state.json").read_text())
-    assert sorted(state) == ["created_by", "flags", "source"]
+    assert sorted(state) == ["created_by", "flags", "packages", "source"]

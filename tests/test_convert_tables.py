@@ -548,6 +548,17 @@ def test_what_has_no_counterpart_can_be_left_out_and_is_counted(tmp_path: Path) 
     assert (summary.images, summary.manifest["source"]["ignored_files"]) == (1, 3)
 
 
+def test_of_links_to_nowhere_those_count_that_may_be_images(tmp_path: Path) -> None:
+    table = _table(tmp_path, "name,dx\na,x\nb,y\n", images="a b")
+    folder = tmp_path / "in"
+    for name in ("notes.txt", "more"):
+        (folder / name).symlink_to(tmp_path / "nowhere")
+    assert _convert(table).manifest["source"]["ignored_files"] == 2
+    (folder / "d.jpg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConvertError, match=r"d\.jpg: cannot be read: No such.*; remove the link"):
+        _convert(table)
+
+
 def test_an_image_in_two_folders_is_an_error_that_names_both(tmp_path: Path) -> None:
     table = _table(tmp_path, "id,dx\na,1\n", images="")
     _images(tmp_path / "in" / "one", ["a.jpg"])

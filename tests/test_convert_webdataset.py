@@ -19,7 +19,7 @@ from pcr_tf.convert import ConvertError, SourceOptions
 from pcr_tf.convert.sources import make_source
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, png, run
+from tests.conversion import ROOT, digests, jpeg, make_class_folders, png, run
 from tests.test_convert import convert
 
 Member = tuple[str, bytes]
@@ -130,6 +130,27 @@ def test_a_folder_of_tar_files_is_recognised(tmp_path: Path) -> None:
     assert (summary.manifest["source"]["kind"], summary.images) == ("webdataset", 2)
 
 
+@pytest.mark.parametrize("folder", ["ant", "animals/ant"])
+@pytest.mark.parametrize("name", ["photos.tar", "photos.tgz"])
+def test_tar_files_beside_folders_of_images_are_refused_until_one_is_chosen(
+    tmp_path: Path, folder: str, name: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", (folder,), per_class=1)
+    _write(source / name, _members_of(0, 2))
+    with pytest.raises(ConvertError, match=r"in: holds tar files and folders of images; .* --sou"):
+        convert(source, tmp_path / "out")
+    assert convert(source, tmp_path / "out", source="class_folders").images == 1
+
+
+def test_other_folders_beside_tar_files_are_in_nobody_s_way(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", (".thumbs", "__MACOSX"), per_class=1)
+    (source / "logs").mkdir()
+    (source / "logs" / "1.txt").write_text("packed")
+    (source / "gone").symlink_to(tmp_path / "nowhere")
+    _write(source / "0.tar", _members_of(0, 2))
+    assert convert(source, tmp_path / "out").images == 2
+
+
 def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
     source = _write(tmp_path / "a.tar", _members_of(0, 12))
     for name, workers in (("x", 0), ("y", 2)):
@@ -190,8 +211,19 @@ def test_a_bad_member_is_named_and_may_be_skipped(
 
 def test_a_member_that_is_there_twice_is_an_error_with_both_places(tmp_path: Path) -> None:
     members = [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2)), ("a.JPG", jpeg(3))]
-    with pytest.raises(ConvertError, match=r"byte \d+: member 'a\.JPG' again; .* at byte 512"):
+    with pytest.raises(ConvertError, match=r"a: byte \d+: member 'a\.JPG' again; .* byte 512; rem"):
         convert(_write(tmp_path / "a.tar", members), tmp_path / "out")
+
+
+def test_a_member_that_is_there_twice_costs_its_key_alone_where_it_is_skipped(
+    tmp_path: Path,
+) -> None:
+    members = [*_members_of(0, 3), ("n00000001/0001.cls", b"7"), *_members_of(3, 1)]
+    summary = convert(_write(tmp_path / "a.tar", members), tmp_path / "out", on_unreadable="skip")
+    assert summary.images == 3
+    (skipped,) = summary.manifest["skipped"]
+    assert skipped["name"] == "a.tar: n00000001/0001"
+    assert "member 'n00000001/0001.cls' again" in skipped["detail"]
 
 
 def test_a_tar_file_cut_anywhere_is_named(tmp_path: Path) -> None:
@@ -271,6 +303,33 @@ def test_a_member_without_bytes_of_its_own_is_named_and_its_key_may_be_skipped(
     summary = convert(source, tmp_path / "out", on_unreadable="skip")
     assert sorted(_by_name(tmp_path / "out")) == ["a.jpg", "c.jpg"]
     assert [entry["name"] for entry in summary.manifest["skipped"]] == ["a.tar: b"]
+
+
+def test_links_and_labels_of_volumes_that_are_of_no_key_are_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "a.tar"
+    source.write_bytes(
+        _linked(
+            ("2024-05", b"V", ""),
+            ("latest", tarfile.SYMTYPE, "a.jpg"),
+            ("a", b"V", ""),
+            ("pipe.txt", tarfile.FIFOTYPE, ""),
+        )
+    )
+    summary = convert(source, tmp_path / "out")
+    assert sorted(_by_name(tmp_path / "out")) == ["a.jpg"]
+    assert summary.manifest["source"]["ignored_files"] == 2
+
+
+@pytest.mark.parametrize(("link", "extension"), [("a.txt", ""), ("b.img", ".img")])
+def test_a_link_that_belongs_to_a_key_or_is_the_image_breaks_its_key(
+    tmp_path: Path, link: str, extension: str
+) -> None:
+    source = tmp_path / "a.tar"
+    image = ("a.img", tarfile.LNKTYPE, "a.jpg")
+    source.write_bytes(_linked(image, (link, tarfile.SYMTYPE, "a.cls")))
+    source_options = SourceOptions(image_extension=extension)
+    with pytest.raises(ConvertError, match=f"member '{link}' is a link, or no file"):
+        convert(source, tmp_path / "out", source="webdataset", source_options=source_options)
 
 
 def test_an_extension_that_is_not_utf8_is_named(tmp_path: Path) -> None:

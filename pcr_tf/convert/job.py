@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
@@ -102,10 +103,12 @@ class Conversion:
         """
         cuts, options, listing = self.plan.cuts, self.options, self.listing
         order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
+        left_out = no_class(listing.class_names, listing.without_image)
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
             f"classes     {len(listing.class_names)}{self._without_image()}",
+            *(f"no class    {text}" for text in left_out),
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
             f"records     {cuts.num_records} of {options.images_per_record} images",
@@ -223,6 +226,17 @@ class Conversion:
         if not waiting and self._state.is_finished():
             return "finished, nothing to do"
         return f"{len(names) - waiting} of {len(names)} shards are finished"
+
+
+def no_class(class_names: Sequence[str], without_image: Sequence[str]) -> list[str]:
+    """What to say, for people, of folders `without_image` beside classes: a text, or none."""
+    if not class_names or not without_image:
+        return []
+    count = len(without_image)
+    return [
+        f"{count} folder{'s' if count > 1 else ''} without an image: {some(without_image)}; "
+        "labels count the other folders"
+    ]
 
 
 def split_conversions(options: ConvertOptions) -> list[Conversion]:

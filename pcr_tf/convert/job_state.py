@@ -136,16 +136,20 @@ class JobState:
     def _check_same_job(self, fingerprint: dict[str, Any]) -> None:
         try:
             stored = json.loads(filesystem.read_bytes(self._state_path))
-            differences = _differences(stored, json.loads(_to_json(fingerprint)))
+            wanted = json.loads(_to_json(fingerprint))
+            differences, packages = _differences(stored, wanted), _packages(stored, wanted)
         except (ValueError, AttributeError, KeyError) as error:
             raise ConvertError(
                 f"{self._state_path}: damaged: {error}; remove {self.output} and {self._verb} again"
             ) from error
+        remedies = ["repeat its flags"] if differences else []
+        remedies += [f"pip install {name}=={there}" for name, there, _ in packages]
+        differences += [f"{name} was {there}, is {here}" for name, there, here in packages]
         if differences:
             raise ConvertError(
-                f"{self.output}: belongs to {self._noun} with other flags or another source: "
-                f"{some(differences, '; ')}; repeat its flags, or name another folder with "
-                "--output"
+                f"{self.output}: belongs to {self._noun} with other flags, packages or another "
+                f"source: {some(differences, '; ')}; {' and '.join(remedies)}, or name another "
+                "folder with --output"
             )
 
 
@@ -191,6 +195,16 @@ def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     return found
 
 
+def _packages(stored: dict[str, Any], wanted: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, version there and version here of the packages that differ, which few jobs have."""
+    here = wanted.get("packages", {})
+    return [
+        (name, version, here[name])
+        for name, version in stored.get("packages", {}).items()
+        if name in here and here[name] != version
+    ]
+
+
 def _text(name: str, value: Any) -> str:
     if name == "scan_script":
         return _script_text(str(value))
@@ -208,7 +222,7 @@ def _script_text(script: str) -> str:
     return f"{entries[:60]}... (SHA-256 {digest})"
 
 
-def some(names: list[str], separator: str = ", ") -> str:
+def some(names: Sequence[str], separator: str = ", ") -> str:
     """The first of `names`, and how many more there are."""
     more = len(names) - _MAX_NAMED
     return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

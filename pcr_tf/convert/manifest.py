@@ -50,6 +50,7 @@ def write_manifest(
             "kind": source.kind,
             "items": listing.num_items,
             "ignored_files": listing.num_ignored,
+            "folders_without_image": listing.without_image,
         },
         "flags": options.fingerprint(),
         "counts": {

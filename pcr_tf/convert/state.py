@@ -26,13 +26,14 @@ MANIFEST_NAME = "manifest.json"
 
 def job_fingerprint(options: ConvertOptions, digests: Mapping[str, str]) -> dict[str, Any]:
     """Everything that the result depends on, as JSON values. `digests` are those of a listing."""
-    writer = created_by()
+    packages = {}
     if options.on_unsupported == "encode":  # Other versions of Pillow may make other JPEGs.
         import PIL
 
-        writer += f" with Pillow {PIL.__version__}"
+        packages["Pillow"] = PIL.__version__
     return {
-        "created_by": writer,
+        "created_by": created_by(),
+        "packages": packages,
         "flags": options.fingerprint(),
         "source": dict(sorted(digests.items(), key=lambda group: os.fsencode(group[0]))),
     }

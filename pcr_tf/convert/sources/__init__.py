@@ -13,6 +13,7 @@ from pcr_tf.convert.sources.base import (
     SourceItem,
 )
 from pcr_tf.convert.sources.class_folders import ClassFolderSource
+from pcr_tf.convert.sources.images import holds_folders_of_images
 from pcr_tf.convert.sources.inputs import expand_patterns
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table import TableSource
@@ -51,8 +52,8 @@ def make_source(
     """The source of kind `kind` ("auto" looks at the inputs) over paths and globs `inputs`.
 
     Raises:
-        ConvertError: nothing is there, the kinds of the inputs are mixed, they are PCR files, or an
-            option belongs to another kind of source.
+        ConvertError: nothing is there, the kinds of the inputs are mixed or cannot be told, they
+            are PCR files, or an option belongs to another kind of source.
     """
     options = options or SourceOptions()
     if not inputs:
@@ -97,6 +98,11 @@ def _kind_of(path: str) -> str:
     _check_is_no_pcr(path)
     if filesystem.is_dir(path):
         if looks_like_tar_shards(path):
+            if holds_folders_of_images(path):
+                raise ConvertError(
+                    f"{path}: holds tar files and folders of images; choose with "
+                    f"--source={WebDatasetSource.kind} or --source={ClassFolderSource.kind}"
+                )
             return WebDatasetSource.kind
         if not looks_like_tfrecords(path):
             return ClassFolderSource.kind

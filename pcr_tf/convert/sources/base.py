@@ -53,6 +53,7 @@ class Listing:
         unreadable: (name, why) of what could not be listed and was left out, by policy.
         ignored: files and rows that are no part of the source: without the suffix of an image, or
             without their counterpart.
+        without_image: folders that hold neither an image nor a folder, and are no classes.
     """
 
     items: list[SourceItem]
@@ -60,6 +61,7 @@ class Listing:
     class_names: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
+    without_image: list[str] = dataclasses.field(default_factory=list)
 
     def summary(self) -> ListingSummary:
         """What there is to say of the listing without its items."""
@@ -70,6 +72,7 @@ class Listing:
             class_names=self.class_names,
             unreadable=self.unreadable,
             num_ignored=len(self.ignored),
+            without_image=self.without_image,
             first_item=self.items[0].name if self.items else "",
         )
 
@@ -80,7 +83,8 @@ class ListingSummary:
 
     Attributes:
         num_items, source_bytes: how many items there are, and their sizes added up.
-        digests, class_names, unreadable: as in `Listing`. num_ignored: how many are ignored.
+        digests, class_names, unreadable, without_image: as in `Listing`.
+        num_ignored: how many are ignored.
         first_item: name of the first item; "" where there is none.
     """
 
@@ -90,6 +94,7 @@ class ListingSummary:
     class_names: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     num_ignored: int = 0
+    without_image: list[str] = dataclasses.field(default_factory=list)
     first_item: str = ""
 
     def new_labels(self, whole: ListingSummary) -> list[int]:
@@ -187,7 +192,14 @@ class PartedSource(Source):
             for item in part.items
         ]
         ignored = [path for part in parts for path in part.ignored]
-        return Listing(items, whole.digests, whole.class_names, whole.unreadable, ignored)
+        return Listing(
+            items,
+            whole.digests,
+            whole.class_names,
+            whole.unreadable,
+            ignored,
+            whole.without_image,
+        )
 
 
 def with_label(item: SourceItem, labels: Sequence[int]) -> SourceItem:
@@ -206,6 +218,7 @@ def added_up(
         class_names=list(class_names),
         unreadable=[entry for part in parts for entry in part.unreadable],
         num_ignored=sum(part.num_ignored for part in parts),
+        without_image=[folder for part in parts for folder in part.without_image],
         first_item=next((part.first_item for part in parts if part.num_items), ""),
     )
 

@@ -48,12 +48,11 @@ class ClassFolderSource(PartedSource):
     name among all of them, sorted bytewise. Where the folders are nested, image/class/coarse_text
     and image/class/coarse_label do the same for the first component of the name.
 
-    An empty folder is a class without images, as is one that cannot be listed: the same folders
-    have the same labels in train and validation. Folders of other files alone, and empty ones below
-    a folder of images, are no classes.
+    A folder that is empty, or holds other files alone, is no class, and is listed. One that cannot
+    be listed, or whose images cannot be read, is a class without images.
 
-    Hidden files and folders are left out; files without the suffix of an image are left out and
-    listed.
+    Hidden files and folders, and folders that systems make, are left out; files without the suffix
+    of an image are left out and listed.
     """
 
     kind = "class_folders"
@@ -70,10 +69,10 @@ class ClassFolderSource(PartedSource):
         return ["", *sorted(found, key=os.fsencode)]
 
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
-        walk = ImageWalk(skip_unreadable)
+        walk = ImageWalk(skip_unreadable, folders_are_classes=True)
         for root in self.roots:
             walk.add_top(root, part)
-        names = sorted(filter(walk.is_class, walk.images), key=os.fsencode)
+        names = sorted(walk.images, key=os.fsencode)
         class_names = [name for name in names if name]
         labels = {name: label for label, name in enumerate(class_names)}
         items: list[SourceItem] = []
@@ -86,14 +85,21 @@ class ClassFolderSource(PartedSource):
                 digest.update(os.fsencode(f"{relative}\0{size_bytes}\0{modified_ns}\n"))
             count = len(walk.images[name])
             digests[name or "."] = f"{count} files, {digest.hexdigest()[:16]}"
-        return Listing(items, digests, class_names, walk.unreadable, sorted(walk.ignored))
+        return Listing(
+            items,
+            digests,
+            class_names,
+            walk.unreadable,
+            sorted(walk.ignored),
+            walk.without_image(),
+        )
 
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
         digests = {name: digest for part in parts for name, digest in part.digests.items()}
         class_names = sorted((n for part in parts for n in part.class_names), key=os.fsencode)
         # The first part is that of the files without a class.
         if parts[0].num_items == sum(part.num_items for part in parts):
-            class_names = []  # Empty folders beside a flat folder's images.
+            class_names = []  # Folders that cannot be listed beside a flat folder's images.
         whole = added_up(parts, digests, class_names)
         if not whole.num_items:
             seen = f"; {whole.num_ignored} other files are there" if whole.num_ignored else ""
@@ -102,7 +108,7 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
-        self._check_layout(class_names, parts[0].first_item)
+        self._check_layout(class_names, whole.without_image, parts[0].first_item)
         coarse = {name.split("/")[0] for name in class_names}
         if any("/" in name for name in class_names):
             self._coarse_names = tuple(sorted(coarse, key=os.fsencode))
@@ -132,21 +138,33 @@ class ClassFolderSource(PartedSource):
     def key(self, item: SourceItem) -> str:
         return without_root(item.path, self.roots)
 
-    def _check_layout(self, names: list[str], without_class: str) -> None:
+    def _check_layout(self, names: list[str], without_image: list[str], without_class: str) -> None:
         roots = ", ".join(self.roots)
-        if without_class and names:
+        if not names:
+            return
+        if without_class:
             raise ListingError(
                 f"{without_class}: an image without a class beside class folders "
                 f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
-        # One such name may be a class, as a train among vehicles; of two, one with folders, the
-        # folders are the classes. The other may be flat, and anything else may stand beside them.
-        tops = {name.split("/")[0] for name in names}
-        nested = {name.split("/")[0] for name in names if "/" in name}
-        splits = sorted(top for top in tops if top.lower() in _SPLIT_NAMES)
-        if len(splits) > 1 and nested.intersection(splits):
+        # One such name may be a class, as a train among vehicles; of two side by side, one with
+        # folders, the folders are the classes. The other may be flat, or without an image, and
+        # anything else may stand beside them.
+        folders = [name.split("/") for name in (*names, *without_image)]
+        for level in range(max(map(len, folders)) - 1):
+            deep = [folder for folder in folders if len(folder) > level]
+            splits = sorted({f[level] for f in deep if f[level].lower() in _SPLIT_NAMES})
+            nested = {folder[level] for folder in deep if len(folder) > level + 1}
+            if len(splits) > 1 and nested.intersection(splits):
+                first = next(folder[: level + 1] for folder in deep if folder[level] == splits[0])
+                raise ListingError(
+                    f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
+                    f"by itself: --input={filesystem.join(self.roots[0], *first)}; if they "
+                    "are classes, rename one"
+                )
+        if all(name.count("/") > 1 for name in names):
+            top = filesystem.join(self.roots[0], names[0].split("/")[0])
             raise ListingError(
-                f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
-                f"by itself: --input={filesystem.join(self.roots[0], splits[0])}; if they "
-                "are classes, rename one"
+                f"{roots}: all classes are three folders deep or more ({names[0]}, ...); name the "
+                f"folders that hold the class folders, as --input={top}"
             )

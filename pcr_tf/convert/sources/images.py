@@ -31,6 +31,11 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 
+# Folders that systems make beside one's own: left out as hidden ones are.
+_FOLDERS_OF_SYSTEMS = frozenset(
+    ("__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information")
+)
+
 _MAGICS = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -71,20 +76,32 @@ def _slashed(root: str) -> str:
 class ImageWalk:
     """The image files below some roots, by the name of the folder that holds them.
 
-    Hidden files and folders are left out. Links to folders are followed, but not round in a circle.
+    Hidden files and folders are left out, and so are those that systems make. Links to folders are
+    followed, but not round in a circle.
 
     Attributes:
         images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
-            A folder below a root that is empty, or of which nothing can be read, is there as well.
+            A folder below a root that cannot be listed, or whose images cannot be read, is there
+            as well.
         unreadable: (name, why) of what could not be listed, where `skip_unreadable`.
         ignored: files without the suffix of an image.
     """
 
-    def __init__(self, skip_unreadable: bool) -> None:
+    def __init__(self, skip_unreadable: bool, *, folders_are_classes: bool) -> None:
+        """Begins with nothing.
+
+        Args:
+            skip_unreadable: whether to go on where something cannot be listed.
+            folders_are_classes: whether a name without a suffix must be listed or named, for it may
+                be a folder, without which the labels behind it are others.
+        """
         self.images: dict[str, list[tuple[str, str, int, int]]] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.ignored: list[str] = []
         self._skip_unreadable = skip_unreadable
+        self._folders_are_classes = folders_are_classes
+        # Folder below a root -> whether it holds no folder in any root.
+        self._is_leaf: dict[str, bool] = {}
 
     def add_root(self, root: str) -> None:
         """Walks `root`.
@@ -113,17 +130,15 @@ class ImageWalk:
         except OSError as error:
             # What another root holds is missing here; a link to nowhere is there.
             if not isinstance(error, FileNotFoundError) or _is_link(folder):
-                self._unreadable(folder, top, f"cannot be read: {error.strerror}", error)
+                self._add_without_status(folder, top, error)
             return
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
-    def is_class(self, folder: str) -> bool:
-        """Whether `folder` of `images` is more than an empty one below a folder of images."""
-        above = folder.split("/")[:-1]
-        return bool(self.images[folder]) or not any(
-            self.images.get("/".join(above[:depth])) for depth in range(1, len(above) + 1)
-        )
+    def without_image(self) -> list[str]:
+        """The folders below the roots that are empty or hold other files alone, sorted bytewise."""
+        leaves = (folder for folder, is_leaf in self._is_leaf.items() if is_leaf)
+        return sorted((f for f in leaves if f not in self.images), key=os.fsencode)
 
     def _add_folder(
         self,
@@ -144,22 +159,22 @@ class ImageWalk:
             if relative:
                 self.images.setdefault(relative, [])
             return
-        is_leaf = bool(relative)
-        for name in names:
-            if name.startswith("."):
-                continue
+        is_leaf = True
+        for name in filter(_is_visible, names):
             path = filesystem.join(folder, name)
             below = f"{relative}/{name}" if relative else name
-            is_image = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+            is_image = _suffix(name) in IMAGE_SUFFIXES
             try:
                 status = filesystem.status(path)
             except OSError as error:
-                # Whatever its name: it may be a class, without which all labels behind it shift.
                 if enter:  # Otherwise it is one of `top_folders`.
-                    self._unreadable(path, below, f"cannot be read: {error.strerror}", error)
+                    self._add_without_status(path, below, error)
+                if is_image and relative:
+                    self.images.setdefault(relative, [])
+                is_leaf = is_leaf and _suffix(name) != ""
                 continue
-            is_leaf = is_leaf and is_image and not status.is_dir
             if status.is_dir:
+                is_leaf = False
                 if enter:
                     self._add_folder(path, below, above)
             elif is_image:
@@ -167,8 +182,19 @@ class ImageWalk:
                 self.images.setdefault(relative, []).append(image)
             else:
                 self.ignored.append(path)
-        if is_leaf:
-            self.images.setdefault(relative, [])
+        if relative:
+            self._is_leaf[relative] = is_leaf and self._is_leaf.get(relative, True)
+
+    def _add_without_status(self, path: str, name: str, error: OSError) -> None:
+        """Takes what cannot be looked at for what its name says."""
+        suffix = _suffix(path)
+        if suffix not in IMAGE_SUFFIXES and (suffix or not self._folders_are_classes):
+            self.ignored.append(path)
+            return
+        why = f"cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError) and _is_link(path):
+            why += "; remove the link"
+        self._unreadable(path, name, why, error)
 
     def _unreadable(self, path: str, name: str, why: str, error: OSError) -> None:
         if not self._skip_unreadable:
@@ -178,8 +204,8 @@ class ImageWalk:
 
 def top_folders(root: str) -> list[str]:
     """Names of the folders in `root`, and of what may be one but cannot be looked at, sorted
-    bytewise, without hidden ones; none where `root` cannot be listed. `ImageWalk` says what cannot
-    be read or listed.
+    bytewise, without those that `ImageWalk` leaves out; none where `root` cannot be listed.
+    `ImageWalk` says what cannot be read or listed.
 
     Raises:
         ListingError: it is not a folder.
@@ -190,10 +216,37 @@ def top_folders(root: str) -> list[str]:
     except OSError:
         return []
     return [
-        name
-        for name in names
-        if not name.startswith(".") and _may_be_folder(filesystem.join(root, name))
+        name for name in filter(_is_visible, names) if _may_be_folder(filesystem.join(root, name))
     ]
+
+
+def holds_folders_of_images(root: str) -> bool:
+    """Whether a folder in `root`, or one in such a folder, holds an image, as class folders do."""
+    return any(
+        _holds_image(folder) or any(map(_holds_image, _folders_in(folder)))
+        for folder in _folders_in(root)
+    )
+
+
+def _folders_in(folder: str) -> list[str]:
+    paths = [filesystem.join(folder, name) for name in top_folders(folder)]
+    return [path for path in paths if filesystem.is_dir(path)]
+
+
+def _holds_image(folder: str) -> bool:
+    try:
+        names = filesystem.listdir(folder)
+    except OSError:
+        return False
+    return any(_is_visible(name) and _suffix(name) in IMAGE_SUFFIXES for name in names)
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name not in _FOLDERS_OF_SYSTEMS
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _may_be_folder(path: str) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import collections
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.format import filesystem
 
-# The name of one file of a set: ...-00003-of-01024...
-_OF_A_SET = re.compile(r"(.*?)(\d+)-of-(\d+)(.*)")
+# The name of one file of a set: ...-00003-of-01024...; of several such numbers, the last.
+_OF_A_SET = re.compile(r"(.*)(?<!\d)(\d+)-of-(\d+)(.*)")
 _MAX_FILES_OF_A_SET = 100_000
+# As TensorFlow numbers the files of a set.
+_USUAL_DIGITS = 5
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
@@ -33,26 +35,31 @@ def expand_to_files(
 
     A folder stands for the files in it, hidden ones aside, whose names are wanted. A folder or
     glob that names some files of a set (``-00003-of-01024``) names all of them: those that it would
-    name as well but that are not there are among the files, so that they are missed when they are
-    read. Files that are named one by one, or by a narrower glob, may be as few as they are.
+    name as well, but that no pattern finds, come first, so that they are missed when they are read.
+    Files that are named one by one, or by a narrower glob, may be as few as they are.
 
     Raises:
         ListingError: a pattern matches nothing.
     """
-    found: list[str] = []
+    found: list[_Found] = []
     for pattern in patterns:
         paths = _expand(pattern)
-        is_glob = paths != [pattern]
-        files = []
+        glob = filesystem.basename(pattern) if paths != [pattern] else ""
         for path in paths:
             if filesystem.is_dir(path):
                 names = [name for name in filesystem.listdir(path) if not name.startswith(".")]
                 inside = [filesystem.join(path, name) for name in names if is_wanted(name)]
-                found += _complete([file for file in inside if not filesystem.is_dir(file)])
+                found += [_Found(file, "*") for file in inside if not filesystem.is_dir(file)]
             else:
-                files.append(path)
-        found += _complete(files, filesystem.basename(pattern)) if is_glob else files
-    return _each_once(found)
+                found.append(_Found(path, glob))
+    return [*sorted(_missing(found), key=os.fsencode), *_each_once(file.path for file in found)]
+
+
+class _Found(NamedTuple):
+    """A file, and the glob that its name fits; "" where it was named itself."""
+
+    path: str
+    glob: str
 
 
 def unreadable_file(path: str, error: OSError) -> UnreadableItemError:
@@ -85,29 +92,64 @@ def _each_once(paths: Iterable[str]) -> list[str]:
 
 
 def _one_spelling(path: str) -> str:
-    """Links to a file are files of their own; those of folders on the way are not."""
+    """Links to a file are files of their own; links to folders are not."""
     path = path.rstrip("/") or "/"
     if filesystem.is_remote(path):
         return path
     folder, name = os.path.split(path)
-    if name in ("", ".", ".."):
+    if name in ("", ".", "..") or os.path.isdir(path):
         return os.path.realpath(path)
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _complete(paths: list[str], pattern: str = "*") -> list[str]:
-    """`paths`, and those files of their sets that `pattern` fits and that are not among them."""
-    numbers = collections.defaultdict(set)
-    for path in paths:
-        folder, name = filesystem.dirname(path), filesystem.basename(path)
-        match = _OF_A_SET.fullmatch(name)
-        if match and len(match[2]) == len(match[3]) and int(match[3]) <= _MAX_FILES_OF_A_SET:
-            numbers[folder, match[1], match[3], match[4]].add(int(match[2]))
-    missing = []
-    for (folder, start, count, end), there in numbers.items():
-        first = 1 if int(count) in there else 0
-        for number in set(range(first, first + int(count))) - there:
-            name = f"{start}{number:0{len(count)}d}-of-{count}{end}"
-            if fnmatch.fnmatchcase(name, pattern):
-                missing.append(filesystem.join(folder, name))
-    return sorted([*paths, *missing], key=os.fsencode) if missing else paths
+class _Numbered(NamedTuple):
+    """A file of a set: its folder, the glob of `_Found`, and its number as it is written."""
+
+    folder: str
+    glob: str
+    number: str
+
+
+def _missing(files: Iterable[_Found]) -> Iterator[str]:
+    """The files of the sets of `files` that a glob of theirs fits and that are not among them."""
+    # What the names of a set have in common -> its files, by folder.
+    sets: dict[tuple[str, str, str], dict[str, list[_Numbered]]] = {}
+    for path, glob in files:
+        folder, match = filesystem.dirname(path), _OF_A_SET.fullmatch(filesystem.basename(path))
+        if match:
+            start, number, count, end = match.groups()
+            by_folder = sets.setdefault((start, count, end), {})
+            place = by_folder.setdefault(_one_spelling(folder), [])
+            place.append(_Numbered(folder, glob, number))
+    for (start, count, end), by_folder in sets.items():
+        groups = list(by_folder.values())
+        numbers = [{file.number for file in group} for group in groups]
+        # Folders with a number in common hold sets of their own; others share one set.
+        if len(set().union(*numbers)) == sum(map(len, numbers)):
+            groups = [[file for group in groups for file in group]]
+        for group in groups:
+            yield from _missing_of_set(group, start, count, end)
+
+
+def _missing_of_set(group: list[_Numbered], start: str, count: str, end: str) -> Iterator[str]:
+    numbers = {file.number for file in group}
+    if not _is_set(numbers, count):
+        return
+    there = set(map(int, numbers))
+    first = 1 if int(count) in there else 0
+    places = {(file.folder, file.glob) for file in group}
+    for number in set(range(first, first + int(count))) - there:
+        name = f"{start}{number:0{len(count)}d}-of-{count}{end}"
+        fitting = [folder for folder, glob in places if fnmatch.fnmatchcase(name, glob)]
+        if fitting:
+            yield filesystem.join(min(fitting), name)
+
+
+def _is_set(numbers: set[str], count: str) -> bool:
+    """Whether names with these numbers are files of a set of `count`. Without leading zeros it
+    cannot be told how the others would be written, and a single file may have its name by chance.
+    """
+    if int(count) > _MAX_FILES_OF_A_SET or any(len(number) != len(count) for number in numbers):
+        return False
+    has_zeros = any(number.startswith("0") for number in numbers)
+    return len(count) == _USUAL_DIGITS or (len(numbers) > 1 and has_zeros)

@@ -53,7 +53,7 @@ class TableSource(Source):
         if options.split_column:
             self._split_position = table.column(options.split_column, "split_column")
         rows, unreadable = self._sound_rows(table, name_at, skip_unreadable)
-        walk = ImageWalk(skip_unreadable)
+        walk = ImageWalk(skip_unreadable, folders_are_classes=False)
         for root in self.roots:
             walk.add_root(root)
         unreadable += walk.unreadable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from typing import IO, NamedTuple
 
 from pcr_tf.convert.errors import UnreadableItemError
@@ -10,8 +11,12 @@ from pcr_tf.format import filesystem
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 _BLOCK_BYTES = 512
+_VOLUME_LABEL = b"V"  # What GNU's tar --label writes first.
 # Zeros behind the end of an archive fill up a block of the tape: 10 KiB, or a multiple of it.
 _MAX_PADDING_BYTES = 1 << 20
+
+
+_NO_FILE = "is a link, or no file; pack the file itself (tar --dereference)"
 
 
 class Member(NamedTuple):
@@ -28,17 +33,23 @@ class TarKeys:
     Attributes:
         path: the file.
         keys: key -> extension -> member, in the order in which the keys begin.
-        broken: key -> why, for a key with a member that has no bytes of its own, or no name that a
-            feature can have.
+        ignored: members that are links, or no files, and belong to no key.
+        broken: key -> why, for a key with a member that is there twice, has no bytes of its own, or
+            has no name that a feature can have.
         fault: where and why nothing behind can be read; None where the file is sound.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, is_image: Callable[[str], bool]) -> None:
+        """Begins without members. `is_image` says of an extension whether it is the image's."""
         self.path = path
         self.keys: dict[str, dict[str, Member]] = {}
         self.broken: dict[str, str] = {}
+        self.ignored: list[str] = []
         self.fault: UnreadableItemError | None = None
+        self._is_image = is_image
         self._are_together = True
+        # Links and such, of which it is not known yet whether they belong to a key.
+        self._without_bytes: list[tarfile.TarInfo] = []
 
     def add(self, info: tarfile.TarInfo, file_bytes: int) -> None:
         """Takes the next member of a file of `file_bytes` bytes.
@@ -47,17 +58,21 @@ class TarKeys:
             UnreadableItemError: the file is not sound here.
         """
         key, extension = _key_and_extension(info.name)
-        if not key or info.isdir():
+        if not key or info.isdir() or info.type == _VOLUME_LABEL:
+            return
+        again = self.keys.get(key, {}).get(extension)
+        if again is not None:
+            # Not even a sign that the members of keys stand apart.
+            why = f"again; the first one's data is at byte {again.offset}; remove one"
+            self._break(key, info, why)
             return
         if key in self.keys:
             self._are_together &= key == next(reversed(self.keys))
+        has_bytes = info.isfile() or info.islnk()
+        if not has_bytes and not self._is_image(extension):
+            self._without_bytes.append(info)
+            return
         members = self.keys.setdefault(key, {})
-        if extension in members:
-            raise UnreadableItemError(
-                self.path,
-                f"byte {info.offset}: member {info.name!r} again; the first one's data is at byte "
-                f"{members[extension].offset}",
-            )
         why, member = "", Member(extension, info.offset_data, info.size)
         if info.islnk():
             of, its_extension = _key_and_extension(info.linkname)
@@ -68,8 +83,8 @@ class TarKeys:
                 member = target._replace(extension=extension)
         elif info.issparse():
             why = "is sparse"
-        elif not info.isfile():
-            why = "is a link, or no file; pack the file itself (tar --dereference)"
+        elif not has_bytes:
+            why = _NO_FILE
         elif info.offset_data + info.size > file_bytes:
             raise UnreadableItemError(
                 self.path,
@@ -78,7 +93,7 @@ class TarKeys:
         if not _is_utf8(extension):
             why = "has an extension that is not UTF-8, as names of features are; rename it"
         if why:
-            self.broken.setdefault(key, f"byte {info.offset}: member {info.name!r} {why}")
+            self._break(key, info, why)
         else:
             members[extension] = member
 
@@ -93,15 +108,27 @@ class TarKeys:
         elif self.keys:
             self.keys.popitem()
 
+    def settle(self) -> None:
+        """Once there are no more members: a link breaks the key that it belongs to."""
+        for info in self._without_bytes:
+            key, _ = _key_and_extension(info.name)
+            if key in self.keys:
+                self._break(key, info, _NO_FILE)
+            else:
+                self.ignored.append(info.name)
 
-def scan(path: str) -> TarKeys:
+    def _break(self, key: str, info: tarfile.TarInfo, why: str) -> None:
+        self.broken.setdefault(key, f"byte {info.offset}: member {info.name!r} {why}")
+
+
+def scan(path: str, is_image: Callable[[str], bool]) -> TarKeys:
     """Reads the headers of a tar file. Behind a fault nothing is known, and keys that may be
-    incomplete for it are left out.
+    incomplete for it are left out. `is_image` as for `TarKeys`.
 
     Raises:
         OSError: the file cannot be read.
     """
-    found = TarKeys(path)
+    found = TarKeys(path, is_image)
     file_bytes = filesystem.size(path)
     with filesystem.open_file(path) as file:
         magic = file.read(2)
@@ -122,6 +149,7 @@ def scan(path: str) -> TarKeys:
         else:
             why = _fault_behind(file, end, file_bytes)
             found.fault = UnreadableItemError(path, why) if why else None
+    found.settle()
     if found.fault is not None:
         found.leave_out_incomplete()
     return found

@@ -64,12 +64,13 @@ class WebDatasetSource(PartedSource):
         digest = hashlib.sha256()
         fault: UnreadableItemError | None
         try:
-            found = scan(part)
+            found = scan(part, self._is_image)
             modified_ns = filesystem.status(part).modified_ns
         except OSError as error:
             fault = unreadable_file(part, error)
         else:
             listing.items += self._items(found, listing, skip_unreadable)
+            listing.ignored += [f"{part}: {name}" for name in found.ignored]
             fault = found.fault
         if fault is not None:
             if not skip_unreadable:
@@ -137,13 +138,13 @@ class WebDatasetSource(PartedSource):
             detail = json.dumps(members, separators=(",", ":"))
             yield SourceItem(path, offset, size_bytes, entry=key, detail=detail)
 
+    def _is_image(self, extension: str) -> bool:
+        wanted = self._image_extension
+        return extension == wanted if wanted else f".{extension}" in IMAGE_SUFFIXES
+
     def _image_of(self, path: str, key: str, members: list[Member]) -> Member:
         wanted = self._image_extension
-        found = [
-            member
-            for member in members
-            if (member.extension == wanted if wanted else f".{member.extension}" in IMAGE_SUFFIXES)
-        ]
+        found = [member for member in members if self._is_image(member.extension)]
         if len(found) == 1:
             return found[0]
         names = ", ".join(f".{member.extension}" for member in members)
