@@ -39,7 +39,7 @@ _STORES = flags.DEFINE_list("stores", ["http"], "Clients: http, s3.")
 _SCAN_GROUPS = flags.DEFINE_list("scan_groups", ["1", "2", "5", "10"], "Fidelities.")
 _UTILISATION = flags.DEFINE_boolean("utilisation", False, "Measure the use of the link.")
 _READS_IN_FLIGHT = flags.DEFINE_list(
-    "reads_in_flight", ["32"], "For --utilisation, beside the default."
+    "reads_in_flight", ["48"], "For --utilisation, beside the default."
 )
 _IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 256, "As for pcr-convert.")
 _DECODE = flags.DEFINE_boolean(

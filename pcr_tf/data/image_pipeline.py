@@ -92,7 +92,8 @@ def image_batches(
         and not `.repeat()`: then checkpoints of it are exact.
       shuffle: records in a new random order in each epoch. None: as `training`.
       shuffle_buffer: examples, still encoded, to draw from at random, at least 0. Also needs
-        `shuffle`. Several times the examples of a record mixes records.
+        `shuffle`. Several times the examples of a record mixes records. tf.data shuffles by
+        `tf.random.set_seed`'s seed as well, where there is one.
       seed: 64-bit integer, of all that is random. None: `tf.random.set_seed`'s if there is one,
         else random. Readers that share a shuffled data set by `num_shards` need one that is the
         same for all, as in `PcrDataset`.
