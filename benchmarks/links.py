@@ -14,7 +14,8 @@ client of tensorflow-io: to it, nginx is S3.
 
     python -m benchmarks.links --utilisation --stores=s3 --scan_groups=1,2 --seconds=30
 
-Instead: how much of a 1 Gbit/s, 100 ms link PcrDataset uses, by number of reads in flight.
+Instead: how much of a 1 Gbit/s, 100 ms link PcrDataset uses, headers included, by number of reads
+in flight.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ _SECONDS = flags.DEFINE_float(
     "seconds", 60.0, "Time that the link alone needs for what one measurement reads."
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_bound=1)
+
+# Of a full Ethernet frame: what tbf counts, over what is left for data by the headers of Ethernet,
+# IP and TCP with time stamps.
+_FRAME_BYTES_PER_PAYLOAD_BYTE = 1514 / 1448
 
 _TFRECORD = {
     "TFRecord, buffer 8 MiB": (8, 1),
@@ -189,8 +194,8 @@ def _utilisation(
             rows, used = [], {}
             for name, case in cases.items():
                 g = case["scan_groups"]
-                bits = 8e-6 * stored["pcr_bytes_per_image"][g]
-                used[name] = [rate * bits / mbit_per_s for rate in rates[name]]
+                bytes_per_image = stored["pcr_bytes_per_image"][g] * _FRAME_BYTES_PER_PAYLOAD_BYTE
+                used[name] = [8e-6 * rate * bytes_per_image / mbit_per_s for rate in rates[name]]
                 summary = measure.summarise(used[name])
                 prefix = f"{stored['prefix_bytes'][g] / 1e6:.1f}"
                 rows.append(
