@@ -187,6 +187,9 @@ def test_files_of_an_incomplete_set_are_read_where_they_are_named(stopped: Path)
         (["-0-of-2.pcr", "-1-of-2.pcr"], True),
         (["x-0-of-99999999999999999999.pcr"], True),  # no number of files
         (["\xff-00000-of-00002.pcr"], False),
+        # Names of the user's own: too few digits, and sets that are counted from 1.
+        (["cam-1-of-4.pcr", "cam-0-of-4.pcr"], True),
+        (["a-00001-of-00003.pcr", "a-00002-of-00003.pcr", "a-00003-of-00003.pcr"], True),
     ],
 )
 def test_names_of_files_say_whether_all_of_a_set_are_there(

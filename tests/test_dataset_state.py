@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf.data import PcrDataset
-from pcr_tf.format import PcrWriter, open_dataset
+from pcr_tf.format import PcrWriter, open_dataset, write_side_index
 from tests.small_dataset import make_dataset
 from tests.test_dataset import label_of, labels
 
@@ -154,6 +154,20 @@ def test_a_checkpoint_is_restored_into_the_same_files_however_they_are_opened(
         assert read + labels(restored) == list(range(NUM_EXAMPLES))
 
 
+def test_a_shard_without_records_does_not_make_a_checkpoint_another_ones(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    with PcrWriter(own_folder / "z.pcr", examples_per_record=4):
+        pass
+    write_side_index(own_folder)
+    path = tf.train.Checkpoint(iterator=iter(PcrDataset(own_folder))).save(str(tmp_path / "state"))
+    (own_folder / "z.pcr").unlink()
+    write_side_index(own_folder)
+    restored = iter(PcrDataset(own_folder))
+    tf.train.Checkpoint(iterator=restored).restore(path)
+    assert labels(restored) == list(range(NUM_EXAMPLES))
+
+
 def test_a_checkpoint_of_another_shard_is_refused(folder: Path, tmp_path: Path) -> None:
     saved = iter(PcrDataset(folder, num_shards=2, shard_index=0))
     path = tf.train.Checkpoint(iterator=saved).save(str(tmp_path / "state"))
@@ -224,6 +238,16 @@ def test_a_shard_of_another_conversion_is_never_read_wrongly(
         for example in [changed, *examples[1:13]]:
             writer.write(example)
     with pytest.raises(tf.errors.DataLossError, match=r"different conversions.*pcr-index"):
+        labels(PcrDataset(own_folder))
+
+
+def test_a_shard_with_other_sizes_than_the_side_index_has_is_named_with_the_remedy(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    file = sorted(own_folder.glob("*.pcr"))[0]
+    make_dataset(tmp_path / "other", NUM_EXAMPLES, examples_per_record=13, num_shards=2)
+    shutil.copy(sorted((tmp_path / "other").glob("*.pcr"))[0], file)
+    with pytest.raises(tf.errors.DataLossError, match=r"frame size, as the index.*pcr-index"):
         labels(PcrDataset(own_folder))
 
 

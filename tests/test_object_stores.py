@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -308,6 +309,44 @@ def test_an_index_is_opened_from_a_web_server_which_knows_no_folders(
     local = open_dataset(folder)
     first = f"{web.url}/photos.pcr/{Path(local.paths[0]).name}"
     assert done.stdout.split() == [str(NUM_EXAMPLES), first, str(len(local.index.to_bytes()))]
+
+
+_SAID_OF_WHAT_IS_MISSING = """
+import sys
+
+import tensorflow as tf
+
+from pcr_tf.data import PcrDataset
+
+try:
+    for _ in PcrDataset(sys.argv[1:] if len(sys.argv) > 2 else sys.argv[1], 1):
+        pass
+except tf.errors.OpError as error:
+    print(error.message)
+"""
+
+
+@needs_tensorflow_io
+def test_what_a_web_server_does_not_have_is_named(folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(folder, root / "cut.pcr")
+    file = sorted((root / "cut.pcr").glob("*.pcr"))[0]
+    file.unlink()
+    with web_server(tmp_path / "web", root) as server:
+
+        def said(*paths: str) -> str:
+            arguments = [f"{server.url}/{path}" for path in paths]
+            return run_python(["-c", _SAID_OF_WHAT_IS_MISSING, *arguments], environment).stdout
+
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        shard = said("cut.pcr")
+        assert f"{server.url}/cut.pcr/{file.name}: bytes " in shard
+        assert "404" in shard
+        assert f"{file.name}: record 0, scan groups 1 to 1" in shard
+        no_folder = said("photo.pcr-s")
+        assert f"{server.url}/photo.pcr-s: " in no_folder
+        assert "a web server does not list it, so it needs a dataset.pcr-index" in no_folder
+        assert f"{server.url}/b.pcr: " in said("b.pcr", "c.pcr")
 
 
 # Cloud Storage

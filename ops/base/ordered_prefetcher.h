@@ -180,8 +180,7 @@ class OrderedPrefetcher {
     changed_.wait(*lock, [&] {
       return cancelled_ ||
              (slot->sequence == num_granted_ &&
-              (bytes_in_flight_ == 0 ||
-               Fits(slot->bytes, bytes_in_flight_, options_.max_bytes)) &&
+              (bytes_in_flight_ == 0 || Fits(slot->bytes, bytes_in_flight_, options_.max_bytes)) &&
               (loading_bytes_ == 0 ||
                Fits(slot->bytes, loading_bytes_, options_.max_loading_bytes)));
     });

@@ -167,6 +167,7 @@ PrefixRange DatasetIndex::Prefix(uint64_t record, int scan_groups) const {
 uint32_t DatasetIndex::ContentsChecksum() const {
   std::string contents;
   for (const ShardEntry& shard : shards_) {
+    if (shard.num_records == 0) continue;
     AppendLittle64(shard.file_bytes, &contents);
     AppendLittle32(shard.footer_checksum, &contents);
   }

@@ -53,8 +53,9 @@ class DatasetIndex {
   std::string NameOf(uint64_t record) const;
   // Requires record < num_records() and 1 <= scan_groups <= num_groups.
   PrefixRange Prefix(uint64_t record, int scan_groups) const;
-  // Of the shards' contents in their order, whatever the files are called: a CRC-32C of their sizes
-  // and of the checksums of their footers, which hold those of all the rest.
+  // Of the contents of the shards that hold records, in their order, whatever the files are called:
+  // a CRC-32C of their sizes and of the checksums of their footers, which hold those of all the
+  // rest.
   uint32_t ContentsChecksum() const;
   // INVALID_ARGUMENT unless 1 <= scan_groups <= num_groups.
   Status CheckScanGroups(int64_t scan_groups) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "ops/base/byte_writer.h"
@@ -27,16 +28,20 @@ char* WriteTag(char tag, uint64_t size, char* out) {
   return WriteVarint(size, out);
 }
 
+// Said of bytes whose own checksum holds.
+constexpr const char* kOtherConversion =
+    "; index and shard are of different conversions: make the side index again with pcr-index";
+
 // The frame at `bytes`, which the index says is of `frame_size` bytes.
 Result<FrameView> ParseSizedFrame(std::string_view bytes, uint64_t frame_size, uint64_t offset) {
-  auto frame = ParseFrame(bytes.substr(0, frame_size), offset);
-  if (!frame.ok()) return frame;
-  if (frame.value().frame_size != frame_size) {
-    return DataLoss(
-               Expected("frame size, as the index has it", frame_size, frame.value().frame_size))
+  const std::string_view frame = bytes.substr(0, frame_size);
+  const std::optional<uint64_t> claimed = ClaimedFrameSize(frame);
+  if (claimed.has_value() && *claimed != frame_size) {
+    return DataLoss(Expected("frame size, as the index has it", frame_size, *claimed) +
+                    kOtherConversion)
         .WithContext("byte " + std::to_string(offset));
   }
-  return frame;
+  return ParseFrame(frame, offset);
 }
 
 Status ParseGroup(const ExampleView& frame, uint64_t ordinal, int group, uint64_t data_size,
@@ -84,8 +89,7 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   if (frame.value().checksum != index.columns().metadata_checksums[record]) {
     return DataLoss(Expected("checksum of the metadata frame, as the index has it",
                              index.columns().metadata_checksums[record], frame.value().checksum) +
-                    "; the frame is intact, so index and shard are of different conversions: "
-                    "make the side index again with pcr-index")
+                    kOtherConversion)
         .WithContext(metadata_byte);
   }
   RecordPrefix prefix;

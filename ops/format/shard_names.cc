@@ -14,6 +14,8 @@ namespace pcr {
 namespace {
 
 constexpr std::string_view kOf = "-of-";
+// Others are names of the user's own.
+constexpr size_t kMinDigits = 5;
 constexpr size_t kMaxDigits = 9;  // so that numbers fit
 constexpr uint64_t kMaxNamed = 3;
 
@@ -22,7 +24,7 @@ std::optional<uint64_t> TakeNumber(std::string_view* text) {
   const size_t end = text->find_last_not_of("0123456789");
   const size_t begin = end == std::string_view::npos ? 0 : end + 1;
   const std::string_view digits = text->substr(begin);
-  if (digits.empty() || digits.size() > kMaxDigits) return std::nullopt;
+  if (digits.size() < kMinDigits || digits.size() > kMaxDigits) return std::nullopt;
   text->remove_suffix(digits.size());
   uint64_t number = 0;
   for (const char digit : digits) number = 10 * number + static_cast<uint64_t>(digit - '0');
@@ -55,11 +57,12 @@ Status CheckShardNames(const std::vector<std::string>& names) {
     const std::optional<uint64_t> count = TakeNumber(&rest);
     if (!count.has_value() || !TakeSuffix(kOf, &rest)) continue;
     const std::optional<uint64_t> number = TakeNumber(&rest);
-    if (!number.has_value() || !TakeSuffix("-", &rest) || *number >= *count) continue;
+    if (!number.has_value() || !TakeSuffix("-", &rest) || *number > *count) continue;
     sets[{std::string(rest), *count}].insert(*number);
   }
   for (const auto& [set, found] : sets) {
     const auto& [prefix, count] = set;
+    if (found.count(count) > 0) continue;  // Counted from 1: not written by this package.
     const uint64_t num_missing = count - found.size();
     if (num_missing == 0) continue;
     std::string missing;

@@ -13,7 +13,7 @@ namespace pcr {
 
 // INVALID_ARGUMENT if some of the files <prefix>-00000-of-00008.pcr to
 // <prefix>-00007-of-00008.pcr are among `names` and others are not. Names of
-// another form say nothing.
+// another form, and sets that are counted from 1, say nothing.
 Status CheckShardNames(const std::vector<std::string>& names);
 
 }  // namespace pcr

@@ -30,6 +30,10 @@ bool EndsWith(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
 }
 
+bool IsWeb(const std::string& path) {
+  return path.rfind("http://", 0) == 0 || path.rfind("https://", 0) == 0;
+}
+
 absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tail_bytes,
                       RangeReader* reader, std::string* tail) {
   tail->resize(std::min(file_bytes, tail_bytes));
@@ -112,7 +116,7 @@ absl::Status OpenSideIndex(const std::string& path, RangeReader* reader, Dataset
 absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_folder) {
   // A web server knows no folders, and tensorflow-io would fetch the file to look.
   *is_folder = false;
-  if (path.rfind("http://", 0) == 0 || path.rfind("https://", 0) == 0) return absl::Status();
+  if (IsWeb(path)) return absl::Status();
   ReadStatistics* const statistics = &ReadStatistics::Global();
   absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), statistics, [&] {
     statistics->AddLookup();
@@ -207,6 +211,14 @@ absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& p
   }
   for (const std::string& file : files) {
     absl::Status status = OpenShard(file, reader, index);
+    if (!status.ok() && files.size() == 1 && IsWeb(file) && !EndsWith(file, layout::kShardSuffix)) {
+      return absl::Status(status.code(),
+                          absl::StrCat(status.message(),
+                                       "; if this is a folder: a web server does not list it, so "
+                                       "it needs a ",
+                                       std::string(layout::kSideIndexName),
+                                       " (pcr-index makes one), or give its files"));
+    }
     if (absl::IsFailedPrecondition(status)) {  // a folder among files
       return absl::Status(status.code(),
                           absl::StrCat(status.message(), "; give one folder alone, or files"));

@@ -12,6 +12,14 @@ std::string Range(const std::string& path, uint64_t offset, uint64_t size) {
   return path + ": bytes " + std::to_string(offset) + " to " + std::to_string(offset + size - 1);
 }
 
+// `status`, with what was asked for before it where it does not name the file. Some file systems of
+// tensorflow-io say no more than the server's status.
+absl::Status Naming(const std::string& path, const std::string& what, const absl::Status& status) {
+  if (status.ok() || absl::IsCancelled(status)) return status;
+  if (status.message().find(path) != absl::string_view::npos) return status;
+  return absl::Status(status.code(), what + ": " + std::string(status.message()));
+}
+
 }  // namespace
 
 absl::Status RangeReader::Open(const std::string& path, File* file) {
@@ -77,7 +85,7 @@ absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_
                                const Cancellation& cancellation) {
   const std::string range = Range(path, offset, size);
   const bool remote = IsRemote(path);
-  return WithRetries(
+  const absl::Status status = WithRetries(
       range, cancellation, statistics_,
       [&]() -> absl::Status {
         uint64_t num_read = 0;
@@ -91,21 +99,25 @@ absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_
       [remote](const absl::Status& status) {
         return MayPass(status) || (remote && absl::IsDataLoss(status));
       });
+  return Naming(path, range, status);
 }
 
 absl::Status RangeReader::ReadUpTo(const std::string& path, uint64_t offset, uint64_t size,
                                    char* out, uint64_t* num_read,
                                    const Cancellation& cancellation) {
-  return WithRetries(Range(path, offset, size), cancellation, statistics_,
-                     [&] { return ReadOnce(path, offset, size, out, num_read); });
+  const std::string range = Range(path, offset, size);
+  return Naming(path, range, WithRetries(range, cancellation, statistics_, [&] {
+                  return ReadOnce(path, offset, size, out, num_read);
+                }));
 }
 
 absl::Status RangeReader::FileSize(const std::string& path, uint64_t* size_bytes,
                                    const Cancellation& cancellation) {
-  return WithRetries(path + ": size of the file", cancellation, statistics_, [&] {
-    statistics_->AddLookup();
-    return env_->GetFileSize(path, size_bytes);
-  });
+  const std::string what = path + ": size of the file";
+  return Naming(path, what, WithRetries(what, cancellation, statistics_, [&] {
+                  statistics_->AddLookup();
+                  return env_->GetFileSize(path, size_bytes);
+                }));
 }
 
 }  // namespace pcr

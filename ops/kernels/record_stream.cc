@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "ops/base/catch_exceptions.h"
 #include "ops/format/record_prefix.h"
 #include "ops/kernels/dataset_opener.h"
@@ -118,7 +119,10 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
                                std::string_view(buffer.data(), range.size),
                                [&](uint64_t bytes) { return grow(range.size + bytes); });
   };
-  TF_RETURN_IF_ERROR(read());
+  if (const absl::Status status = read(); !status.ok()) {
+    if (absl::IsCancelled(status)) return status;
+    return absl::Status(status.code(), absl::StrCat(status.message(), "; for ", Place(request)));
+  }
   auto prefix = parse();
   if (!prefix.ok() && prefix.status().code() == Code::kDataLoss && IsRemote(shard.name)) {
     // Damaged on the way or in the store: a second read tells.
