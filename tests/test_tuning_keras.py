@@ -402,6 +402,19 @@ def test_a_fit_that_ends_before_the_first_probe_warns(photos: Path) -> None:
         _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[tuner])
 
 
+def test_a_fit_for_each_epoch_warns_of_no_probe_only_until_there_was_one(photos: Path) -> None:
+    tuner = _gradient(photos, first_epoch=1, num_batches=1)
+    model = _model()
+    with pytest.warns(UserWarning, match="epoch 0 and had no probe"):
+        model.fit(_noisy(0.0), epochs=1, verbose=0, callbacks=[tuner])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*had no probe")
+        for epoch in (1, 2):
+            model.fit(
+                _noisy(0.0), initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[tuner]
+            )
+
+
 def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(1), photos, lambda groups: _batches(photos, groups, training=False),
