@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from pcr_tf import _native
-from pcr_tf.data import PcrDataset, image_batches
+from pcr_tf.data import EpochProgress, PcrDataset, image_batches
 from pcr_tf.format import PcrReader, open_dataset, write_side_index
 from tests.small_dataset import make_dataset, make_examples
 
@@ -356,6 +357,46 @@ def test_with_more_readers_than_records_those_without_a_record_warn(folder: Path
         assert any(expected in message for message in said) == (sizes[-1] == 0)
     assert sum(sizes) == NUM_EXAMPLES
     assert sizes.count(0) == 12 - open_dataset(folder).index.num_records
+
+
+def _warnings_of_no_record(make: Callable[[], Any]) -> list[warnings.WarningMessage]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make()
+    return [warning for warning in caught if "has no record" in str(warning.message)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: PcrDataset(folder, num_shards=99, shard_index=98),
+        lambda folder: image_batches(folder, 8, 2, num_shards=99, shard_index=98, seed=1),
+    ],
+)
+def test_the_warning_of_no_record_points_at_the_line_that_asked_for_the_share(
+    folder: Path, make: Callable[[Path], Any]
+) -> None:
+    (said,) = _warnings_of_no_record(lambda: make(folder))
+    assert "num_shards=99, shard_index=98" in linecache.getline(said.filename, said.lineno)
+
+
+def test_the_advice_of_the_warning_of_no_record_leaves_out_empty_data_sets(tmp_path: Path) -> None:
+    folder = tmp_path / "empty.pcr"
+    make_dataset(folder, 0, num_shards=1)
+    assert len(PcrDataset(folder)) == 0
+    (said,) = _warnings_of_no_record(lambda: PcrDataset(folder, num_shards=2))
+    assert "has no record; unless the data set is empty, take fewer readers" in str(said.message)
+
+
+def test_a_reader_without_a_record_does_not_warn_of_the_epochs_behind_the_rest_of_one(
+    folder: Path,
+) -> None:
+    done = EpochProgress(epoch=1, num_shards=1, examples=3)
+    assert not _warnings_of_no_record(
+        lambda: image_batches(
+            folder, 8, 2, num_shards=99, shard_index=98, resume=done, seed=1, epochs=2
+        )
+    )
 
 
 # What is refused.

@@ -33,6 +33,7 @@ from pcr_tf.keras import (
     PlateauFidelity,
 )
 from pcr_tf.keras.gradients import GradientMeter, cosine_similarity
+from pcr_tf.keras.metric_direction import mode_of
 from pcr_tf.keras.state_file import StateFile
 from pcr_tf.tuning import mean_scan_groups, mixture
 from tests.held_value import HeldValue
@@ -401,6 +402,19 @@ def test_a_fit_that_ends_before_the_first_probe_warns(photos: Path) -> None:
         _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[tuner])
 
 
+def test_a_fit_for_each_epoch_warns_of_no_probe_only_until_there_was_one(photos: Path) -> None:
+    tuner = _gradient(photos, first_epoch=1, num_batches=1)
+    model = _model()
+    with pytest.warns(UserWarning, match="epoch 0 and had no probe"):
+        model.fit(_noisy(0.0), epochs=1, verbose=0, callbacks=[tuner])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*had no probe")
+        for epoch in (1, 2):
+            model.fit(
+                _noisy(0.0), initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[tuner]
+            )
+
+
 def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
         HeldValue(1), photos, lambda groups: _batches(photos, groups, training=False),
@@ -709,12 +723,14 @@ def test_epochs_without_the_monitored_quantity_are_left_out_with_one_warning() -
     [
         ({}, False),
         ({"monitor": "val_loss"}, False),
-        ({"monitor": "place"}, False),
+        ({"monitor": "val_mean_squared_error"}, False),
+        ({"monitor": "accuracy_loss"}, False),
         ({"monitor": "acc"}, True),
+        ({"monitor": "top-1/acc.mean"}, True),
         ({"monitor": "val_accuracy"}, True),
         ({"monitor": "sparse_top_k_categorical_accuracy"}, True),
         ({"monitor": "val_auc_1"}, True),
-        ({"monitor": "mean_io_u"}, True),
+        ({"monitor": "val_AUC"}, True),
         ({"monitor": "val_accuracy", "mode": "min"}, False),
         ({"monitor": "margin", "mode": "max"}, True),
     ],
@@ -732,6 +748,42 @@ def test_whether_more_is_better_follows_from_mode_or_else_from_the_name_monitore
             tuner.after_epoch(epoch, logged)
         has_tried.append(any(logged["pcr_trial_s"] > 0 for logged in logs))
     assert has_tried == [not more_is_better, more_is_better]
+
+
+def test_a_metric_of_the_model_says_itself_whether_more_is_better() -> None:
+    x = keras.Input([1])
+    outputs = {name: keras.layers.Dense(1, "sigmoid", name=name)(x) for name in "ab"}
+    model = keras.Model(x, outputs)
+    metrics: dict[str, Any] = {
+        "a": [keras.metrics.Recall(name="found"), keras.metrics.Poisson(name="acc")],
+        "b": [keras.metrics.BinaryIoU(name="overlap"), "mse", lambda y, y_pred: y_pred],
+    }
+    model.compile("sgd", {"a": "mse", "b": "mse"}, metrics=metrics)
+    labels = np.ones([2, 1])
+    model.fit(np.ones([2, 1]), {"a": labels, "b": labels}, verbose=0)
+    modes = {"val_a_found": "max", "a_acc": "min", "b_overlap": "max", "b_mse": "min"}
+    assert {monitor: mode_of(monitor, model) for monitor in modes} == modes
+    alone = keras.Sequential([keras.Input([1]), keras.layers.Dense(1, "sigmoid")])
+    alone.compile("sgd", "mse", metrics=[keras.metrics.Precision(name="hits")])
+    alone.fit(np.ones([2, 1]), labels, verbose=0)
+    assert mode_of("val_hits", alone) == "max"
+
+
+@pytest.mark.parametrize("monitor", ["val_f1", "miou", "false_positives_at_recall", "place"])
+def test_a_monitor_that_may_be_better_either_way_asks_for_the_mode(monitor: str) -> None:
+    logger = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update({monitor: 1.0} if epoch == 1 else {})
+    )
+    with (
+        pytest.warns(UserWarning, match="epochs without it are left out"),
+        pytest.raises(ValueError, match=f"^mode; expected 'min' or 'max' with monitor='{monitor}'"),
+    ):
+        _model().fit(
+            _noisy(0.0), epochs=2, verbose=0,
+            callbacks=[logger, _plateau(HeldValue(10), monitor=monitor)],
+        )  # fmt: skip
+    tuner = _plateau(HeldValue(10), monitor=monitor, mode="max", min_delta=0.0)
+    tuner.after_epoch(0, {monitor: 1.0})
 
 
 def test_trial_data_that_are_no_data_set_are_named_before_the_first_trial() -> None:

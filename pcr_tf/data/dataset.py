@@ -106,6 +106,9 @@ class PcrDataset(tf.data.Dataset):
     docs/FORMAT.md, sections 9 to 11.
     """
 
+    # False where image_batches makes it: that warns itself, at the line that called it.
+    _warns_of_empty_share = True
+
     def __init__(
         self,
         filenames: PathLike | Sequence[PathLike] | tf.Tensor,
@@ -236,13 +239,8 @@ class PcrDataset(tf.data.Dataset):
         )
         super().__init__(variant_tensor)
         # Of what is left of an epoch a reader may well have nothing.
-        if num_shards > 1 and not stages and tf.executing_eagerly() and len(self) == 0:
-            warnings.warn(
-                f"{filenames}: shard_index {shard_index} of num_shards {num_shards} has no record; "
-                "expected at least as many records as readers: take fewer readers, or convert with "
-                "fewer images_per_record",
-                stacklevel=2,
-            )
+        if self._warns_of_empty_share and not stages:
+            warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
 
     @property
     def element_spec(self) -> Any:
@@ -265,6 +263,28 @@ class PcrDataset(tf.data.Dataset):
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
+
+
+def warn_of_empty_share(
+    share: PcrDataset,
+    filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+    num_shards: int,
+    shard_index: int,
+    *,
+    stacklevel: int,
+) -> None:
+    """Warns where a reader has no record, if that can be known yet.
+
+    Whether others have one is not asked: a second opening would be a request, and a number of
+    `_dataset_ordinals` that other hosts do not draw.
+    """
+    if num_shards == 1 or not tf.executing_eagerly() or len(share) > 0:
+        return
+    warnings.warn(
+        f"{filenames}: shard_index {shard_index} of num_shards {num_shards} has no record; "
+        "unless the data set is empty, take fewer readers, or convert with fewer images_per_record",
+        stacklevel=stacklevel,
+    )
 
 
 def as_stages(resume: EpochProgress | Sequence[EpochProgress]) -> list[EpochProgress]:

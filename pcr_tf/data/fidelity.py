@@ -40,10 +40,11 @@ class Fidelity(tf.train.experimental.PythonState):
     """A fidelity, or a mixture of several, that can be changed while data sets read at it.
 
     Given to `PcrDataset` or `image_batches` as `scan_groups`, to any number of them. After `set`,
-    the records requested next are read at the new value: those already requested, as many as the
-    data set's `reads_in_flight`, still come at the old one, and so does what buffers behind the
-    data set hold. Nothing is built or traced anew, so it works in the middle of an epoch, in
-    `fit()` (call `set` in a callback) and for data sets inside of `tf.function`.
+    the records requested next are read at the new value. Those that are read or wait still come at
+    the old one, as many as the data set's `reads_in_flight` (by default up to 96 for object stores,
+    one for each core, 2 to 8, for local paths), and so does what buffers behind the data set hold.
+    Nothing is built or traced anew, so it works in the middle of an epoch, in `fit()` (call `set`
+    in a callback) and for data sets inside of `tf.function`.
 
     A mixture gives each record the fidelity that a hash of the data set's seed, the epoch and the
     record draws (docs/ORDER.md), so at a given value the same data are read at any number of reads

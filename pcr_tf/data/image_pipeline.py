@@ -9,7 +9,14 @@ from typing import Any
 import tensorflow as tf
 
 from pcr_tf._arguments import as_bool, in_range, one_of
-from pcr_tf.data.dataset import EpochProgress, PathLike, PcrDataset, as_seed, as_stages
+from pcr_tf.data.dataset import (
+    EpochProgress,
+    PathLike,
+    PcrDataset,
+    as_seed,
+    as_stages,
+    warn_of_empty_share,
+)
 from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.image import decode_and_center_crop_resize, decode_and_random_crop_resize
 
@@ -166,7 +173,7 @@ def image_batches(
     seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
 
     def source(**epoch: Any) -> PcrDataset:
-        return PcrDataset(
+        return _Source(
             files,
             scan_groups,
             shuffle=shuffle,
@@ -181,6 +188,8 @@ def image_batches(
 
     # Repeated next to the source: what stands between could keep it from being saved.
     whole = source(first_epoch=first_epoch, resume=resume)
+    if not stages:
+        warn_of_empty_share(whole, files, num_shards, shard_index, stacklevel=3)
     dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
     begins_at = stages[0].epoch if stages else first_epoch
     if stages and epochs != 1:
@@ -226,6 +235,10 @@ def image_batches(
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         dataset = dataset.with_options(options)
     return dataset
+
+
+class _Source(PcrDataset):
+    _warns_of_empty_share = False
 
 
 def _decoded_only(

@@ -33,11 +33,12 @@ class GradientSimilarityFidelity(FidelityCallback):
     """Chooses, every so many epochs, by the similarity of gradients.
 
     At epoch `first_epoch` (5, the sixth, unless told otherwise) and then every `every_epochs` (15),
-    before the epoch's first batch; a shorter `fit` leaves the fidelity as it was, and warns. The
-    gradient summed over `num_batches` batches at full fidelity is the reference; the same batches
-    at each candidate fidelity give its cosine similarity to it. The lowest candidate whose
-    similarity reaches `threshold` is chosen, full fidelity where none does. The model is not
-    touched: weights, optimizer, BatchNormalization's statistics and seeds stay bit for bit.
+    before the epoch's first batch; a `fit` that ends before the first probe leaves the fidelity as
+    it was, and warns. The gradient summed over `num_batches` batches at full fidelity is the
+    reference; the same batches at each candidate fidelity give its cosine similarity to it. The
+    lowest candidate whose similarity reaches `threshold` is chosen, full fidelity where none does.
+    The model is not touched: weights, optimizer, BatchNormalization's statistics and seeds stay bit
+    for bit.
 
     Beside what `FidelityCallback` says, it logs ``pcr_similarity_<g>`` for each candidate, of the
     last probe, nan before the first; and ``pcr_probe_s``, the seconds of the epoch's probe.
@@ -123,13 +124,15 @@ class GradientSimilarityFidelity(FidelityCallback):
         self._loss = loss
         self._meter: GradientMeter | None = None
         self._metered: tuple[Any, ...] = ()
+        # Or has the results of one that a state file kept. Of all its fits: there may be one for
+        # each epoch.
+        self._has_probed = False
         self.reset()
 
     def reset(self) -> None:
         self._similarities = dict.fromkeys(self.candidates[:-1], math.nan)
         self._probe_s = 0.0
         self._last_epoch: int | None = None  # of this fit
-        self._has_probed = False  # or has the results of one, of the fit that this one goes on with
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # What compile() and another number of trainable variables change is traced anew.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,13 +12,8 @@ import keras
 
 from pcr_tf._arguments import as_number, in_range, one_of
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
+from pcr_tf.keras.metric_direction import mode_of
 from pcr_tf.tuning import FidelityHandle, PlateauDetector, best_trial
-
-# How names of metrics end of which more is better. Keras numbers the second of a name.
-_MORE_IS_BETTER = re.compile(
-    r"(^|_)(acc|accuracy|auc|precision|recall|f1_score|fbeta_score|io_?u|r2_score"
-    r"|cosine_similarity)(_\d+)?$"
-)
 
 
 class PlateauFidelity(FidelityCallback):
@@ -74,9 +68,10 @@ class PlateauFidelity(FidelityCallback):
           monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs whose logs have it
             not are left out, with a warning at the first.
           mode: as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`, `min_delta` and
-            `cooldown`, in epochs. "min": less of `monitor` is better; "max": more is; "auto": more
-            is if its name ends like that of an accuracy, AUC, precision, recall, F-score, IoU, R2
-            score or cosine similarity of Keras ("val_accuracy", "auc_1", "mean_io_u").
+            `cooldown`, in epochs. "min": less of `monitor` is better; "max": more is; "auto": what
+            the model's metric of that name says, as Keras's own do; else less is of a name that
+            ends in "loss" or holds "error", and more is of one with "acc", "accuracy" or "auc"
+            among its parts ("val_accuracy", "auc_1"). Others need "min" or "max".
           patience: see `mode`; at least 1.
           min_delta: see `mode`; at least 0.
           cooldown: see `mode`; at least 0.
@@ -88,7 +83,8 @@ class PlateauFidelity(FidelityCallback):
 
         Raises:
           TypeError, ValueError: for arguments out of range. While training, TypeError where
-            `trial_data` gives no data set, ValueError where `evaluate` gives no "loss".
+            `trial_data` gives no data set, ValueError where `evaluate` gives no "loss", and, at the
+            first epoch that logs `monitor`, where "auto" cannot tell whether less of it is better.
         """
         super().__init__(
             fidelity,
@@ -104,9 +100,9 @@ class PlateauFidelity(FidelityCallback):
         self._trial_data = trial_data
         self._validation_data = validation_data
         self._monitor = monitor
-        if one_of("mode", mode, ("auto", "min", "max")) == "auto":
-            mode = "max" if _MORE_IS_BETTER.search(str(monitor)) else "min"
-        self._detector = PlateauDetector(patience, min_delta, mode, cooldown)
+        self._mode = one_of("mode", mode, ("auto", "min", "max"))
+        # Given what should fall: its state is restored before "auto" can be told.
+        self._detector = PlateauDetector(patience, min_delta, "min", cooldown)
         self._trial_batches = in_range("trial_batches", trial_batches, 1)
         self._tolerance = as_number("tolerance", tolerance, 0)
         self.reset()
@@ -125,7 +121,7 @@ class PlateauFidelity(FidelityCallback):
                 f"epoch {epoch}: monitor; expected one of {sorted(logs)}, which the logs have, got "
                 f"{self._monitor!r}; epochs without it are left out"
             )
-        if is_known and self._detector.update(float(logs[self._monitor])):
+        if is_known and self._detector.update(self._what_should_fall(logs)):
             self._losses = self.trials()
             best = best_trial(self._losses, self._tolerance)
             if best is not None:
@@ -135,6 +131,11 @@ class PlateauFidelity(FidelityCallback):
             logs["pcr_trial_s"] = 0.0
         for groups, loss in self._losses.items():
             logs[f"pcr_trial_loss_{groups}"] = loss
+
+    def _what_should_fall(self, logs: Mapping[str, Any]) -> float:
+        mode = mode_of(self._monitor, self.model) if self._mode == "auto" else self._mode
+        value = float(logs[self._monitor])
+        return value if mode == "min" else -value
 
     def trials(self) -> dict[int, float]:
         """Runs a trial at each candidate: the loss on the validation data after it.
