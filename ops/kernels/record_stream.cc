@@ -119,7 +119,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
                                std::string_view(buffer.data(), range.size),
                                [&](uint64_t bytes) { return grow(range.size + bytes); });
   };
-  if (const absl::Status status = read(); !status.ok()) {
+  if (absl::Status status = read(); !status.ok()) {
     if (absl::IsCancelled(status)) return status;
     return absl::Status(status.code(), absl::StrCat(status.message(), "; for ", Place(request)));
   }
