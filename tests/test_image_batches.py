@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -515,7 +516,10 @@ def test_epochs_without_end_leave_out_broken_images_and_can_be_checkpointed(
         return batches.with_options(options)
 
     everything = pixels_by_label(make().take(16))
-    assert sorted(label for label, _ in everything) == sorted([0, 1, 2, 4, 5, 6, 8, 9] * 6)
+    counts = collections.Counter(label for label, _ in everything)
+    assert sorted(counts) == [0, 1, 2, 4, 5, 6, 8, 9]
+    # Six epochs, but for what the shuffle buffer has let pass across the last border.
+    assert sum(abs(count - 6) for count in counts.values()) <= 2 * 3
     iterator = iter(make())
     before = pixels_by_label([next(iterator) for _ in range(5)])
     path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
