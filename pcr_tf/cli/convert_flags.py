@@ -43,52 +43,52 @@ def define_job_flags() -> flags.FlagValues:
     return values
 
 
+@as_usage_errors(ConvertError)
 def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
     """The options that parsed flags stand for.
 
     Raises:
         UsageError: a flag is out of range; names it.
     """
-    with as_usage_errors(ConvertError):
-        return ConvertOptions(
-            inputs=split_paths(values.input),
-            output=values.output,
-            source=values.source,
-            image_features=tuple(values.image_feature),
-            images_per_record=values.images_per_record,
-            num_shards=values.num_shards,
-            shard_size_mib=values.shard_size_mib,
-            shuffle=values.shuffle,
-            shuffle_seed=values.shuffle_seed,
-            scan_script=values.scan_script,
-            prove=values.prove,
-            on_unsupported=values.on_unsupported,
-            encode_quality=values.encode_quality,
-            on_unreadable=values.on_unreadable,
-            prefix=values.prefix,
-            num_workers=num_workers,
-            profile_images=values.profile_images,
-            split=parse_split(values.split),
-            split_seed=values.split_seed,
-            source_options=SourceOptions(
-                image_extension=values.image_extension,
-                table=values.table,
-                table_format=values.table_format,
-                table_encoding=values.table_encoding,
-                table_columns=tuple(values.table_columns),
-                image_column=values.image_column,
-                label_column=values.label_column,
-                on_unmatched=values.on_unmatched,
-                label_names=values.label_names,
-                first_label=values.first_label,
-                label_pattern=values.label_pattern,
-                label_otherwise=values.label_otherwise,
-                classes=tuple(values.classes),
-                split_column=values.split_column,
-                tfds_split=values.tfds_split,
-                tfds_data_dir=values.tfds_data_dir,
-            ),
-        )
+    return ConvertOptions(
+        inputs=split_paths(values.input),
+        output=values.output,
+        source=values.source,
+        image_features=tuple(values.image_feature),
+        images_per_record=values.images_per_record,
+        num_shards=values.num_shards,
+        shard_size_mib=values.shard_size_mib,
+        shuffle=values.shuffle,
+        shuffle_seed=values.shuffle_seed,
+        scan_script=values.scan_script,
+        prove=values.prove,
+        on_unsupported=values.on_unsupported,
+        encode_quality=values.encode_quality,
+        on_unreadable=values.on_unreadable,
+        prefix=values.prefix,
+        num_workers=num_workers,
+        profile_images=values.profile_images,
+        split=parse_split(values.split),
+        split_seed=values.split_seed,
+        source_options=SourceOptions(
+            image_extension=values.image_extension,
+            table=values.table,
+            table_format=values.table_format,
+            table_encoding=values.table_encoding,
+            table_columns=tuple(values.table_columns),
+            image_column=values.image_column,
+            label_column=values.label_column,
+            on_unmatched=values.on_unmatched,
+            label_names=values.label_names,
+            first_label=values.first_label,
+            label_pattern=values.label_pattern,
+            label_otherwise=values.label_otherwise,
+            classes=tuple(values.classes),
+            split_column=values.split_column,
+            tfds_split=values.tfds_split,
+            tfds_data_dir=values.tfds_data_dir,
+        ),
+    )
 
 
 def _define_input(values: flags.FlagValues) -> None:

@@ -55,6 +55,12 @@ Prefetcher::Functions Squares(int count) {
   return functions;
 }
 
+template <typename Number>
+void RaiseTo(Number value, std::atomic<Number>* most) {
+  for (Number seen = *most; seen < value && !most->compare_exchange_weak(seen, value);) {
+  }
+}
+
 std::vector<int> TakeAll(Prefetcher* prefetcher) {
   std::vector<int> requests;
   std::optional<Prefetcher::Item> item;
@@ -97,8 +103,7 @@ TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarg
   functions.load = [&](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
     const uint64_t now = in_flight += request == 30 ? 99 : 4;
     EXPECT_TRUE(now <= 10 || now == 99) << now;
-    for (uint64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-    }
+    RaiseTo(now, &most);
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     in_flight -= request == 30 ? 99 : 4;
     return Status();
@@ -138,8 +143,7 @@ TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
   functions.size_bytes = [](const int&) { return uint64_t{10}; };
   functions.load = [&](const int& request, const Prefetcher::Grow&, int* /*loaded*/) {
     const int now = ++loading;
-    for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-    }
+    RaiseTo(now, &most);
     ++begun;
     if (request == 0) gate.Wait();
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -169,8 +173,7 @@ TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
     PCR_RETURN_IF_ERROR(grow(bytes));
     PCR_RETURN_IF_ERROR(grow(bytes));  // of no effect: the same size again
     const uint64_t now = in_flight += bytes;
-    for (uint64_t seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-    }
+    RaiseTo(now, &most);
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     in_flight -= bytes;
     return Status();
