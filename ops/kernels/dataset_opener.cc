@@ -118,7 +118,7 @@ absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_fo
   *is_folder = false;
   if (IsWeb(path)) return absl::Status();
   ReadStatistics* const statistics = &ReadStatistics::Global();
-  absl::Status status = WithRetries(path + ": kind of the path", Cancellation(), statistics, [&] {
+  absl::Status status = WithRetries(path, "kind of the path", Cancellation(), statistics, [&] {
     statistics->AddLookup();
     return env->IsDirectory(path);
   });
@@ -130,7 +130,7 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
                         std::vector<std::string>* paths) {
   ReadStatistics* const statistics = &ReadStatistics::Global();
   std::vector<std::string> names;
-  TF_RETURN_IF_ERROR(WithRetries(folder + ": names in the folder", Cancellation(), statistics, [&] {
+  TF_RETURN_IF_ERROR(WithRetries(folder, "names in the folder", Cancellation(), statistics, [&] {
     statistics->AddLookup();
     names.clear();
     return env->GetChildren(folder, &names);

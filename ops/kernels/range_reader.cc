@@ -8,16 +8,8 @@
 namespace pcr {
 namespace {
 
-std::string Range(const std::string& path, uint64_t offset, uint64_t size) {
-  return path + ": bytes " + std::to_string(offset) + " to " + std::to_string(offset + size - 1);
-}
-
-// `status`, with what was asked for before it where it does not name the file. Some file systems of
-// tensorflow-io say no more than the server's status.
-absl::Status Naming(const std::string& path, const std::string& what, const absl::Status& status) {
-  if (status.ok() || absl::IsCancelled(status)) return status;
-  if (status.message().find(path) != absl::string_view::npos) return status;
-  return absl::Status(status.code(), what + ": " + std::string(status.message()));
+std::string Bytes(uint64_t offset, uint64_t size) {
+  return "bytes " + std::to_string(offset) + " to " + std::to_string(offset + size - 1);
 }
 
 }  // namespace
@@ -83,41 +75,37 @@ absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uin
 
 absl::Status RangeReader::Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
                                const Cancellation& cancellation) {
-  const std::string range = Range(path, offset, size);
+  const std::string bytes = Bytes(offset, size);
   const bool remote = IsRemote(path);
-  const absl::Status status = WithRetries(
-      range, cancellation, statistics_,
+  return WithRetries(
+      path, bytes, cancellation, statistics_,
       [&]() -> absl::Status {
         uint64_t num_read = 0;
         TF_RETURN_IF_ERROR(ReadOnce(path, offset, size, out, &num_read));
         if (num_read == size) return absl::Status();
         return tensorflow::errors::DataLoss(
-            range, ": the file ends early; expected ", size, ", got ", num_read,
+            path, ": ", bytes, ": the file ends early; expected ", size, ", got ", num_read,
             " bytes; the shard is cut short or is not the one the index describes: "
             "copy or convert it again, then make the side index again with pcr-index");
       },
       [remote](const absl::Status& status) {
         return MayPass(status) || (remote && absl::IsDataLoss(status));
       });
-  return Naming(path, range, status);
 }
 
 absl::Status RangeReader::ReadUpTo(const std::string& path, uint64_t offset, uint64_t size,
                                    char* out, uint64_t* num_read,
                                    const Cancellation& cancellation) {
-  const std::string range = Range(path, offset, size);
-  return Naming(path, range, WithRetries(range, cancellation, statistics_, [&] {
-                  return ReadOnce(path, offset, size, out, num_read);
-                }));
+  return WithRetries(path, Bytes(offset, size), cancellation, statistics_,
+                     [&] { return ReadOnce(path, offset, size, out, num_read); });
 }
 
 absl::Status RangeReader::FileSize(const std::string& path, uint64_t* size_bytes,
                                    const Cancellation& cancellation) {
-  const std::string what = path + ": size of the file";
-  return Naming(path, what, WithRetries(what, cancellation, statistics_, [&] {
-                  statistics_->AddLookup();
-                  return env_->GetFileSize(path, size_bytes);
-                }));
+  return WithRetries(path, "size of the file", cancellation, statistics_, [&] {
+    statistics_->AddLookup();
+    return env_->GetFileSize(path, size_bytes);
+  });
 }
 
 }  // namespace pcr

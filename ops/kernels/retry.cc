@@ -35,19 +35,27 @@ absl::Status WithReachingCode(const absl::Status& error) {
   return absl::Status(absl::StatusCode::kDeadlineExceeded, error.message());
 }
 
-absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
-                         ReadStatistics* statistics, const std::function<absl::Status()>& attempt,
+absl::Status WithRetries(const std::string& path, const std::string& what,
+                         const Cancellation& cancellation, ReadStatistics* statistics,
+                         const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass) {
+  const std::string place = path + ": " + what + ": ";
   int64_t backoff_ms = kFirstBackoffMs;
   for (int n = 1;; ++n) {
     if (cancellation.cancelled()) break;
     absl::Status status = attempt();
-    if (status.ok() || !may_pass(status)) return status;
+    if (status.ok()) return status;
+    if (!may_pass(status)) {
+      // Some file systems of tensorflow-io say no more than the server's status.
+      const bool names_path = status.message().find(path) != absl::string_view::npos;
+      if (names_path || absl::IsCancelled(status)) return status;
+      return absl::Status(status.code(), absl::StrCat(place, status.message()));
+    }
     if (n == kMaxAttempts) {
       statistics->AddFailure();
-      const absl::string_view said = absl::StripPrefix(status.message(), what + ": ");
+      const absl::string_view said = absl::StripPrefix(status.message(), place);
       return WithReachingCode(absl::Status(
-          status.code(), absl::StrCat(what, ": failed ", n, " times, last with: ", said)));
+          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said)));
     }
     const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
                                                 static_cast<uint64_t>(backoff_ms / 2 + 1));

@@ -32,11 +32,13 @@ bool IsRemote(const std::string& path);
 absl::Status WithReachingCode(const absl::Status& error);
 
 // Calls `attempt` until it succeeds, fails with an error that `may_pass` does
-// not accept, or has failed kMaxAttempts times. `what`, the object and the
-// range, begins the message of that last error, which has a reaching code. CANCELLED as soon as
-// `cancellation` is. Attempts after the first and a failure count in `statistics`.
-absl::Status WithRetries(const std::string& what, const Cancellation& cancellation,
-                         ReadStatistics* statistics, const std::function<absl::Status()>& attempt,
+// not accept, or has failed kMaxAttempts times. The message of that last error, which has a
+// reaching code, begins with `path` and `what` of it was asked for, as does that of another error
+// that does not name `path`. CANCELLED as soon as `cancellation` is. Attempts after the first and a
+// failure count in `statistics`.
+absl::Status WithRetries(const std::string& path, const std::string& what,
+                         const Cancellation& cancellation, ReadStatistics* statistics,
+                         const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass = MayPass);
 
 }  // namespace pcr
