@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
-from pcr_tf.convert.errors import ListingError
+from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.format import filesystem
 
 
@@ -62,6 +62,17 @@ class Listing:
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
     without_image: list[str] = dataclasses.field(default_factory=list)
+
+    def leave_out(self, path: str, fault: UnreadableItemError, *, skip_unreadable: bool) -> None:
+        """Names the fault of something in the file `path` in `unreadable`.
+
+        Raises:
+            UnreadableItemError: the fault, unless `skip_unreadable`.
+        """
+        if not skip_unreadable:
+            raise fault
+        name = fault.name.replace(path, filesystem.basename(path))
+        self.unreadable.append((name, fault.why))
 
     def summary(self) -> ListingSummary:
         """What there is to say of the listing without its items."""

@@ -78,9 +78,8 @@ class TfdsSource(Source):
             if len(items) != instruction.examples_in_shard and not unreadable:
                 why = f"expected {instruction.examples_in_shard} records, as the builder says, got "
                 why += f"{len(items)}; prepare it anew"
-                if not skip_unreadable:
-                    raise UnreadableItemError(path, why)
-                unreadable = [(name, why)]
+                fault = UnreadableItemError(path, why)
+                listing.leave_out(path, fault, skip_unreadable=skip_unreadable)
             listing.unreadable += unreadable
             listing.digests[name] = f"{digest}, [{part.start}:{part.stop}]"
             listing.items += items[part]

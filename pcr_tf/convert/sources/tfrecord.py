@@ -50,10 +50,7 @@ class TfRecordSource(PartedSource):
             # Behind a length that is not sound nothing can be located; what is before it stays.
             fault = error
         if fault is not None:
-            if not skip_unreadable:
-                raise fault
-            name = fault.name.replace(part, filesystem.basename(part))
-            listing.unreadable.append((name, fault.why))
+            listing.leave_out(part, fault, skip_unreadable=skip_unreadable)
             modified_ns = 0
         digest.update(b"%d" % modified_ns)
         listing.digests[part] = f"{len(listing.items)} records, {digest.hexdigest()[:16]}"

@@ -73,9 +73,7 @@ class WebDatasetSource(PartedSource):
             listing.ignored += [f"{part}: {name}" for name in found.ignored]
             fault = found.fault
         if fault is not None:
-            if not skip_unreadable:
-                raise fault
-            listing.unreadable.append((filesystem.basename(part), fault.why))
+            listing.leave_out(part, fault, skip_unreadable=skip_unreadable)
             modified_ns = 0
         for item in listing.items:
             digest.update(f"{item.entry}\0{item.detail}\n".encode(errors="surrogateescape"))
@@ -128,10 +126,7 @@ class WebDatasetSource(PartedSource):
                     raise UnreadableItemError(f"{path}: {key}", found.broken[key])
                 self._image_of(path, key, members)
             except UnreadableItemError as error:
-                if not skip_unreadable:
-                    raise
-                name = f"{filesystem.basename(path)}: {key}"
-                listing.unreadable.append((name, error.why))
+                listing.leave_out(path, error, skip_unreadable=skip_unreadable)
                 continue
             offset = min(member.offset for member in members)
             size_bytes = sum(member.size_bytes for member in members)
