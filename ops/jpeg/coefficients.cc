@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
 
@@ -21,10 +22,10 @@ std::string Refuse(std::string_view jpeg, const DecodeLimits& limits) {
 
 // As Refuse(), and what libjpeg said. On "" the reader holds the coefficients.
 std::string Read(std::string_view jpeg, const DecodeLimits& limits, JpegErrors* errors,
-                 JpegReader* reader) {
+                 CoefficientReader* reader) {
   std::string refused = Refuse(jpeg, limits);
   if (!refused.empty()) return refused;
-  return errors->Run([&] { reader->ReadCoefficients(jpeg); }) ? "" : errors->message();
+  return errors->Run([&] { reader->Read(jpeg); }) ? "" : errors->message();
 }
 
 // False, with the difference in `text`, if `x` and `y` differ.
@@ -68,18 +69,13 @@ bool SameComponent(const jpeg_component_info& x, const jpeg_component_info& y, c
   return true;
 }
 
-bool SameBlocks(JpegReader* a, JpegReader* b, int component, char* text, size_t n) {
-  const jpeg_component_info& info = a->info()->comp_info[component];
-  const auto row_of = [component](JpegReader* reader, JDIMENSION row) {
-    const auto common = reinterpret_cast<j_common_ptr>(reader->info());
-    return common->mem->access_virt_barray(common, reader->coefficients()[component], row, 1,
-                                           FALSE)[0];
-  };
-  // Blocks beyond these only fill up MCUs and belong to no pixel.
+bool SameBlocks(const CoefficientReader& a, const CoefficientReader& b, int component, char* text,
+                size_t n) {
+  const jpeg_component_info& info = a.info().comp_info[component];
   for (JDIMENSION row = 0; row < info.height_in_blocks; ++row) {
-    const JBLOCK* const x = row_of(a, row);
-    const JBLOCK* const y = row_of(b, row);
-    if (std::memcmp(x, y, info.width_in_blocks * sizeof(JBLOCK)) == 0) continue;
+    const CoefficientBlock* const x = a.rows(component)[row];
+    const CoefficientBlock* const y = b.rows(component)[row];
+    if (std::memcmp(x, y, info.width_in_blocks * sizeof(CoefficientBlock)) == 0) continue;
     for (JDIMENSION column = 0; column < info.width_in_blocks; ++column) {
       for (int k = 0; k < DCTSIZE2; ++k) {
         if (x[column][k] == y[column][k]) continue;
@@ -96,38 +92,34 @@ bool SameBlocks(JpegReader* a, JpegReader* b, int component, char* text, size_t 
 
 }  // namespace
 
-void FirstDifference(JpegReader* a, JpegReader* b, char* text, size_t text_bytes) {
-  text[0] = '\0';
-  if (!SameFrame(*a->info(), *b->info(), text, text_bytes)) return;
-  for (int c = 0; c < a->info()->num_components; ++c) {
-    if (!SameComponent(a->info()->comp_info[c], b->info()->comp_info[c], text, text_bytes)) return;
+std::string FirstDifference(const CoefficientReader& a, const CoefficientReader& b) {
+  char text[kDifferenceBytes] = "";
+  const int components = a.info().num_components;
+  bool same = SameFrame(a.info(), b.info(), text, sizeof text);
+  for (int c = 0; same && c < components; ++c) {
+    same = SameComponent(a.info().comp_info[c], b.info().comp_info[c], text, sizeof text);
   }
-  for (int c = 0; c < a->info()->num_components; ++c) {
-    if (!SameBlocks(a, b, c, text, text_bytes)) return;
-  }
+  for (int c = 0; same && c < components; ++c) same = SameBlocks(a, b, c, text, sizeof text);
+  return text;
 }
 
 std::string CheckJpeg(std::string_view jpeg, const DecodeLimits& limits) {
   JpegErrors errors;
-  JpegReader reader(&errors);
+  CoefficientReader reader(&errors);
   return Read(jpeg, limits, &errors, &reader);
 }
 
 std::string SameCoefficients(std::string_view a, std::string_view b, const DecodeLimits& limits) {
   JpegErrors errors;
-  JpegReader reader_a(&errors);
-  JpegReader reader_b(&errors);
+  CoefficientReader reader_a(&errors);
+  CoefficientReader reader_b(&errors);
   if (const std::string wrong = Read(a, limits, &errors, &reader_a); !wrong.empty()) {
     return "first image: " + wrong;
   }
   if (const std::string wrong = Read(b, limits, &errors, &reader_b); !wrong.empty()) {
     return "second image: " + wrong;
   }
-  char text[kDifferenceBytes];
-  if (!errors.Run([&] { FirstDifference(&reader_a, &reader_b, text, sizeof text); })) {
-    return errors.message();
-  }
-  return text;
+  return FirstDifference(reader_a, reader_b);
 }
 
 }  // namespace pcr

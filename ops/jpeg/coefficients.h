@@ -4,7 +4,6 @@
 #ifndef PCR_OPS_JPEG_COEFFICIENTS_H_
 #define PCR_OPS_JPEG_COEFFICIENTS_H_
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,7 +11,7 @@
 
 namespace pcr {
 
-class JpegReader;
+class CoefficientReader;
 
 // "" if libjpeg decodes `jpeg` without error or warning, else what it said, or which
 // limit stopped it. Reads all scans; the steps from coefficients to pixels are not run,
@@ -26,9 +25,8 @@ std::string CheckJpeg(std::string_view jpeg, const DecodeLimits& limits = {});
 std::string SameCoefficients(std::string_view a, std::string_view b,
                              const DecodeLimits& limits = {});
 
-// Writes the first difference to `text`, or "" if there is none. Both readers have read
-// their coefficients. Inside JpegErrors::Run().
-void FirstDifference(JpegReader* a, JpegReader* b, char* text, size_t text_bytes);
+// The same for two images whose coefficients are read.
+std::string FirstDifference(const CoefficientReader& a, const CoefficientReader& b);
 
 }  // namespace pcr
 

@@ -11,7 +11,6 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
-#include <string_view>
 
 // jpeglib.h needs size_t and FILE.
 #include <jpeglib.h>
@@ -66,57 +65,6 @@ class JpegErrors {
   std::jmp_buf jump_;
   char message_[JMSG_LENGTH_MAX];
   int code_ = 0;
-};
-
-// A decompressor. It is made afresh for each image: libjpeg keeps quantization and
-// Huffman tables from one image to the next, so an image without its own would
-// otherwise be decoded differently after different predecessors.
-class JpegReader {
- public:
-  explicit JpegReader(JpegErrors* errors) : info_() { errors->Watch(&info_); }
-  ~JpegReader() { jpeg_destroy_decompress(&info_); }
-  JpegReader(const JpegReader&) = delete;
-  JpegReader& operator=(const JpegReader&) = delete;
-
-  // Reads all coefficients of `jpeg`, which must outlive the reader. Once, inside Run().
-  void ReadCoefficients(std::string_view jpeg);
-
-  jpeg_decompress_struct* info() { return &info_; }
-  jvirt_barray_ptr* coefficients() { return coefficients_; }
-
- private:
-  jpeg_decompress_struct info_;
-  jvirt_barray_ptr* coefficients_ = nullptr;
-};
-
-// A compressor into memory.
-class JpegWriter {
- public:
-  explicit JpegWriter(JpegErrors* errors) : info_(), destination_() { errors->Watch(&info_); }
-  ~JpegWriter();
-  JpegWriter(const JpegWriter&) = delete;
-  JpegWriter& operator=(const JpegWriter&) = delete;
-
-  // Makes info() a compressor that writes to output(). Once, inside Run().
-  void Create();
-
-  jpeg_compress_struct* info() { return &info_; }
-  // What jpeg_finish_compress() completed. Valid until the thread's next JpegWriter.
-  std::string_view output() const { return {output_, output_bytes_}; }
-
- private:
-  struct Destination : jpeg_destination_mgr {
-    JpegWriter* writer;
-  };
-
-  static void InitDestination(j_compress_ptr info);
-  static boolean EmptyOutputBuffer(j_compress_ptr info);
-  static void TermDestination(j_compress_ptr info);
-
-  jpeg_compress_struct info_;
-  Destination destination_;
-  const char* output_ = nullptr;
-  size_t output_bytes_ = 0;
 };
 
 }  // namespace pcr

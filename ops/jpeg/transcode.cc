@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "ops/format/layout.h"
+#include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/coefficients.h"
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
+#include "ops/jpeg/progressive_encoder.h"
 #include "ops/jpeg/transcode_fault.h"
 
 namespace pcr {
@@ -183,66 +185,40 @@ std::string UnsentCoefficient(const jpeg_decompress_struct& source) {
   return "";
 }
 
-// Gives the components the quantization tables that decoded them. T.81 allows a source to
-// redefine a table slot between scans; a progressive result has all its tables in front. Four
-// components never need more than the four slots.
-void SettleQuantizationTables(jpeg_decompress_struct* source) {
-  JQUANT_TBL* slots[NUM_QUANT_TBLS] = {};
-  for (int c = 0; c < source->num_components; ++c) {
-    jpeg_component_info& component = source->comp_info[c];
+// What is written of an image whose coefficients are read.
+EncodedFrame DescribeFrame(const CoefficientReader& source) {
+  const jpeg_decompress_struct& info = source.info();
+  EncodedFrame frame;
+  frame.width = static_cast<int>(info.image_width);
+  frame.height = static_cast<int>(info.image_height);
+  const bool has_chroma = info.jpeg_color_space == JCS_YCbCr || info.jpeg_color_space == JCS_YCCK;
+  frame.components.resize(info.num_components);
+  for (int c = 0; c < info.num_components; ++c) {
+    const jpeg_component_info& from = info.comp_info[c];
+    EncodedComponent& to = frame.components[c];
+    to.id = from.component_id;
+    to.h = from.h_samp_factor;
+    to.v = from.v_samp_factor;
+    // The table that decoded the component. T.81 allows a source to redefine a slot between
+    // scans; a progressive result has all its tables in front. Four components never need more
+    // than the four slots.
+    const UINT16* const table = from.quant_table->quantval;
     int slot = 0;
-    while (slots[slot] != nullptr &&
-           !std::equal(slots[slot]->quantval, slots[slot]->quantval + DCTSIZE2,
-                       component.quant_table->quantval)) {
+    while (frame.quantization_tables[slot] != nullptr &&
+           !std::equal(table, table + DCTSIZE2, frame.quantization_tables[slot])) {
       ++slot;
     }
-    slots[slot] = component.quant_table;
-    component.quant_tbl_no = slot;
+    frame.quantization_tables[slot] = table;
+    to.quantization_table = slot;
+    to.huffman_table = has_chroma && (c == 1 || c == 2) ? 1 : 0;
+    to.width = static_cast<int>(from.width_in_blocks);
+    to.height = static_cast<int>(from.height_in_blocks);
+    to.rows = source.rows(c);
   }
-  std::copy(slots, slots + NUM_QUANT_TBLS, source->quant_tbl_ptrs);
+  return frame;
 }
 
-void WriteSegment(jpeg_compress_struct* info, std::string_view segment) {
-  const std::string_view parameters = segment.substr(4);
-  jpeg_write_marker(info, static_cast<uint8_t>(segment[1]),
-                    reinterpret_cast<const JOCTET*>(parameters.data()), parameters.size());
-}
-
-// Inside JpegErrors::Run().
-void WriteProgressive(JpegReader* source, const std::vector<jpeg_scan_info>& scans,
-                      const Carried& carried, JpegWriter* writer) {
-  SettleQuantizationTables(source->info());
-  writer->Create();
-  jpeg_compress_struct* const info = writer->info();
-  jpeg_copy_critical_parameters(source->info(), info);
-  info->scan_info = scans.data();
-  info->num_scans = static_cast<int>(scans.size());
-  info->optimize_coding = TRUE;
-  info->write_JFIF_header = FALSE;
-  info->write_Adobe_marker = FALSE;
-  jpeg_write_coefficients(info, source->coefficients());
-  for (const std::string_view& segment : carried.jfif) WriteSegment(info, segment);
-  for (const std::string_view& segment : carried.adobe) WriteSegment(info, segment);
-  jpeg_finish_compress(info);
-}
-
-std::vector<jpeg_scan_info> LibjpegScans(const std::vector<Scan>& scans) {
-  std::vector<jpeg_scan_info> result;
-  result.reserve(scans.size());
-  for (const Scan& scan : scans) {
-    jpeg_scan_info info{};
-    info.comps_in_scan = static_cast<int>(scan.components.size());
-    std::copy(scan.components.begin(), scan.components.end(), info.component_index);
-    info.Ss = scan.ss;
-    info.Se = scan.se;
-    info.Ah = scan.ah;
-    info.Al = scan.al;
-    result.push_back(info);
-  }
-  return result;
-}
-
-// Cuts libjpeg's output at scan ends. Returns "" or the way in which the output is not
+// Cuts what was written at scan ends. Returns "" or the way in which the output is not
 // what was ordered.
 std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scans,
                           CodedImage* image) {
@@ -267,19 +243,21 @@ std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scan
 
 // Decodes the image as a reader would put it together. Returns "" or its first difference
 // from the source.
-std::string Prove(const CodedImage& image, JpegReader* source, const Carried& carried,
+std::string Prove(const CodedImage& image, const CoefficientReader& source, const Carried& carried,
                   JpegErrors* errors) {
   const std::string full = FullImage(image);
   const Result<JpegLayout> layout = WalkMarkers(full);
   if (!layout.ok()) return layout.status().message();
   if (!(Carried(full, layout.value()) == carried)) return "APPn, COM or trailing bytes differ";
-  JpegReader result(errors);
-  char difference[200];
-  const bool decoded = errors->Run([&] {
-    result.ReadCoefficients(full);
-    FirstDifference(source, &result, difference, sizeof difference);
-  });
-  return decoded ? difference : errors->message();
+  CoefficientReader result(errors);
+  bool decoded = false;
+  if (errors->Run([&] { decoded = result.ReadProgression(full, layout.value()); }) && decoded) {
+    return FirstDifference(source, result);
+  }
+  // What that decoder does not take, libjpeg judges.
+  CoefficientReader again(errors);
+  if (!errors->Run([&] { again.Read(full); })) return errors->message();
+  return FirstDifference(source, again);
 }
 
 Transcoded KeepOpaque(std::string_view image, const ScanScript& script, OpaqueReason reason,
@@ -338,36 +316,31 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
   }
 
   JpegErrors errors;
-  JpegReader source(&errors);
-  JpegWriter writer(&errors);
+  CoefficientReader source(&errors);
   const auto out_of_memory = [&errors] {
     return Status(Code::kResourceExhausted, std::string("libjpeg: ") + errors.message());
   };
-  if (!errors.Run([&] { source.ReadCoefficients(image); })) {
+  if (!errors.Run([&] { source.Read(image); })) {
     if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
     return opaque(ReasonOfReadError(errors.code()), errors.message());
   }
-  if (std::string unsent = UnsentCoefficient(*source.info()); !unsent.empty()) {
+  if (std::string unsent = UnsentCoefficient(source.info()); !unsent.empty()) {
     return opaque(OpaqueReason::kIncompleteProgression, std::move(unsent));
   }
 
   std::vector<SamplingFactors> sampling;
   for (const FrameComponent& c : layout.frame->components) sampling.push_back({c.h, c.v});
   const std::vector<Scan> scans = script.ForImage(sampling);
-  const std::vector<jpeg_scan_info> libjpeg_scans = LibjpegScans(scans);
   const Carried carried(image, layout);
-  if (!errors.Run([&] { WriteProgressive(&source, libjpeg_scans, carried, &writer); })) {
-    if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
-    return opaque(OpaqueReason::kUnsupported, errors.message());
+  std::string written = "\xff\xd8";
+  for (const std::string_view& segment : carried.jfif) written += segment;
+  for (const std::string_view& segment : carried.adobe) written += segment;
+  if (!EncodeProgressive(DescribeFrame(source), scans, &written)) {
+    return opaque(OpaqueReason::kUnsupported, "DCT coefficient out of range");
   }
+  written += layout::kEndOfImage;
 
-  std::string_view written = writer.output();
-  std::string faulty;
-  if (fault) {
-    faulty.assign(written);
-    fault(&faulty);
-    written = faulty;
-  }
+  if (fault) fault(&written);
 
   Transcoded result;
   CodedImage& coded = result.image;
@@ -381,7 +354,7 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
   for (const std::string_view& segment : carried.jfif) coded.ancillary_offset += segment.size();
   coded.trailing.assign(carried.trailing);
   if (options.prove) {
-    std::string difference = Prove(coded, &source, carried, &errors);
+    std::string difference = Prove(coded, source, carried, &errors);
     if (!difference.empty()) {
       if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
       return opaque(OpaqueReason::kProofFailed, std::move(difference));

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/decoder.h"
-#include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/sequential_scan.h"
 #include "tests/cpp/jpeg_test_images.h"
@@ -43,22 +43,20 @@ void ExpectCoefficientsOfLibjpeg(const std::string& jpeg, SequentialScan* scan, 
                                  int end = 1 << 16, int step = 1) {
   const JpegLayout layout = WalkMarkers(jpeg).value();
   JpegErrors errors;
-  JpegReader reader(&errors);
-  ASSERT_TRUE(errors.Run([&] { reader.ReadCoefficients(jpeg); }));
+  CoefficientReader reader(&errors);
+  ASSERT_TRUE(errors.Run([&] { reader.Read(jpeg); }));
   ASSERT_TRUE(scan->Start(jpeg, layout));
   scan->KeepColumns(begin, end);
-  jpeg_decompress_struct* const info = reader.info();
-  const auto common = reinterpret_cast<j_common_ptr>(info);
-  for (int my = 0; my < static_cast<int>(info->total_iMCU_rows); my += step) {
-    for (int c = 0; c < info->num_components; ++c) {
-      const jpeg_component_info& component = info->comp_info[c];
+  const jpeg_decompress_struct& info = reader.info();
+  for (int my = 0; my < static_cast<int>(info.total_iMCU_rows); my += step) {
+    for (int c = 0; c < info.num_components; ++c) {
+      const jpeg_component_info& component = info.comp_info[c];
       const int v = component.v_samp_factor;
       const int width = static_cast<int>(component.width_in_blocks);
       CoefficientBlock** const rows = scan->Rows(c, my);
       ASSERT_NE(rows, nullptr);
       for (int y = 0; y < v && my * v + y < static_cast<int>(component.height_in_blocks); ++y) {
-        const JBLOCKROW expected = info->mem->access_virt_barray(common, reader.coefficients()[c],
-                                                                 my * v + y, 1, FALSE)[0];
+        const CoefficientBlock* const expected = reader.rows(c)[my * v + y];
         for (int x = begin * component.h_samp_factor;
              x < std::min(width, end * component.h_samp_factor); ++x) {
           ASSERT_EQ(std::memcmp(rows[y][x], expected[x], sizeof(CoefficientBlock)), 0)

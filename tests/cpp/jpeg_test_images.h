@@ -29,7 +29,8 @@ struct JpegSpec {
   int components = 3;                         // for JCS_UNKNOWN; others have their own number
   std::vector<std::pair<int, int>> sampling;  // (h, v) of the first components; others 1 x 1
   int quality = 90;
-  int restart_interval = 0;  // in MCUs
+  bool wide_quantization = false;  // values above 255 where the quality asks for them
+  int restart_interval = 0;        // in MCUs
   bool arithmetic = false;
   bool optimize = false;  // Huffman tables for the image instead of the standard ones
   bool one_quantization_slot = false;
@@ -87,7 +88,7 @@ inline std::string MakeJpeg(const JpegSpec& spec = {}) {
   info.in_color_space = spec.color_space;
   jpeg_set_defaults(&info);
   jpeg_set_colorspace(&info, spec.color_space);
-  jpeg_set_quality(&info, spec.quality, TRUE);
+  jpeg_set_quality(&info, spec.quality, spec.wide_quantization ? FALSE : TRUE);
   for (int c = 0; c < components; ++c) {
     const bool given = static_cast<size_t>(c) < spec.sampling.size();
     info.comp_info[c].h_samp_factor = given ? spec.sampling[c].first : 1;

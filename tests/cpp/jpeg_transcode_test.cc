@@ -207,6 +207,8 @@ TEST(Transcode, CoarseAndSixteenBitQuantizationComesOutProgressive) {
   JpegSpec spec;
   spec.quality = 1;
   ExpectProgressive(MakeJpeg(spec));
+  spec.wide_quantization = true;
+  ExpectProgressive(MakeJpeg(spec));
   spec.quality = 100;
   ExpectProgressive(MakeJpeg(spec));
 }
