@@ -1,9 +1,8 @@
 #include "ops/jpeg/huffman_code.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
-#include <utility>
-#include <vector>
 
 namespace pcr {
 namespace {
@@ -11,6 +10,8 @@ namespace {
 constexpr int kMaxLength = 16;
 // No word may be all ones. This symbol, of the least count, takes the one that would be.
 constexpr int kReserved = 256;
+
+constexpr int kMaxLeaves = kReserved + 1;
 
 // Of two trees of equal count the one goes first whose symbol is larger; that of two merged
 // trees is the symbol of the one that went first.
@@ -24,51 +25,72 @@ struct Tree {
   }
 };
 
-// The length of the word of each symbol that comes and of the reserved one, without a limit,
-// ascending; equal ones by symbol.
-std::vector<std::pair<int, int>> UnlimitedLengths(const SymbolCounts& counts) {
-  std::vector<Tree> trees;
-  const auto add = [&trees](uint64_t count, int symbol) {
-    trees.push_back({count, symbol, static_cast<int>(trees.size())});
-  };
-  for (int symbol = 0; symbol < kReserved; ++symbol) {
-    if (counts[symbol] > 0) add(counts[symbol], symbol);
-  }
-  add(1, kReserved);
-  std::vector<std::pair<int, int>> lengths;
-  for (const Tree& leaf : trees) lengths.emplace_back(0, leaf.symbol);
+struct Leaf {
+  int length = 0;
+  int symbol = 0;
 
-  std::vector<int> parents(trees.size());
-  const auto later = std::greater<>();
-  std::make_heap(trees.begin(), trees.end(), later);
-  const auto take = [&] {
-    std::pop_heap(trees.begin(), trees.end(), later);
-    const Tree first = trees.back();
-    trees.pop_back();
-    return first;
-  };
-  while (trees.size() > 1) {
-    const Tree first = take();
-    const Tree second = take();
-    const int node = static_cast<int>(parents.size());
-    parents.push_back(node);
-    parents[first.node] = parents[second.node] = node;
-    trees.push_back({first.count + second.count, first.symbol, node});
-    std::push_heap(trees.begin(), trees.end(), later);
+  bool operator<(const Leaf& other) const {
+    return length != other.length ? length < other.length : symbol < other.symbol;
   }
-  // A parent is made after its children, and the root is its own.
-  std::vector<int> depths(parents.size());
-  for (int node = static_cast<int>(parents.size()) - 2; node >= 0; --node) {
-    depths[node] = depths[parents[node]] + 1;
+};
+
+// Without allocations, as an image has a dozen codes.
+class UnlimitedCode {
+ public:
+  explicit UnlimitedCode(const SymbolCounts& counts) {
+    for (int symbol = 0; symbol < kReserved; ++symbol) {
+      if (counts[symbol] > 0) Add(counts[symbol], symbol);
+    }
+    Add(1, kReserved);
+    const int nodes = MergeTrees();
+    int depths[2 * kMaxLeaves];
+    depths[nodes - 1] = 0;
+    // A parent is made after its children.
+    for (int node = nodes - 2; node >= 0; --node) depths[node] = depths[parents_[node]] + 1;
+    for (int leaf = 0; leaf < num_leaves_; ++leaf) leaves_[leaf].length = depths[leaf];
+    std::sort(leaves_, leaves_ + num_leaves_);
   }
-  for (size_t leaf = 0; leaf < lengths.size(); ++leaf) lengths[leaf].first = depths[leaf];
-  std::sort(lengths.begin(), lengths.end());
-  return lengths;
-}
+
+  // Each symbol that comes, and the reserved one; shorter words first, equal ones by symbol.
+  const Leaf* begin() const { return leaves_; }
+  const Leaf* end() const { return leaves_ + num_leaves_; }
+
+ private:
+  void Add(uint64_t count, int symbol) {
+    trees_[num_leaves_] = {count, symbol, num_leaves_};
+    leaves_[num_leaves_++].symbol = symbol;
+  }
+
+  // Returns the number of nodes, of which the last is the root.
+  int MergeTrees() {
+    const std::greater<> later;
+    Tree* end = trees_ + num_leaves_;
+    std::make_heap(trees_, end, later);
+    int node = num_leaves_;
+    for (; end - trees_ > 1; ++node) {
+      std::pop_heap(trees_, end--, later);
+      const Tree first = *end;
+      std::pop_heap(trees_, end--, later);
+      const Tree second = *end;
+      parents_[first.node] = parents_[second.node] = node;
+      *end++ = {first.count + second.count, first.symbol, node};
+      std::push_heap(trees_, end, later);
+    }
+    return node;
+  }
+
+  int num_leaves_ = 0;
+  Leaf leaves_[kMaxLeaves];
+  Tree trees_[kMaxLeaves];
+  int parents_[2 * kMaxLeaves];
+};
+
+// Numbers of words by their length.
+using LengthCounts = std::array<int, kMaxLeaves>;
 
 // Shortens words of more than 16 bits, by T.81 figure K.3.
-void LimitLengths(std::vector<int>* counts_by_length) {
-  std::vector<int>& counts = *counts_by_length;
+void LimitLengths(LengthCounts* by_length) {
+  LengthCounts& counts = *by_length;
   for (size_t length = counts.size() - 1; length > kMaxLength; --length) {
     while (counts[length] > 0) {
       size_t shorter = length - 2;
@@ -84,11 +106,10 @@ void LimitLengths(std::vector<int>* counts_by_length) {
 }  // namespace
 
 HuffmanCode::HuffmanCode(const SymbolCounts& counts) {
-  const std::vector<std::pair<int, int>> unlimited = UnlimitedLengths(counts);
-  std::vector<int> by_length(std::max(unlimited.back().first, kMaxLength) + 1);
-  for (const auto& [length, symbol] : unlimited) {
-    ++by_length[length];
-    if (symbol != kReserved) symbols.push_back(static_cast<char>(symbol));
+  LengthCounts by_length{};
+  for (const Leaf& leaf : UnlimitedCode(counts)) {
+    ++by_length[leaf.length];
+    if (leaf.symbol != kReserved) symbols.push_back(static_cast<char>(leaf.symbol));
   }
   LimitLengths(&by_length);
   int longest = kMaxLength;

@@ -118,28 +118,34 @@ class BitPlanes {
   Block block(size_t index) const { return Block(words_.data() + index * stride_); }
 
  private:
+  // Four coefficients are looked at at once, each in 16 bits of a word.
+  static constexpr uint64_t kOnes = 0x0001000100010001;
+
+  // Of each of the four, its lowest bit.
+  static uint64_t LowBits(uint64_t four) { return (four & kOnes) * 0x0001000200040008 >> 48 & 15; }
+
   PCR_BIT_INSTRUCTIONS
   void Fill(const EncodedComponent& component, int highest) {
     uint64_t* words = words_.data();
-    for (int y = 0; y < component.height; ++y) {
+    for (const CoefficientBlock* const row : component.rows) {
       for (int x = 0; x < component.width; ++x, words += stride_) {
-        const CoefficientBlock& block = component.rows[y][x];
+        int16_t coded[64];
+        for (int k = 0; k < 64; ++k) coded[k] = row[x][kNaturalOrder[k]];
         uint64_t& top = words[1 + 2 * highest];
-        for (int i = 0; i < 64; i += 4) {
+        for (int k = 0; k < 64; k += 4) {
           uint64_t four;
-          std::memcpy(&four, &block[i], sizeof four);
+          std::memcpy(&four, coded + k, sizeof four);
           if (four == 0) continue;
-          for (int j = i; j < i + 4; ++j) {
-            const int k = kZigzagOrder[j];
-            const int value = block[j];
-            const uint64_t bit = uint64_t{1} << k;
-            const uint32_t magnitude = std::abs(value);
-            words[0] |= value < 0 ? bit : 0;
-            for (int position = 0; position < highest; ++position) {
-              words[2 + 2 * position] |= static_cast<uint64_t>(magnitude >> position & 1) << k;
-            }
-            top |= static_cast<uint64_t>(magnitude >> highest != 0) << k;
+          const uint64_t sign = four >> 15 & kOnes;
+          // Its complement if negative, and one more.
+          const uint64_t magnitude = (four ^ sign * 0xffff) + sign;
+          words[0] |= LowBits(sign) << k;
+          for (int position = 0; position < highest; ++position) {
+            words[2 + 2 * position] |= LowBits(magnitude >> position) << k;
           }
+          // Its top bit is set by the addition if any is.
+          const uint64_t high = magnitude >> highest & kOnes * (0xffff >> highest);
+          top |= LowBits((high + kOnes * 0x7fff) >> 15) << k;
         }
         for (int position = highest - 1; position >= 0; --position) {
           words[1 + 2 * position] = words[3 + 2 * position] | words[2 + 2 * position];

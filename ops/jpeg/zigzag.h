@@ -17,13 +17,6 @@ inline constexpr std::array<uint8_t, 64> kNaturalOrder = {
     41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-// The other way about: of each place, when its coefficient is coded.
-inline constexpr std::array<uint8_t, 64> kZigzagOrder = [] {
-  std::array<uint8_t, 64> order{};
-  for (uint8_t k = 0; k < 64; ++k) order[kNaturalOrder[k]] = k;
-  return order;
-}();
-
 inline constexpr int kMaxBlocksInMcu = 10;  // T.81 B.2.3
 
 }  // namespace pcr
