@@ -65,6 +65,7 @@ LAYERS = {
     },
     "jpeg": {
         "hdrs": [
+            "jpeg/bit_deposit.h",
             "jpeg/bit_reader.h",
             "jpeg/bit_writer.h",
             "jpeg/coefficient_reader.h",

@@ -54,6 +54,12 @@ class BitReader {
     Skip(n);
     return value;
   }
+  // The same for n in 0..32.
+  uint32_t ReadAny(int n) {
+    const auto value = static_cast<uint32_t>(bits_ >> 1 >> (63 - n));
+    Skip(n);
+    return value;
+  }
   // A value of n bits, 1..16, by T.81 F.2.2.1 (EXTEND).
   int ReadSigned(int n) {
     const int value = static_cast<int>(Read(n));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/jpeg/bit_deposit.h"
 #include "ops/jpeg/bit_reader.h"
 #include "ops/jpeg/huffman_table.h"
 
@@ -10,8 +11,9 @@ namespace {
 
 constexpr int kMaxBitPosition = 13;
 
-// Bits k..63.
-uint64_t From(int k) { return k < 64 ? ~uint64_t{0} << k : 0; }
+// Of a block, coefficient k in zigzag order, and all from that on.
+uint64_t Bit(int k) { return uint64_t{1} << 63 >> k; }
+uint64_t From(int k) { return k < 64 ? ~uint64_t{0} >> k : 0; }
 
 struct ScanHeader {
   int num_components = 0;
@@ -216,7 +218,7 @@ class ProgressiveDecoder {
           }
           if (k > header.last) return false;
           block[kNaturalOrder[k]] = static_cast<int16_t>(value * (1 << header.low));
-          nonzero |= uint64_t{1} << k;
+          nonzero |= Bit(k);
         }
         plane.nonzero[static_cast<size_t>(y) * plane.width + x] |= nonzero;
       }
@@ -226,22 +228,14 @@ class ProgressiveDecoder {
     return end_run == 0;
   }
 
-  // Reads a bit for each coefficient of `which` and adds it at its place.
-  static void Correct(uint64_t which, int step, BitReader* bits, CoefficientBlock* block) {
-    while (which != 0) {
-      const int count = std::min(__builtin_popcountll(which), 32);
-      bits->Refill();
-      uint32_t corrections = bits->Read(count) << (32 - count);
-      // Without branches: the bits are as good as random. The bit of `step` is never set in
-      // a coefficient whose turn it is.
-      for (int i = 0; i < count; ++i, corrections <<= 1) {
-        int16_t& value = (*block)[kNaturalOrder[__builtin_ctzll(which)]];
-        which &= which - 1;
-        const int added = step & -static_cast<int>(corrections >> 31);
-        const int sign = value >> 15;
-        value = static_cast<int16_t>(value + ((added ^ sign) - sign));
-      }
-    }
+  // Reads a bit for each coefficient of `which`. Returns those whose bit is set. At most 32 of
+  // them need no Refill.
+  static uint64_t ReadCorrections(uint64_t which, const BitDeposit& deposit, BitReader* bits) {
+    const int count = __builtin_popcountll(which);
+    if (count <= 32) return deposit(bits->ReadAny(count), which);
+    const uint64_t high = static_cast<uint64_t>(bits->Read(32)) << (count - 32);
+    bits->Refill();
+    return deposit(high | bits->Read(count - 32), which);
   }
 
   PCR_BIT_INSTRUCTIONS
@@ -251,6 +245,7 @@ class ProgressiveDecoder {
     const HuffmanTable& table = *defined;
     CoefficientPlane& plane = planes_[header.components[0].index];
     BitReader bits = *input;  // in registers
+    const BitDeposit deposit;
     const int step = 1 << header.low;
     const uint64_t band = From(header.first) & ~From(header.last + 1);
     int end_run = 0;
@@ -258,6 +253,8 @@ class ProgressiveDecoder {
       for (int x = 0; x < plane.width; ++x) {
         CoefficientBlock& block = plane.rows[y][x];
         uint64_t& nonzero = plane.nonzero[static_cast<size_t>(y) * plane.width + x];
+        const uint64_t known = nonzero;
+        uint64_t corrected = 0;
         uint64_t left = band;
         while (end_run == 0 && left != 0) {
           bits.Refill();
@@ -276,20 +273,26 @@ class ProgressiveDecoder {
           }
           // Behind r zeros of the scans before stands the place of the new value, or of the
           // last zero of a run of 16.
-          uint64_t zeros = left & ~nonzero;
-          for (int i = 0; i < r; ++i) zeros &= zeros - 1;
-          if (zeros == 0) return false;
-          const int k = __builtin_ctzll(zeros);
-          Correct(left & nonzero & ~From(k), step, &bits, &block);
-          left &= From(k + 1);
+          const uint64_t place = deposit.BitFromTop(left & ~known, r);
+          if (place == 0) return false;
+          corrected |= ReadCorrections(left & known & ~(place | (place - 1)), deposit, &bits);
+          left &= place - 1;
           if (value != 0) {
-            block[kNaturalOrder[k]] = static_cast<int16_t>(value);
-            nonzero |= zeros & -zeros;
+            block[kNaturalOrder[__builtin_clzll(place)]] = static_cast<int16_t>(value);
+            nonzero |= place;
           }
         }
         if (end_run > 0) {
-          Correct(left & nonzero, step, &bits, &block);
+          bits.Refill();
+          corrected |= ReadCorrections(left & known, deposit, &bits);
           --end_run;
+        }
+        while (corrected != 0) {
+          const int k = __builtin_clzll(corrected);
+          corrected ^= Bit(k);
+          int16_t& coefficient = block[kNaturalOrder[k]];
+          const int sign = coefficient >> 15;
+          coefficient = static_cast<int16_t>(coefficient + ((step ^ sign) - sign));
         }
       }
       if (bits.overrun()) return false;

@@ -21,7 +21,8 @@ struct CoefficientPlane {
   int width = 0;  // in blocks, without those that only fill up MCUs
   int height = 0;
   std::vector<CoefficientBlock*> rows;  // of blocks, at least `height`
-  // Per block, for each coefficient in zigzag order whether it is not zero. AC only.
+  // Per block, for each coefficient whether it is not zero: 2^(63-k) for the k-th in zigzag
+  // order. AC only.
   std::vector<uint64_t> nonzero;
   // Per coefficient in zigzag order: how many low bits no scan has sent yet; -1: all.
   std::array<int, 64> missing_bits{};

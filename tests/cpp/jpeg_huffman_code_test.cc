@@ -92,36 +92,5 @@ TEST(HuffmanCode, OfAnyCountsIsUsable) {
   ExpectUsable(all);
 }
 
-TEST(BitWriter, WritesWhatABitReaderReads) {
-  std::mt19937 random(4);  // NOLINT(bugprone-random-generator-seed): reproducible
-  for (int trial = 0; trial < 200; ++trial) {
-    struct Part {
-      uint32_t bits;
-      int size;
-    };
-    std::vector<Part> parts(random() % 60);
-    size_t num_bits = 0;
-    for (Part& part : parts) {
-      part.size = 1 + static_cast<int>(random() % 32);
-      const uint32_t bits = random() % 2 == 0 ? ~0U : static_cast<uint32_t>(random());
-      part.bits = bits >> (32 - part.size);
-      num_bits += part.size;
-    }
-    std::string bytes(num_bits / 8 * 2 + BitWriter::kSpareBytes, '\0');
-    BitWriter writer(bytes.data());
-    for (const Part& part : parts) writer.Write(part.bits, part.size);
-    bytes.resize(writer.Finish() - bytes.data());
-    BitReader reader(bytes);
-    for (const Part& part : parts) {
-      reader.Refill();
-      ASSERT_EQ(reader.Read(part.size), part.bits);
-    }
-    ASSERT_FALSE(reader.overrun());
-    for (size_t at = bytes.find('\xff'); at != std::string::npos; at = bytes.find('\xff', at + 1)) {
-      ASSERT_EQ(bytes.at(at + 1), '\0');
-    }
-  }
-}
-
 }  // namespace
 }  // namespace pcr
