@@ -29,7 +29,7 @@ class CoefficientReader {
   // With libjpeg.
   void Read(std::string_view jpeg);
 
-  // The header with libjpeg, the coefficients with DecodeProgressiveScans, in two thirds of the
+  // The header with libjpeg, the coefficients with DecodeProgressiveScans, in half of the
   // time. False if the image, of which this is the layout, is not one for it.
   bool ReadProgression(std::string_view jpeg, const JpegLayout& layout);
 

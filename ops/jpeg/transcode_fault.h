@@ -1,4 +1,4 @@
-// The transcode with a fault in what libjpeg wrote. For tests of the proof alone: no image is
+// The transcode with a fault in what was written. For tests of the proof alone: no image is
 // known with which it fails.
 
 #ifndef PCR_OPS_JPEG_TRANSCODE_FAULT_H_
@@ -14,7 +14,7 @@
 
 namespace pcr {
 
-// Changes the progressive JPEG that libjpeg wrote, before it is cut into groups and proved.
+// Changes the progressive JPEG that was written, before it is cut into groups and proved.
 using TranscodeFault = std::function<void(std::string* written)>;
 
 // Transcode(), but for the fault; with an empty one, the same.
