@@ -66,6 +66,7 @@ LAYERS = {
     "jpeg": {
         "hdrs": [
             "jpeg/bit_deposit.h",
+            "jpeg/bit_planes.h",
             "jpeg/bit_reader.h",
             "jpeg/bit_writer.h",
             "jpeg/coefficient_reader.h",
@@ -79,12 +80,14 @@ LAYERS = {
             "jpeg/progressive_encoder.h",
             "jpeg/progressive_scans.h",
             "jpeg/scan_script.h",
+            "jpeg/scan_tokens.h",
             "jpeg/sequential_scan.h",
             "jpeg/transcode.h",
             "jpeg/transcode_fault.h",
             "jpeg/zigzag.h",
         ],
         "srcs": [
+            "jpeg/bit_planes.cc",
             "jpeg/coefficient_reader.cc",
             "jpeg/coefficients.cc",
             "jpeg/decoder.cc",

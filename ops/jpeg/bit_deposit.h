@@ -13,11 +13,11 @@ class BitDeposit {
   // As on a processor that has it or lacks it; for tests.
   explicit BitDeposit(bool has_instruction) : has_instruction_(has_instruction) {}
 
-  // Whether this processor is quick at it. AMD's were not before Zen 3.
+  // Whether this processor is quick at it. Those of AMD before Zen 3 are not.
   static bool HasInstruction() {
 #if defined(__x86_64__) && defined(__GNUC__)
-    return __builtin_cpu_supports("bmi2") && !__builtin_cpu_is("znver1") &&
-           !__builtin_cpu_is("znver2");
+    return __builtin_cpu_supports("bmi2") && !__builtin_cpu_is("bdver4") &&
+           !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
 #else
     return false;
 #endif

@@ -8,8 +8,11 @@
 #include <string_view>
 
 // The compiler makes these functions twice, and the loader takes the one that the processor
-// can run: counting and shifting of bits has instructions that not every x86-64 has.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
+// can run: counting and shifting of bits has instructions that not every x86-64 has. They must be
+// noexcept: GCC takes a call of such a function for one that cannot throw.
+#if defined(PCR_BIT_INSTRUCTIONS)
+// As the build says.
+#elif defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) && \
     __GNUC__ >= 12
 #define PCR_BIT_INSTRUCTIONS __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
@@ -74,6 +77,12 @@ class BitReader {
   }
 
   bool overrun() const { return padding_ > count_; }
+
+  // Whether what is left is less than a byte.
+  bool at_end() {
+    RefillByBytes();
+    return next_ == end_ && !overrun() && count_ - padding_ < 8;
+  }
 
  private:
   void RefillByBytes() {

@@ -12,9 +12,11 @@ namespace pcr {
 // bytes of the bits, and kSpareBytes.
 class BitWriter {
  public:
-  static constexpr int kSpareBytes = 8;
+  static constexpr int kSpareBytes = 16;
 
-  explicit BitWriter(char* out) : out_(out) {}
+  // Where the next bytes go, and then the end of what was written there. Up to 31 bits wait.
+  void SetOutput(char* output) { output_ = output; }
+  char* output() const { return output_; }
 
   // The low n bits, 0..32, of `bits`, whose others are zero.
   void Write(uint64_t bits, int n) {
@@ -25,15 +27,14 @@ class BitWriter {
     WriteBytes(static_cast<uint32_t>(bits_ >> count_));
   }
 
-  // Fills the last byte with ones. Returns the end of what was written.
-  char* Finish() {
+  // Fills the last byte with ones.
+  void Finish() {
     const int fill = -count_ & 7;
     Write((1U << fill) - 1, fill);
     while (count_ > 0) {
       count_ -= 8;
       WriteByte(static_cast<uint8_t>(bits_ >> count_));
     }
-    return out_;
   }
 
  private:
@@ -41,19 +42,19 @@ class BitWriter {
     const bool has_ff = (bytes & 0x80808080 & ~(bytes + 0x01010101)) != 0;
     if (!has_ff) {
       bytes = __builtin_bswap32(bytes);
-      std::memcpy(out_, &bytes, sizeof bytes);
-      out_ += sizeof bytes;
+      std::memcpy(output_, &bytes, sizeof bytes);
+      output_ += sizeof bytes;
       return;
     }
     for (int shift = 24; shift >= 0; shift -= 8) WriteByte(static_cast<uint8_t>(bytes >> shift));
   }
 
   void WriteByte(uint8_t byte) {
-    *out_++ = static_cast<char>(byte);
-    if (byte == 0xff) *out_++ = 0;
+    *output_++ = static_cast<char>(byte);
+    if (byte == 0xff) *output_++ = 0;
   }
 
-  char* out_;
+  char* output_ = nullptr;
   uint64_t bits_ = 0;  // the last ones below
   int count_ = 0;      // of them not written yet, less than 32
 };

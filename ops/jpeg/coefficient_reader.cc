@@ -50,7 +50,13 @@ bool CoefficientReader::ReadProgression(std::string_view jpeg, const JpegLayout&
     }
     rows_[c].assign(planes[c].rows.begin(), planes[c].rows.end());
   }
-  return DecodeProgressiveScans(jpeg, layout, &planes);
+  if (!DecodeProgressiveScans(jpeg, layout, &planes)) return false;
+  for (const CoefficientPlane& plane : planes) {
+    for (const int missing : plane.missing_bits) {
+      if (missing != 0) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace pcr

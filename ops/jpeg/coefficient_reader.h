@@ -30,7 +30,8 @@ class CoefficientReader {
   void Read(std::string_view jpeg);
 
   // The header with libjpeg, the coefficients with DecodeProgressiveScans, in half of the
-  // time. False if the image, of which this is the layout, is not one for it.
+  // time. False if the image, of which this is the layout, is not one for it, or does not send all
+  // bits of all coefficients.
   bool ReadProgression(std::string_view jpeg, const JpegLayout& layout);
 
   const jpeg_decompress_struct& info() const { return info_; }

@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <optional>
-#include <vector>
 
+#include "ops/jpeg/bit_planes.h"
 #include "ops/jpeg/bit_reader.h"
 #include "ops/jpeg/bit_writer.h"
 #include "ops/jpeg/huffman_code.h"
 #include "ops/jpeg/markers.h"
+#include "ops/jpeg/scan_tokens.h"
 
 namespace pcr {
 namespace {
@@ -20,7 +19,7 @@ constexpr int kMaxAcBits = 10;
 constexpr int kMaxDcBits = kMaxAcBits + 1;
 constexpr int kZeroRun = 0xf0;      // symbol of 16 zeros
 constexpr int kMaxEndRun = 0x7fff;  // blocks
-// Decoders keep none. It is libjpeg's encoder that keeps them, in 1,000 places.
+// Where libjpeg's encoder ends a run, which keeps the corrections of it in 1,000 places.
 constexpr int kMaxRunCorrections = 937;
 
 // Bits k..63.
@@ -33,188 +32,25 @@ uint32_t ValueBits(int value, int size) {
   return static_cast<uint32_t>(value < 0 ? value - 1 : value) & ((1U << size) - 1);
 }
 
-// What a scan says, in the order of its bits: a symbol, and up to 16 bits as they are.
-class Token {
- public:
-  static constexpr int kMaxBits = 16;
-  // Symbols are those of a first and a second code, and one for bits without a symbol.
-  static constexpr ptrdiff_t kCodeSymbols = 256;
-  static constexpr int kNoSymbol = 2 * kCodeSymbols;
-  static constexpr int kSymbols = kNoSymbol + 1;
-
-  Token() = default;
-  Token(int symbol, uint32_t bits, int num_bits)
-      : packed_(static_cast<uint32_t>(symbol) << 21 | static_cast<uint32_t>(num_bits) << 16 |
-                bits) {}
-
-  int symbol() const { return static_cast<int>(packed_ >> 21); }
-  int num_bits() const { return static_cast<int>(packed_ >> 16 & 31); }
-  uint32_t bits() const { return packed_ & 0xffff; }
-
- private:
-  uint32_t packed_ = 0;
-};
-
-// The tokens of a scan and how often each symbol is among them. Tokens do not move.
-class Tokens {
- public:
-  void Clear() {
-    in_use_ = 0;
-    left_ = 0;
-    counts_.fill(0);
-  }
-
-  // Room for so many more calls of Add, up to kPageTokens.
-  void Reserve(size_t count) {
-    if (left_ < count) TurnPage();
-  }
-
-  Token* Add(int symbol, uint32_t bits, int num_bits) {
-    ++counts_[symbol];
-    --left_;
-    *next_ = Token(symbol, bits, num_bits);
-    return next_++;
-  }
-
-  // Puts a symbol in the place of none.
-  void Set(Token* token, int symbol, uint32_t bits, int num_bits) {
-    ++counts_[symbol];
-    *token = Token(symbol, bits, num_bits);
-  }
-
-  // Calls for_token(token) for each, in order.
-  template <typename ForToken>
-  void ForEach(const ForToken& for_token) {
-    if (in_use_ > 0) pages_[in_use_ - 1]->end = next_;
-    for (size_t i = 0; i < in_use_; ++i) {
-      const Page& page = *pages_[i];
-      for (const Token* token = page.tokens; token != page.end; ++token) for_token(*token);
-    }
-  }
-
-  // Of the symbols of a code, the first or the second.
-  SymbolCounts CountsOf(int code) const {
-    SymbolCounts counts;
-    std::copy_n(counts_.begin() + Token::kCodeSymbols * code, counts.size(), counts.begin());
-    return counts;
-  }
-
- private:
-  static constexpr size_t kPageTokens = 8192;
-  struct Page {
-    Token tokens[kPageTokens];
-    const Token* end = tokens;
-  };
-
-  void TurnPage() {
-    if (in_use_ > 0) pages_[in_use_ - 1]->end = next_;
-    if (in_use_ == pages_.size()) pages_.push_back(std::make_unique<Page>());
-    next_ = pages_[in_use_++]->tokens;
-    left_ = kPageTokens;
-  }
-
-  std::vector<std::unique_ptr<Page>> pages_;
-  size_t in_use_ = 0;  // pages
-  Token* next_ = nullptr;
-  size_t left_ = 0;  // on the last page in use
-  std::array<uint32_t, Token::kSymbols> counts_{};
-};
-
-// The AC coefficients of a component by their bits: of each block, for the coefficients in
-// zigzag order.
-class BitPlanes {
- public:
-  // Of bit positions 0..highest, the last with all above it.
-  BitPlanes(const EncodedComponent& component, int highest)
-      : highest_(highest),
-        words_(static_cast<size_t>(component.width) * component.height * (highest + 2)) {
-    Fill(component);
-  }
-
-  class Block {
-   public:
-    Block(const uint64_t* words, int highest) : words_(words), highest_(highest) {}
-    uint64_t negative() const { return words_[0]; }
-    // Whose magnitude has a bit at this position, which is below the highest.
-    uint64_t at(int position) const { return words_[1 + position]; }
-    // Whose magnitude has a bit at this position or above it.
-    uint64_t reaching(int position) const {
-      uint64_t result = 0;
-      for (int p = position; p <= highest_; ++p) result |= words_[1 + p];
-      return result;
-    }
-
-   private:
-    const uint64_t* words_;
-    int highest_;
-  };
-  Block block(size_t index) const {
-    return Block(words_.data() + index * (highest_ + 2), highest_);
-  }
-
- private:
-  // Four coefficients are looked at at once, each in 16 bits of a word.
-  static constexpr uint64_t kOnes = 0x0001000100010001;
-
-  // Of each of the four, its lowest bit.
-  static uint64_t LowBits(uint64_t four) { return (four & kOnes) * 0x0001000200040008 >> 48 & 15; }
-
-  PCR_BIT_INSTRUCTIONS
-  void Fill(const EncodedComponent& component) {
-    const int highest = highest_;
-    uint64_t* words = words_.data();
-    for (const CoefficientBlock* const row : component.rows) {
-      for (int x = 0; x < component.width; ++x, words += highest + 2) {
-        int16_t coded[64];
-        for (int k = 0; k < 64; ++k) coded[k] = row[x][kNaturalOrder[k]];
-        for (int k = 0; k < 64; k += 4) {
-          uint64_t four;
-          std::memcpy(&four, coded + k, sizeof four);
-          if (four == 0) continue;
-          const uint64_t sign = four >> 15 & kOnes;
-          // Its complement if negative, and one more.
-          const uint64_t magnitude = (four ^ sign * 0xffff) + sign;
-          words[0] |= LowBits(sign) << k;
-          for (int position = 0; position < highest; ++position) {
-            words[1 + position] |= LowBits(magnitude >> position) << k;
-          }
-          // Its top bit is set by the addition if any is.
-          const uint64_t high = magnitude >> highest & kOnes * (0xffff >> highest);
-          words[1 + highest] |= LowBits((high + kOnes * 0x7fff) >> 15) << k;
-        }
-      }
-    }
-  }
-
-  int highest_;
-  std::vector<uint64_t> words_;
-};
-
 class ProgressiveEncoder {
  public:
   ProgressiveEncoder(const EncodedFrame& frame, std::string* out)
       : frame_(frame), planes_(frame.components.size()), out_(*out) {}
 
   bool Run(const std::vector<Scan>& scans) {
-    std::vector<int> highest(frame_.components.size());
-    for (const Scan& scan : scans) {
-      if (scan.ss > 0) {
-        int& position = highest[scan.components[0]];
-        position = std::max({position, scan.ah, scan.al});
-      }
-    }
     WriteFrameHeader();
-    for (const Scan& scan : scans) {
+    for (size_t i = 0; i < scans.size(); ++i) {
+      const Scan& scan = scans[i];
       tokens_.Clear();
       if (scan.ss == 0) {
         if (!(scan.ah == 0 ? TokenizeDc(scan) : RefineDc(scan))) return false;
       } else {
-        const int c = scan.components[0];
-        if (!planes_[c]) planes_[c].emplace(frame_.components[c], highest[c]);
-        if (scan.ah == 0) {
-          if (!TokenizeAc(scan)) return false;
-        } else {
-          RefineAc(scan);
+        if (!TokenizeAc(scan, scans)) return false;
+        const auto has_same_component = [&scan](const Scan& later) {
+          return later.ss > 0 && later.components == scan.components;
+        };
+        if (std::none_of(scans.begin() + i + 1, scans.end(), has_same_component)) {
+          planes_[scan.components[0]].reset();
         }
       }
       WriteScan(scan);
@@ -302,19 +138,28 @@ class ProgressiveEncoder {
     WriteTokens(words);
   }
 
-  PCR_BIT_INSTRUCTIONS
   void WriteTokens(const HuffmanCode::Word* words) {
-    size_t num_bits = 0;
-    tokens_.ForEach(
-        [&](Token token) { num_bits += words[token.symbol()].length + token.num_bits(); });
-    const size_t begin = out_.size();
-    out_.resize(begin + num_bits / 8 * 2 + BitWriter::kSpareBytes);
-    BitWriter bits(out_.data() + begin);
-    tokens_.ForEach([&](Token token) {
-      const HuffmanCode::Word word = words[token.symbol()];
-      bits.Write(word.bits << token.num_bits() | token.bits(), word.length + token.num_bits());
+    BitWriter bits;
+    page_.resize(Tokens::kPageTokens * kMaxTokenBytes + BitWriter::kSpareBytes);
+    tokens_.ForEachPage([&](const Token* begin, const Token* end) {
+      bits.SetOutput(page_.data());
+      WritePage(begin, end, words, &bits);
+      out_.append(page_.data(), bits.output());
     });
-    out_.resize(bits.Finish() - out_.data());
+    bits.SetOutput(page_.data());
+    bits.Finish();
+    out_.append(page_.data(), bits.output());
+  }
+
+  PCR_BIT_INSTRUCTIONS
+  static void WritePage(const Token* begin, const Token* end, const HuffmanCode::Word* words,
+                        BitWriter* writer) noexcept {
+    BitWriter bits = *writer;  // in registers
+    for (const Token* token = begin; token != end; ++token) {
+      const HuffmanCode::Word word = words[token->symbol()];
+      bits.Write(word.bits << token->num_bits() | token->bits(), word.length + token->num_bits());
+    }
+    *writer = bits;
   }
 
   // Calls for_block(i, block) for all blocks of a scan, i-th component. Blocks that only fill up
@@ -356,7 +201,6 @@ class ProgressiveEncoder {
     return true;
   }
 
-  PCR_BIT_INSTRUCTIONS
   bool TokenizeDc(const Scan& scan) {
     int predictions[4] = {};
     return ForBlocks(scan, [&](int i, const CoefficientBlock* block) {
@@ -368,7 +212,8 @@ class ProgressiveEncoder {
       if (size > kMaxDcBits) return false;
       const int table = frame_.components[scan.components[i]].huffman_table;
       tokens_.Reserve(1);
-      tokens_.Add(Token::kCodeSymbols * table + size, ValueBits(difference, size), size);
+      tokens_.Add(static_cast<int>(Token::kCodeSymbols) * table + size, ValueBits(difference, size),
+                  size);
       return true;
     });
   }
@@ -392,7 +237,7 @@ class ProgressiveEncoder {
     run_corrections_ = 0;
   }
 
-  // The rest of the block, with `corrections` bits for it, joins the run.
+  // The rest of a block joins the run, with those bits of `values` that `which` names.
   void ExtendRun(uint64_t which, uint64_t values) {
     if (end_run_ == 0) end_run_token_ = tokens_.Add(Token::kNoSymbol, 0, 0);
     ++end_run_;
@@ -419,55 +264,71 @@ class ProgressiveEncoder {
     tokens_.Add(symbol, bits, num_bits);
   }
 
-  void BeginAc(const EncodedComponent& component) {
-    first_symbol_ = Token::kCodeSymbols * component.huffman_table;
+  bool TokenizeAc(const Scan& scan, const std::vector<Scan>& scans) {
+    const int c = scan.components[0];
+    const EncodedComponent& component = frame_.components[c];
+    if (!planes_[c]) planes_[c].emplace(component.rows, component.width, Highest(scans, c));
+    const BitPlanes& planes = *planes_[c];
+    first_symbol_ = static_cast<int>(Token::kCodeSymbols) * component.huffman_table;
     end_run_ = 0;
     run_corrections_ = 0;
-  }
-
-  PCR_BIT_INSTRUCTIONS
-  bool TokenizeAc(const Scan& scan) {
-    const EncodedComponent& component = frame_.components[scan.components[0]];
-    const BitPlanes& planes = *planes_[scan.components[0]];
-    const uint64_t band = From(scan.ss) & ~From(scan.se + 1);
-    BeginAc(component);
     size_t index = 0;
-    for (int y = 0; y < component.height; ++y) {
-      for (int x = 0; x < component.width; ++x, ++index) {
-        tokens_.Reserve(kMaxTokens);
-        uint64_t left = planes.block(index).reaching(scan.al) & band;
-        if (left != 0) EndRun();
-        const CoefficientBlock& block = component.rows[y][x];
-        int next = scan.ss;
-        for (; left != 0; left &= left - 1) {
-          const int k = __builtin_ctzll(left);
-          int zeros = k - next;
-          next = k + 1;
-          for (; zeros > 15; zeros -= 16) tokens_.Add(first_symbol_ + kZeroRun, 0, 0);
-          const int value = block[kNaturalOrder[k]];
-          const int magnitude = std::abs(value) >> scan.al;
-          const int size = BitLength(magnitude);
-          if (size > kMaxAcBits) return false;
-          tokens_.Add(first_symbol_ + (zeros << 4 | size),
-                      ValueBits(value < 0 ? -magnitude : magnitude, size), size);
+    for (const CoefficientBlock* const row : component.rows) {
+      for (int x = 0; x < component.width; x += kBlocksAtOnce) {
+        const int count = std::min(kBlocksAtOnce, component.width - x);
+        tokens_.Reserve(count * kMaxTokens);
+        if (scan.ah != 0) {
+          RefineBlocks(scan, planes, index, count);
+        } else if (!TokenizeBlocks(scan, row + x, planes, index, count)) {
+          return false;
         }
-        if (next <= scan.se) ExtendRun(0, 0);
+        index += count;
       }
     }
     EndRun();
     return true;
   }
 
+  // The highest bit position that AC scans of the component name.
+  static int Highest(const std::vector<Scan>& scans, int component) {
+    int highest = 0;
+    for (const Scan& scan : scans) {
+      if (scan.ss == 0 || scan.components[0] != component) continue;
+      highest = std::max({highest, scan.ah, scan.al});
+    }
+    return highest;
+  }
+
   PCR_BIT_INSTRUCTIONS
-  void RefineAc(const Scan& scan) {
-    const EncodedComponent& component = frame_.components[scan.components[0]];
-    const BitPlanes& planes = *planes_[scan.components[0]];
+  bool TokenizeBlocks(const Scan& scan, const CoefficientBlock* blocks, const BitPlanes& planes,
+                      size_t index, int count) noexcept {
     const uint64_t band = From(scan.ss) & ~From(scan.se + 1);
-    BeginAc(component);
-    const size_t num_blocks = static_cast<size_t>(component.width) * component.height;
-    for (size_t index = 0; index < num_blocks; ++index) {
-      tokens_.Reserve(kMaxTokens);
-      const BitPlanes::Block block = planes.block(index);
+    for (int i = 0; i < count; ++i) {
+      uint64_t left = planes.block(index + i).reaching(scan.al) & band;
+      if (left != 0) EndRun();
+      int next = scan.ss;
+      for (; left != 0; left &= left - 1) {
+        const int k = __builtin_ctzll(left);
+        int zeros = k - next;
+        next = k + 1;
+        for (; zeros > 15; zeros -= 16) tokens_.Add(first_symbol_ + kZeroRun, 0, 0);
+        const int value = blocks[i][kNaturalOrder[k]];
+        const int magnitude = std::abs(value) >> scan.al;
+        const int size = BitLength(magnitude);
+        if (size > kMaxAcBits) return false;
+        tokens_.Add(first_symbol_ + (zeros << 4 | size),
+                    ValueBits(value < 0 ? -magnitude : magnitude, size), size);
+      }
+      if (next <= scan.se) ExtendRun(0, 0);
+    }
+    return true;
+  }
+
+  PCR_BIT_INSTRUCTIONS
+  void RefineBlocks(const Scan& scan, const BitPlanes& planes, size_t index, int count) noexcept {
+    const uint64_t band = From(scan.ss) & ~From(scan.se + 1);
+    for (int i = 0; i < count; ++i) {
+      const BitPlanes::Block block = planes.block(index + i);
       const uint64_t known = block.reaching(scan.ah);
       const uint64_t values = block.at(scan.al);
       const uint64_t negative = block.negative();
@@ -481,7 +342,7 @@ class ProgressiveEncoder {
         uint64_t corrected = before & known;
         int run = __builtin_popcountll(zeros);
         for (; run > 15; run -= 16) {
-          for (int i = 0; i < 15; ++i) zeros &= zeros - 1;
+          for (int zero = 0; zero < 15; ++zero) zeros &= zeros - 1;
           const uint64_t passed = (zeros & -zeros) - 1;
           zeros &= zeros - 1;
           AddWithCorrections(first_symbol_ + kZeroRun, 0, 0, corrected & passed, values);
@@ -493,17 +354,20 @@ class ProgressiveEncoder {
       }
       if (left != 0) ExtendRun(left & known, values);
     }
-    EndRun();
   }
 
   // Of a block: a symbol or less for each coefficient, a run's place, and what more than 16
   // corrections take.
   static constexpr size_t kMaxTokens = 64 + 1 + 64 / Token::kMaxBits;
+  static constexpr int kBlocksAtOnce = 16;
+  // A word and the bits behind it, if a zero follows each byte.
+  static constexpr size_t kMaxTokenBytes = 2 * (16 + Token::kMaxBits) / 8;
 
   const EncodedFrame& frame_;
   std::vector<std::optional<BitPlanes>> planes_;
   std::string& out_;
   Tokens tokens_;
+  std::vector<char> page_;  // of tokens, coded
   // Of the AC scan under way.
   int first_symbol_ = 0;
   uint32_t end_run_ = 0;  // blocks

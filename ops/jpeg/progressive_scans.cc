@@ -100,7 +100,7 @@ class ProgressiveDecoder {
     const bool decoded = header.first == 0  ? ReadDc(header, &bits)
                          : header.high == 0 ? ReadAc(header, &bits)
                                             : RefineAc(header, &bits);
-    return decoded && !bits.overrun();
+    return decoded && bits.at_end();
   }
 
   bool ReadDc(const ScanHeader& header, BitReader* bits) {
@@ -178,7 +178,7 @@ class ProgressiveDecoder {
   }
 
   PCR_BIT_INSTRUCTIONS
-  bool ReadAc(const ScanHeader& header, BitReader* input) {
+  bool ReadAc(const ScanHeader& header, BitReader* input) noexcept {
     const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
     if (defined == nullptr) return false;
     const HuffmanTable& table = *defined;
@@ -239,7 +239,7 @@ class ProgressiveDecoder {
   }
 
   PCR_BIT_INSTRUCTIONS
-  bool RefineAc(const ScanHeader& header, BitReader* input) {
+  bool RefineAc(const ScanHeader& header, BitReader* input) noexcept {
     const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
     if (defined == nullptr) return false;
     const HuffmanTable& table = *defined;
@@ -326,10 +326,13 @@ bool HasPlainProgression(std::string_view jpeg, const JpegLayout& layout) {
   int frames = 0;
   for (const Segment& segment : layout.segments) {
     const uint8_t code = segment.marker;
-    if (code == marker::kDac || code == marker::kDnl || code == marker::kDri) return false;
+    const bool ancillary =
+        (code >= marker::kApp0 && code <= marker::kApp15) || code == marker::kCom;
+    if (ancillary || code == marker::kDht || code == marker::kSos) continue;
     // libjpeg reads quantization tables up to the first scan that needs them.
-    if (code == marker::kDqt && segment.offset > first.sos_offset) return false;
-    if (code >= marker::kSof0 && code <= marker::kSof15 && code != marker::kDht) ++frames;
+    if (code == marker::kDqt && segment.offset < first.sos_offset) continue;
+    if (code != marker::kSof2) return false;
+    ++frames;
   }
   return frames == 1;
 }

@@ -29,7 +29,8 @@ struct CoefficientPlane {
 };
 
 // Whether an image is one for DecodeProgressiveScans, by its markers: 8 bits, Huffman coding,
-// 1 to 4 components, no restarts, and a first scan with the DC of all components.
+// 1 to 4 components, no restarts, a first scan with the DC of all components, and no segments that
+// such an image has no use for.
 bool HasPlainProgression(std::string_view jpeg, const JpegLayout& layout);
 
 // Decodes all scans into `planes`, one per component of the frame. Requires

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/format/layout.h"
+#include "ops/jpeg/zigzag.h"
 
 namespace pcr {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 constexpr int kCoefficients = 64;
 constexpr int kMaxAl = 10;                  // libjpeg's jcmaster.c, MAX_AH_AL
 constexpr size_t kMaxComponentsInScan = 4;  // T.81 B.2.3
-constexpr int kMaxBlocksInMcu = 10;         // T.81 B.2.3
 
 bool IsBlank(char c) { return std::string_view(" \t\r\n\f\v").find(c) != std::string_view::npos; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }

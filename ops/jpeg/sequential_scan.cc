@@ -201,9 +201,9 @@ inline __attribute__((always_inline)) bool SequentialScan::ReadMcus(int begin, i
 }
 
 PCR_BIT_INSTRUCTIONS
-bool SequentialScan::StoreMcus(int begin, int end) { return ReadMcus<true>(begin, end); }
+bool SequentialScan::StoreMcus(int begin, int end) noexcept { return ReadMcus<true>(begin, end); }
 
 PCR_BIT_INSTRUCTIONS
-bool SequentialScan::PassMcus(int count) { return ReadMcus<false>(0, count); }
+bool SequentialScan::PassMcus(int count) noexcept { return ReadMcus<false>(0, count); }
 
 }  // namespace pcr

@@ -47,8 +47,8 @@ class SequentialScan {
   bool ReadHeader(std::string_view jpeg, const JpegLayout& layout);
   template <bool kStore>
   bool ReadMcus(int begin, int end);
-  bool StoreMcus(int begin, int end);
-  bool PassMcus(int count);
+  bool StoreMcus(int begin, int end) noexcept;
+  bool PassMcus(int count) noexcept;
   bool ReadRow(bool store);
 
   HuffmanTables tables_;

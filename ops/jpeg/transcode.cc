@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/base/catch_exceptions.h"
 #include "ops/format/layout.h"
 #include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/coefficients.h"
@@ -171,6 +172,17 @@ struct Carried {
   }
 };
 
+// A component of which libjpeg read no scan, as text: of two with one identifier it takes all scans
+// for the first's.
+std::string ComponentWithoutScan(const jpeg_decompress_struct& source) {
+  for (int c = 0; c < source.num_components; ++c) {
+    if (source.comp_info[c].quant_table == nullptr) {
+      return "component " + std::to_string(c) + " has no scan of its own";
+    }
+  }
+  return "";
+}
+
 // The first coefficient of a progressive image that was not sent to its last bit, as text.
 std::string UnsentCoefficient(const jpeg_decompress_struct& source) {
   if (!source.progressive_mode) return "";
@@ -242,7 +254,8 @@ std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scan
 }
 
 // Decodes the image as a reader would put it together. Returns "" or its first difference
-// from the source.
+// from the source. What it shares with the encoder, the walk over markers and the order of
+// coefficients, it does not prove.
 std::string Prove(const CodedImage& image, const CoefficientReader& source, const Carried& carried,
                   JpegErrors* errors) {
   const std::string full = FullImage(image);
@@ -257,7 +270,8 @@ std::string Prove(const CodedImage& image, const CoefficientReader& source, cons
   // What that decoder does not take, libjpeg judges.
   CoefficientReader again(errors);
   if (!errors->Run([&] { again.Read(full); })) return errors->message();
-  return FirstDifference(source, again);
+  const std::string unsent = UnsentCoefficient(again.info());
+  return unsent.empty() ? FirstDifference(source, again) : unsent;
 }
 
 Transcoded KeepOpaque(std::string_view image, const ScanScript& script, OpaqueReason reason,
@@ -272,36 +286,9 @@ Transcoded KeepOpaque(std::string_view image, const ScanScript& script, OpaqueRe
   return result;
 }
 
-}  // namespace
-
-const char* OpaqueReasonName(OpaqueReason reason) {
-  // In the order of the enumeration.
-  static constexpr const char* kNames[] = {
-      "",
-      "not_a_jpeg",
-      "damaged",
-      "incomplete_progression",
-      "arithmetic",
-      "lossless",
-      "hierarchical",
-      "twelve_bit",
-      "too_many_components",
-      "too_large",
-      "unsupported",
-      "proof_failed",
-  };
-  static_assert(std::size(kNames) == static_cast<size_t>(OpaqueReason::kProofFailed) + 1);
-  return kNames[static_cast<size_t>(reason)];
-}
-
-Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
-                             const TranscodeOptions& options) {
-  return TranscodeWithFault(image, script, options, nullptr);
-}
-
-Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& script,
-                                      const TranscodeOptions& options,
-                                      const TranscodeFault& fault) {
+// Throws where memory for anything but libjpeg runs out.
+Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& script,
+                                  const TranscodeOptions& options, const TranscodeFault& fault) {
   const auto opaque = [&](OpaqueReason reason, std::string detail) {
     return KeepOpaque(image, script, reason, std::move(detail));
   };
@@ -323,6 +310,9 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
   if (!errors.Run([&] { source.Read(image); })) {
     if (errors.code() == JERR_OUT_OF_MEMORY) return out_of_memory();
     return opaque(ReasonOfReadError(errors.code()), errors.message());
+  }
+  if (std::string without = ComponentWithoutScan(source.info()); !without.empty()) {
+    return opaque(OpaqueReason::kDamaged, std::move(without));
   }
   if (std::string unsent = UnsentCoefficient(source.info()); !unsent.empty()) {
     return opaque(OpaqueReason::kIncompleteProgression, std::move(unsent));
@@ -361,6 +351,47 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
     }
   }
   return result;
+}
+
+}  // namespace
+
+const char* OpaqueReasonName(OpaqueReason reason) {
+  // In the order of the enumeration.
+  static constexpr const char* kNames[] = {
+      "",
+      "not_a_jpeg",
+      "damaged",
+      "incomplete_progression",
+      "arithmetic",
+      "lossless",
+      "hierarchical",
+      "twelve_bit",
+      "too_many_components",
+      "too_large",
+      "unsupported",
+      "proof_failed",
+  };
+  static_assert(std::size(kNames) == static_cast<size_t>(OpaqueReason::kProofFailed) + 1);
+  return kNames[static_cast<size_t>(reason)];
+}
+
+Result<Transcoded> Transcode(std::string_view image, const ScanScript& script,
+                             const TranscodeOptions& options) {
+  return TranscodeWithFault(image, script, options, nullptr);
+}
+
+Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& script,
+                                      const TranscodeOptions& options,
+                                      const TranscodeFault& fault) {
+  Transcoded transcoded;
+  const Status status = CatchExceptions([&] {
+    Result<Transcoded> result = TranscodeImage(image, script, options, fault);
+    if (!result.ok()) return result.status();
+    transcoded = std::move(result).value();
+    return Status();
+  });
+  if (!status.ok()) return status;
+  return transcoded;
 }
 
 std::string FullImage(const CodedImage& image) {

@@ -27,9 +27,11 @@ TEST(BitWriter, WritesWhatABitReaderReads) {
       num_bits += part.size;
     }
     std::string bytes(num_bits / 8 * 2 + BitWriter::kSpareBytes, '\0');
-    BitWriter writer(bytes.data());
+    BitWriter writer;
+    writer.SetOutput(bytes.data());
     for (const Part& part : parts) writer.Write(part.bits, part.size);
-    bytes.resize(writer.Finish() - bytes.data());
+    writer.Finish();
+    bytes.resize(writer.output() - bytes.data());
     BitReader reader(bytes);
     for (const Part& part : parts) {
       reader.Refill();

@@ -37,10 +37,12 @@ void ExpectUsable(const SymbolCounts& counts) {
     if (word.length == 0) continue;
     ASSERT_LE(word.length, kMaxLength);
     ASSERT_NE(word.bits, (1U << word.length) - 1) << symbol;
-    char bytes[2 + BitWriter::kSpareBytes];
-    BitWriter writer(bytes);
+    char bytes[4 + BitWriter::kSpareBytes];
+    BitWriter writer;
+    writer.SetOutput(bytes);
     writer.Write(word.bits, word.length);
-    BitReader reader(std::string_view(bytes, writer.Finish() - bytes));
+    writer.Finish();
+    BitReader reader(std::string_view(bytes, writer.output() - bytes));
     reader.Refill();
     ASSERT_EQ(table.Read(&reader), symbol);
     by_count.emplace_back(counts[symbol], word.length);

@@ -59,7 +59,7 @@ std::string WithoutSegments(const std::string& jpeg) { return jpeg.substr(FindMa
 std::string LibjpegTranscode(const std::string& jpeg, const ScanScript& script) {
   const JpegLayout layout = WalkMarkers(jpeg).value();
   std::vector<SamplingFactors> sampling;
-  for (const FrameComponent& c : layout.frame->components) sampling.push_back({c.h, c.v});
+  for (const FrameComponent& c : layout.frame.value().components) sampling.push_back({c.h, c.v});
   std::vector<jpeg_scan_info> scans;
   for (const Scan& scan : script.ForImage(sampling)) {
     scans.push_back(LibjpegScan(scan.components, scan.ss, scan.se, scan.ah, scan.al));
@@ -97,19 +97,23 @@ using Random = std::mt19937;
 // A coefficient in natural order, k = 0: DC.
 using Draw = std::function<int(int component, int k)>;
 
-// An image of the coefficients that draw() gives.
-std::string OfCoefficients(int width, int height, J_COLOR_SPACE color_space, int h, int v,
-                           const Draw& draw) {
+using Sampling = std::vector<std::pair<int, int>>;
+
+// An image of the coefficients that draw() gives. The first component has the largest factors.
+std::string OfCoefficients(int width, int height, J_COLOR_SPACE color_space,
+                           const Sampling& sampling, const Draw& draw) {
   Libjpeg libjpeg;
   jpeg_compress_struct* const info = &libjpeg.target;
   info->image_width = width;
   info->image_height = height;
-  info->input_components = color_space == JCS_GRAYSCALE ? 1 : 3;
+  info->input_components = static_cast<int>(sampling.size());
   info->in_color_space = color_space;
   jpeg_set_defaults(info);
   jpeg_set_colorspace(info, color_space);
-  info->comp_info[0].h_samp_factor = h;
-  info->comp_info[0].v_samp_factor = v;
+  for (size_t c = 0; c < sampling.size(); ++c) {
+    info->comp_info[c].h_samp_factor = sampling[c].first;
+    info->comp_info[c].v_samp_factor = sampling[c].second;
+  }
   info->optimize_coding = TRUE;
   const auto common = reinterpret_cast<j_common_ptr>(info);
   std::vector<jvirt_barray_ptr> arrays;
@@ -118,8 +122,8 @@ std::string OfCoefficients(int width, int height, J_COLOR_SPACE color_space, int
     const int own_h = info->comp_info[c].h_samp_factor;
     const int own_v = info->comp_info[c].v_samp_factor;
     const auto up = [](int size, int step) { return (size + step - 1) / step; };
-    sizes[0].push_back(up(width, 8 * h) * own_h);
-    sizes[1].push_back(up(height, 8 * v) * own_v);
+    sizes[0].push_back(up(width, 8 * sampling[0].first) * own_h);
+    sizes[1].push_back(up(height, 8 * sampling[0].second) * own_v);
     arrays.push_back(
         info->mem->request_virt_barray(common, JPOOL_IMAGE, TRUE, sizes[0][c], sizes[1][c], own_v));
   }
@@ -148,18 +152,30 @@ ScanScript RandomScript(Random* random) {
     int se;
     int al;
   };
-  std::vector<Band> bands = {{"0, 1, 2", 0, 0, below(4)}};
+  const int max_al = below(4) == 0 ? 10 : 3;
+  std::vector<Band> bands;
+  switch (below(3)) {
+    case 0:
+      bands = {{"0", 0, 0, below(4)}, {"1, 2", 0, 0, below(4)}};
+      break;
+    case 1:
+      bands = {{"0", 0, 0, 0}, {"1", 0, 0, below(4)}, {"2", 0, 0, below(4)}};
+      break;
+    default:
+      bands = {{"0, 1, 2", 0, 0, below(max_al + 1)}};
+  }
+  const auto num_dc = static_cast<ptrdiff_t>(bands.size());
   for (const char* component : {"0", "1", "2"}) {
     for (int ss = 1; ss < 64;) {
       const int se = below(3) == 0 ? 63 : std::min(63, ss + below(64 - ss));
-      bands.push_back({component, ss, se, below(4)});
+      bands.push_back({component, ss, se, below(max_al + 1)});
       ss = se + 1;
     }
   }
-  std::shuffle(bands.begin() + 1, bands.end(), *random);
-  std::string text;
+  std::shuffle(bands.begin() + num_dc, bands.end(), *random);
+  std::string text = "# group\n";  // one, as 100 are the most
   for (const Band& band : bands) text += entry(band.components, band.ss, band.se, 0, band.al);
-  for (int al = 2; al >= 0; --al) {
+  for (int al = max_al - 1; al >= 0; --al) {
     for (const Band& band : bands) {
       if (band.al > al) text += entry(band.components, band.ss, band.se, al + 1, al);
     }
@@ -168,7 +184,6 @@ ScanScript RandomScript(Random* random) {
 }
 
 TEST(ProgressiveEncoder, WritesTheBytesOfLibjpegForEverySamplingAndColourSpace) {
-  using Sampling = std::vector<std::pair<int, int>>;
   for (const Sampling& sampling :
        {Sampling{{1, 1}}, Sampling{{2, 1}}, Sampling{{2, 2}}, Sampling{{1, 2}}, Sampling{{4, 1}},
         Sampling{{2, 2}, {2, 1}, {1, 2}}, Sampling{{1, 1}, {2, 2}, {1, 1}},
@@ -201,7 +216,7 @@ TEST(ProgressiveEncoder, WritesTheBytesOfLibjpegForQuantizationOfOneAndTwoBytes)
 
 TEST(ProgressiveEncoder, WritesTheBytesOfLibjpegForAnyCoefficientsAndScript) {
   Random random(5);  // NOLINT(bugprone-random-generator-seed): reproducible
-  for (int trial = 0; trial < 400; ++trial) {
+  for (int trial = 0; trial < 600; ++trial) {
     SCOPED_TRACE(trial);
     const uint32_t density = random() % 101;  // % of coefficients that are not zero
     const uint32_t max_bits = 1 + random() % 10;
@@ -212,9 +227,14 @@ TEST(ProgressiveEncoder, WritesTheBytesOfLibjpegForAnyCoefficientsAndScript) {
     };
     const int width = 1 + static_cast<int>(random() % 100);
     const int height = 1 + static_cast<int>(random() % 100);
-    const std::string jpeg = OfCoefficients(
-        width, height, random() % 4 == 0 ? JCS_GRAYSCALE : JCS_YCbCr,
-        1 + static_cast<int>(random() % 2), 1 + static_cast<int>(random() % 2), draw);
+    const J_COLOR_SPACE color_spaces[] = {JCS_GRAYSCALE, JCS_YCbCr, JCS_YCbCr, JCS_RGB, JCS_YCCK};
+    const size_t components[] = {1, 3, 3, 3, 4};
+    const size_t kind = random() % std::size(components);
+    const auto upto = [&random](int n) { return 1 + static_cast<int>(random() % n); };
+    Sampling sampling = {{upto(3), upto(2)}};  // Up to 9 blocks in an MCU.
+    for (size_t c = 1; c < components[kind]; ++c) sampling.emplace_back(1, 1);
+    if (sampling.size() > 1) sampling.back().second = upto(sampling[0].second);
+    const std::string jpeg = OfCoefficients(width, height, color_spaces[kind], sampling, draw);
     ExpectBytesOfLibjpeg(jpeg, RandomScript(&random));
   }
 }
@@ -223,19 +243,19 @@ TEST(ProgressiveEncoder, EndsARunAtTheLongestThatHasASymbol) {
   int dc = 0;
   const auto flat = [&dc](int, int k) { return k == 0 ? dc++ % 3 : 0; };
   // 250 x 138 blocks, more than 0x7fff.
-  ExpectBytesOfLibjpeg(OfCoefficients(2000, 1100, JCS_GRAYSCALE, 1, 1, flat));
+  ExpectBytesOfLibjpeg(OfCoefficients(2000, 1100, JCS_GRAYSCALE, {{1, 1}}, flat));
 }
 
-TEST(ProgressiveEncoder, EndsARunBeforeADecoderHasTooManyCorrectionsToKeep) {
+TEST(ProgressiveEncoder, EndsARunOfManyCorrectionsWhereLibjpegDoes) {
   // Each block of the last scans is corrections alone, 63 of them.
   const auto known = [](int, int k) { return k % 2 == 0 ? 5 : -6; };
-  ExpectBytesOfLibjpeg(OfCoefficients(400, 80, JCS_GRAYSCALE, 1, 1, known));
+  ExpectBytesOfLibjpeg(OfCoefficients(400, 80, JCS_GRAYSCALE, {{1, 1}}, known));
   int block = 0;
   const auto sometimes = [&block](int, int k) {
     block += k == 63 ? 1 : 0;
     return block % 7 == 0 && k > 50 ? 1 : k % 3 == 0 ? -4 : 0;
   };
-  ExpectBytesOfLibjpeg(OfCoefficients(400, 80, JCS_GRAYSCALE, 1, 1, sometimes));
+  ExpectBytesOfLibjpeg(OfCoefficients(400, 80, JCS_GRAYSCALE, {{1, 1}}, sometimes));
 }
 
 TEST(ProgressiveEncoder, TakesTheLargestCoefficientsOfEightBitsAndNoLargerOnes) {
@@ -282,13 +302,15 @@ TEST(ProgressiveEncoder, AnImageOfLargerCoefficientsIsKept) {
   jpeg += table(0, 1, std::string(1, '\0'));
   jpeg += table(0x10, 2, std::string("\x0b\0", 2));
   jpeg += segment(0xda, std::string("\1\1\0\0\x3f\0", 6));
-  char data[16];
-  BitWriter bits(data);
+  char data[8 + BitWriter::kSpareBytes];
+  BitWriter bits;
+  bits.SetOutput(data);
   bits.Write(0, 1);      // DC 0
   bits.Write(0, 2);      // an AC coefficient of 11 bits:
   bits.Write(1500, 11);  // 1500
   bits.Write(1, 2);      // no further ones
-  jpeg.append(data, bits.Finish() - data);
+  bits.Finish();
+  jpeg.append(data, bits.output());
   jpeg += "\xff\xd9";
   ASSERT_EQ(CheckJpeg(jpeg), "");
   const Transcoded result = Transcode(jpeg, Script(kNoRefinementScans)).value();

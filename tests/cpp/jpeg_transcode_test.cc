@@ -380,6 +380,16 @@ TEST(Transcode, AComponentWithoutAScanIsDamage) {
                "component with identifier 3 has no scan");
 }
 
+TEST(Transcode, TwoComponentsOfOneIdentifierAreDamage) {
+  JpegSpec spec;
+  for (int c = 0; c < 3; ++c) spec.scans.push_back(LibjpegScan({c}, 0, 63, 0, 0));
+  std::string image = MakeJpeg(spec);
+  const JpegLayout layout = WalkMarkers(image).value();
+  image[FindMarker(image, 0xc0) + 10 + 3] = 1;  // of the second component
+  image[layout.scans[1].sos_offset + 5] = 1;
+  ExpectOpaque(image, OpaqueReason::kDamaged, "component 1 has no scan of its own");
+}
+
 TEST(Transcode, ALibjpegWarningIsDamage) {
   const std::string image = MakeJpeg();
   ExpectOpaque(image.substr(0, image.size() / 2), OpaqueReason::kDamaged, "no EOI");
@@ -506,6 +516,36 @@ TEST(Transcode, AChangedSegmentInFrontFailsTheProof) {
 TEST(Transcode, AChangedQuantizationTableFailsTheProof) {
   const auto change = [](std::string* written) { (*written)[FindMarker(*written, 0xdb) + 8] ^= 1; };
   ExpectProofFails(change, "quantization table", /*only_by_proof=*/true);
+}
+
+TEST(Transcode, BytesLeftOverInAScanFailTheProof) {
+  for (int scan = 0; scan < 10; ++scan) {
+    SCOPED_TRACE(scan);
+    const auto append = [scan](std::string* written) {
+      written->insert(WalkMarkers(*written).value().scans[scan].end, std::string(40, '\x55'));
+    };
+    ExpectProofFails(append, "extraneous bytes", /*only_by_proof=*/true);
+  }
+}
+
+TEST(Transcode, ASegmentThatLibjpegRefusesFailsTheProof) {
+  const auto insert = [](std::string* written) {
+    *written = Insert(*written, FindMarker(*written, 0xdb), SegmentBytes(0xf7, "x"));
+  };
+  ExpectProofFails(insert, "Unsupported marker type 0xf7", /*only_by_proof=*/true);
+}
+
+TEST(Transcode, BitsThatNoScanSendsFailTheProofThoughTheyAreZero) {
+  JpegSpec spec;
+  spec.quality = 5;
+  const auto shorten = [](std::string* written) {
+    // Se of the last scan, of luma: 62 in place of 63.
+    const JpegLayout layout = WalkMarkers(*written).value();
+    (*written)[layout.scans.back().sos_offset + 8] = 62;
+  };
+  const Transcoded result = TranscodeWithFault(MakeJpeg(spec), Standard(), {}, shorten).value();
+  EXPECT_STREQ(OpaqueReasonName(result.reason), "proof_failed");
+  EXPECT_EQ(result.detail, "component 0, coefficient 63 lacks its last 1 bits");
 }
 
 TEST(Transcode, AnOutputThatIsNotWhatWasOrderedIsNotCut) {
