@@ -41,7 +41,7 @@ enum class OpaqueReason {
 const char* OpaqueReasonName(OpaqueReason reason);
 
 struct TranscodeOptions {
-  // Decode every result and compare it with the source. 35 to 43% more time.
+  // Decode every result and compare it with the source: about half as much time again.
   bool prove = true;
   DecodeLimits limits;
 };

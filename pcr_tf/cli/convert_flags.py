@@ -243,7 +243,7 @@ def _define_coding(values: flags.FlagValues) -> None:
         "prove",
         True,
         "decode every stored image again and compare its coefficients with the source's; takes "
-        "about two fifths more time",
+        "about a third more time",
         flag_values=values,
     )
     flags.DEFINE_enum(

@@ -40,8 +40,8 @@ DC_LEVELS = (1, 0)
 # Processor time of decoding a scan: ns per byte, and ns per block of its components. Constants, so
 # that a search has the same result on every machine: what counts is how they compare.
 # `python -m benchmarks.scan_decode_time` fits them anew.
-_FIRST_SCAN_NS = (8.0, 0.0)
-_REFINEMENT_NS = (38.0, 10.0)
+_FIRST_SCAN_NS = (12.0, 5.0)
+_REFINEMENT_NS = (20.0, 20.0)
 
 # Versions of an image that are compared at once: what bounds the memory.
 
@@ -90,7 +90,7 @@ def measure_costs(
     Args:
         images: JPEGs that can be re-coded. At least one must be in colour, and large enough for
             MS-SSIM: no side below 176 pixels.
-        space: None: the default one, which takes some 15 s for each image.
+        space: None: the default one, which takes some 8 s for each image.
         on_progress: called with 1 after each image.
 
     Raises:
