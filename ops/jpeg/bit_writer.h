@@ -12,7 +12,7 @@ namespace pcr {
 // bytes of the bits, and kSpareBytes.
 class BitWriter {
  public:
-  static constexpr int kSpareBytes = 16;
+  static constexpr int kSpareBytes = 8;
 
   // Where the next bytes go, and then the end of what was written there. Up to 31 bits wait.
   void SetOutput(char* output) { output_ = output; }

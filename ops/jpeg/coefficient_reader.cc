@@ -50,7 +50,7 @@ bool CoefficientReader::ReadProgression(std::string_view jpeg, const JpegLayout&
     }
     rows_[c].assign(planes[c].rows.begin(), planes[c].rows.end());
   }
-  if (!DecodeProgressiveScans(jpeg, layout, &planes)) return false;
+  if (!DecodeProgressiveScans(jpeg, layout, LeftoverData::kIsRefused, &planes)) return false;
   for (const CoefficientPlane& plane : planes) {
     for (const int missing : plane.missing_bits) {
       if (missing != 0) return false;

@@ -294,7 +294,7 @@ class JpegDecoder::Image {
       planes_[c].rows.resize(planes_[c].height);
     }
     if (!errors_.Run([this] { FindRows(); })) return false;
-    if (!DecodeProgressiveScans(jpeg_, layout_, &planes_)) return false;
+    if (!DecodeProgressiveScans(jpeg_, layout_, LeftoverData::kIsIgnored, &planes_)) return false;
     for (int c = 0; c < info_.num_components; ++c) {
       std::copy_n(planes_[c].missing_bits.begin(), DCTSIZE2, info_.coef_bits[c]);
     }

@@ -16,6 +16,7 @@ bool HuffmanTable::Set(const uint8_t* counts, const uint8_t* symbols) {
   complete_ = false;
   std::memcpy(counts_, counts, sizeof counts_);
   std::memcpy(symbols_, symbols, num_symbols);
+  max_symbol_ = num_symbols == 0 ? 0 : *std::max_element(symbols, symbols + num_symbols);
   std::fill(std::begin(entries_), std::end(entries_), Entry());
   uint32_t code = 0;
   int index = 0;

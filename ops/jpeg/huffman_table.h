@@ -18,6 +18,9 @@ class HuffmanTable {
   // False if the code is not one. Free of cost if the table has this code already.
   bool Set(const uint8_t* counts, const uint8_t* symbols);
 
+  // 0 if there is none.
+  int max_symbol() const { return max_symbol_; }
+
   // What the next bits begin with.
   class Entry {
    public:
@@ -61,6 +64,7 @@ class HuffmanTable {
 
  private:
   bool complete_ = false;
+  int max_symbol_ = 0;
   uint8_t counts_[16] = {};
   uint8_t symbols_[256] = {};
   Entry entries_[1 << kFastBits];

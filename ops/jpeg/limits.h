@@ -24,8 +24,8 @@ std::string ExceededLimit(const JpegLayout& layout, const DecodeLimits& limits);
 
 // "" if the image has at least the one bit that Huffman coding spends on every block of
 // the components in its scans, else the contradiction. Bounds the memory of coefficients,
-// 128 bytes per block, by 1024 times the image's bytes. Re-coding takes as much again at most, but
-// for bits of a dense image: 4 bytes for each coefficient that a scan tells of.
+// 128 bytes per block, by 1024 times the image's bytes. Re-coding takes up to 96 bytes per block
+// beside them, 4 for each coefficient that a scan tells of, and the proof afterwards 136.
 std::string MissingData(const JpegLayout& layout);
 
 }  // namespace pcr

@@ -360,6 +360,7 @@ class ProgressiveEncoder {
   // corrections take.
   static constexpr size_t kMaxTokens = 64 + 1 + 64 / Token::kMaxBits;
   static constexpr int kBlocksAtOnce = 16;
+  static_assert(kBlocksAtOnce * kMaxTokens <= Tokens::kPageTokens);
   // A word and the bits behind it, if a zero follows each byte.
   static constexpr size_t kMaxTokenBytes = 2 * (16 + Token::kMaxBits) / 8;
 

@@ -10,6 +10,7 @@ namespace pcr {
 namespace {
 
 constexpr int kMaxBitPosition = 13;
+constexpr int kMaxDcSize = 15;  // libjpeg refuses tables with larger ones, used or not
 
 // Of a block, coefficient k in zigzag order, and all from that on.
 uint64_t Bit(int k) { return uint64_t{1} << 63 >> k; }
@@ -30,9 +31,9 @@ struct ScanHeader {
 
 class ProgressiveDecoder {
  public:
-  ProgressiveDecoder(std::string_view jpeg, const JpegLayout& layout,
+  ProgressiveDecoder(std::string_view jpeg, const JpegLayout& layout, LeftoverData leftover,
                      std::vector<CoefficientPlane>* planes)
-      : jpeg_(jpeg), layout_(layout), planes_(*planes) {}
+      : jpeg_(jpeg), layout_(layout), leftover_(leftover), planes_(*planes) {}
 
   bool Run() {
     size_t scan = 0;
@@ -100,7 +101,7 @@ class ProgressiveDecoder {
     const bool decoded = header.first == 0  ? ReadDc(header, &bits)
                          : header.high == 0 ? ReadAc(header, &bits)
                                             : RefineAc(header, &bits);
-    return decoded && bits.at_end();
+    return decoded && (leftover_ == LeftoverData::kIsRefused ? bits.at_end() : !bits.overrun());
   }
 
   bool ReadDc(const ScanHeader& header, BitReader* bits) {
@@ -112,7 +113,7 @@ class ProgressiveDecoder {
         return true;
       }
       const int size = tables_.dc(header.components[i].dc_table)->Read(bits);
-      if (size < 0 || size > 15) return false;
+      if (size < 0) return false;
       int& prediction = predictions[i];
       if (size > 0) prediction += bits->ReadSigned(size);
       const int value = prediction * (1 << header.low);
@@ -120,7 +121,8 @@ class ProgressiveDecoder {
       return value == (*block)[0];
     };
     for (int i = 0; header.high == 0 && i < header.num_components; ++i) {
-      if (tables_.dc(header.components[i].dc_table) == nullptr) return false;
+      const HuffmanTable* const table = tables_.dc(header.components[i].dc_table);
+      if (table == nullptr || table->max_symbol() > kMaxDcSize) return false;
     }
     if (header.num_components == 1) {
       CoefficientPlane& plane = planes_[header.components[0].index];
@@ -303,6 +305,7 @@ class ProgressiveDecoder {
 
   std::string_view jpeg_;
   const JpegLayout& layout_;
+  LeftoverData leftover_;
   std::vector<CoefficientPlane>& planes_;
   HuffmanTables tables_;
 };
@@ -325,25 +328,35 @@ bool HasPlainProgression(std::string_view jpeg, const JpegLayout& layout) {
   }
   int frames = 0;
   for (const Segment& segment : layout.segments) {
-    const uint8_t code = segment.marker;
-    const bool ancillary =
-        (code >= marker::kApp0 && code <= marker::kApp15) || code == marker::kCom;
-    if (ancillary || code == marker::kDht || code == marker::kSos) continue;
+    const bool in_front = segment.offset < first.sos_offset;
+    switch (KindOf(jpeg, segment)) {
+      case SegmentKind::kAncillary:
+        continue;
+      case SegmentKind::kJfif:
+      case SegmentKind::kAdobe:
+        // They say what the colours mean. libjpeg reads all scans, and what stands between them,
+        // before it makes pixels.
+        if (!in_front) return false;
+        continue;
+      case SegmentKind::kCoding:
+        break;
+    }
+    if (segment.marker == marker::kDht || segment.marker == marker::kSos) continue;
     // libjpeg reads quantization tables up to the first scan that needs them.
-    if (code == marker::kDqt && segment.offset < first.sos_offset) continue;
-    if (code != marker::kSof2) return false;
+    if (segment.marker == marker::kDqt && in_front) continue;
+    if (segment.marker != marker::kSof2) return false;
     ++frames;
   }
   return frames == 1;
 }
 
-bool DecodeProgressiveScans(std::string_view jpeg, const JpegLayout& layout,
+bool DecodeProgressiveScans(std::string_view jpeg, const JpegLayout& layout, LeftoverData leftover,
                             std::vector<CoefficientPlane>* planes) {
   for (CoefficientPlane& plane : *planes) {
     plane.nonzero.assign(static_cast<size_t>(plane.width) * plane.height, 0);
     plane.missing_bits.fill(-1);
   }
-  return ProgressiveDecoder(jpeg, layout, planes).Run();
+  return ProgressiveDecoder(jpeg, layout, leftover, planes).Run();
 }
 
 }  // namespace pcr

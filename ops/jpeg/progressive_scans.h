@@ -33,10 +33,14 @@ struct CoefficientPlane {
 // such an image has no use for.
 bool HasPlainProgression(std::string_view jpeg, const JpegLayout& layout);
 
+// What data of a scan means that stand behind its last block: libjpeg warns of more than a few
+// bytes, and decodes the image all the same.
+enum class LeftoverData { kIsIgnored, kIsRefused };
+
 // Decodes all scans into `planes`, one per component of the frame. Requires
 // HasPlainProgression, and rows whose AC coefficients are zero. False if the image is not
 // well-formed; the planes then hold anything.
-bool DecodeProgressiveScans(std::string_view jpeg, const JpegLayout& layout,
+bool DecodeProgressiveScans(std::string_view jpeg, const JpegLayout& layout, LeftoverData leftover,
                             std::vector<CoefficientPlane>* planes);
 
 }  // namespace pcr

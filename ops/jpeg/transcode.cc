@@ -262,10 +262,12 @@ std::string Prove(const CodedImage& image, const CoefficientReader& source, cons
   const Result<JpegLayout> layout = WalkMarkers(full);
   if (!layout.ok()) return layout.status().message();
   if (!(Carried(full, layout.value()) == carried)) return "APPn, COM or trailing bytes differ";
-  CoefficientReader result(errors);
-  bool decoded = false;
-  if (errors->Run([&] { decoded = result.ReadProgression(full, layout.value()); }) && decoded) {
-    return FirstDifference(source, result);
+  {
+    CoefficientReader result(errors);
+    bool decoded = false;
+    if (errors->Run([&] { decoded = result.ReadProgression(full, layout.value()); }) && decoded) {
+      return FirstDifference(source, result);
+    }
   }
   // What that decoder does not take, libjpeg judges.
   CoefficientReader again(errors);

@@ -10,7 +10,8 @@
 
 namespace {
 
-// So many more allocations succeed, and then one fails. Negative: none does.
+// So many more allocations succeed, and then one fails. Negative: none does. One whose failure the
+// caller lives with (std::nothrow) would have to be left out.
 thread_local int allocations_left = -1;
 
 void* Allocate(std::size_t size) {

@@ -12,6 +12,7 @@
 namespace pcr {
 namespace {
 
+using testing::FindMarker;
 using testing::JpegSpec;
 using testing::LibjpegScan;
 using testing::MakeJpeg;
@@ -52,7 +53,8 @@ Coefficients Libjpeg(std::string_view jpeg) {
 }
 
 // False if the decoder leaves the image to libjpeg.
-bool Decode(std::string_view jpeg, Coefficients* coefficients) {
+bool Decode(std::string_view jpeg, Coefficients* coefficients,
+            LeftoverData leftover = LeftoverData::kIsIgnored) {
   const JpegLayout layout = WalkMarkers(jpeg).value();
   if (!HasPlainProgression(jpeg, layout)) return false;
   coefficients->blocks.resize(coefficients->planes.size());
@@ -64,7 +66,7 @@ bool Decode(std::string_view jpeg, Coefficients* coefficients) {
       plane.rows.push_back(reinterpret_cast<CoefficientBlock*>(row.data()));
     }
   }
-  return DecodeProgressiveScans(jpeg, layout, &coefficients->planes);
+  return DecodeProgressiveScans(jpeg, layout, leftover, &coefficients->planes);
 }
 
 void ExpectCoefficientsOfLibjpeg(const std::string& jpeg) {
@@ -75,11 +77,14 @@ void ExpectCoefficientsOfLibjpeg(const std::string& jpeg) {
   EXPECT_TRUE(got.blocks == expected.blocks);
 }
 
-bool IsLeftToLibjpeg(const std::string& jpeg) {
+// An image of the size of a sound one.
+bool IsLeftToLibjpeg(const std::string& jpeg, const std::string& sound) {
   Coefficients got;
-  got.planes = Libjpeg(jpeg).planes;
+  got.planes = Libjpeg(sound).planes;
   return !Decode(jpeg, &got);
 }
+
+bool IsLeftToLibjpeg(const std::string& jpeg) { return IsLeftToLibjpeg(jpeg, jpeg); }
 
 JpegSpec Progressive() {
   JpegSpec spec;
@@ -139,6 +144,53 @@ TEST(DecodeProgressiveScans, LeavesOtherImagesToLibjpeg) {
   spec = Progressive();
   spec.arithmetic = true;
   EXPECT_TRUE(IsLeftToLibjpeg(MakeJpeg(spec))) << "arithmetic";
+}
+
+TEST(DecodeProgressiveScans, LeavesSegmentsThatLibjpegHeedsOrRefusesToIt) {
+  const std::string jpeg = MakeJpeg(Progressive());
+  const uint64_t behind_first = WalkMarkers(jpeg).value().scans[0].end;
+  const auto is_left_with = [&jpeg](uint64_t at, int code, std::string_view parameters) {
+    return IsLeftToLibjpeg(testing::Insert(jpeg, at, testing::SegmentBytes(code, parameters)),
+                           jpeg);
+  };
+  const std::string_view adobe{"Adobe\0\x64\0\0\0\0\0", 12};
+  EXPECT_FALSE(is_left_with(2, 0xee, adobe));
+  EXPECT_TRUE(is_left_with(behind_first, 0xee, adobe));
+  EXPECT_TRUE(is_left_with(behind_first, 0xe0, {"JFIF\0\1\1\0\0\1\0\1\0\0", 14}));
+  EXPECT_FALSE(is_left_with(behind_first, 0xe1, "Exif"));
+  EXPECT_FALSE(is_left_with(behind_first, 0xfe, "a comment"));
+  EXPECT_TRUE(is_left_with(2, 0xf7, "x"));
+  EXPECT_TRUE(is_left_with(2, 0xdd, {"\0\0", 2})) << "no restarts, but a DRI";
+}
+
+TEST(DecodeProgressiveScans, LeavesDcTablesThatLibjpegRefusesToIt) {
+  const std::string sound = MakeJpeg(Progressive());
+  std::string jpeg = sound;
+  const size_t table = FindMarker(jpeg, 0xc4);
+  // One more word of 16 bits, which no block has, for a symbol that is no size of DC.
+  const int symbols =
+      (static_cast<uint8_t>(jpeg[table + 2]) << 8) + static_cast<uint8_t>(jpeg[table + 3]) - 19;
+  ++jpeg[table + 3];
+  ++jpeg[table + 20];
+  jpeg.insert(table + 21 + symbols, 1, '\x20');
+  EXPECT_TRUE(IsLeftToLibjpeg(jpeg, sound));
+}
+
+TEST(DecodeProgressiveScans, RefusesDataLeftOverInAScanIfToldTo) {
+  const std::string jpeg = MakeJpeg(Progressive());
+  const JpegLayout layout = WalkMarkers(jpeg).value();
+  for (const ScanExtent& scan : layout.scans) {
+    for (const size_t bytes : {1, 40}) {
+      const std::string longer = testing::Insert(jpeg, scan.end, std::string(bytes, '\x55'));
+      Coefficients got;
+      got.planes = Libjpeg(jpeg).planes;
+      EXPECT_TRUE(Decode(longer, &got, LeftoverData::kIsIgnored));
+      EXPECT_FALSE(Decode(longer, &got, LeftoverData::kIsRefused));
+    }
+  }
+  Coefficients got;
+  got.planes = Libjpeg(jpeg).planes;
+  EXPECT_TRUE(Decode(jpeg, &got, LeftoverData::kIsRefused));
 }
 
 TEST(DecodeProgressiveScans, LeavesDamagedScansToLibjpeg) {
