@@ -77,6 +77,7 @@ LAYERS = {
             "jpeg/libjpeg.h",
             "jpeg/limits.h",
             "jpeg/markers.h",
+            "jpeg/mcus.h",
             "jpeg/progressive_encoder.h",
             "jpeg/progressive_scans.h",
             "jpeg/scan_script.h",

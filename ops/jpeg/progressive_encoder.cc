@@ -10,6 +10,7 @@
 #include "ops/jpeg/bit_writer.h"
 #include "ops/jpeg/huffman_code.h"
 #include "ops/jpeg/markers.h"
+#include "ops/jpeg/mcus.h"
 #include "ops/jpeg/scan_tokens.h"
 
 namespace pcr {
@@ -113,24 +114,25 @@ class ProgressiveEncoder {
 
   // With the tokens of the scan.
   void WriteScan(const Scan& scan) {
-    const bool has_dc_codes = scan.ss == 0 && scan.ah == 0;
+    const bool is_dc = scan.ss == 0;
+    const bool has_codes = !is_dc || scan.ah == 0;
     HuffmanCode::Word words[Token::kSymbols] = {};
     bool written[2] = {};
     for (const int c : scan.components) {
       const int table = frame_.components[c].huffman_table;
-      if ((scan.ss == 0 && scan.ah != 0) || written[table]) continue;
+      if (!has_codes || written[table]) continue;
       written[table] = true;
       const HuffmanCode code(tokens_.CountsOf(table));
-      WriteHuffmanTable((scan.ss == 0 ? 0 : 0x10) | table, code);
+      WriteHuffmanTable((is_dc ? 0 : 0x10) | table, code);
       std::copy(code.words.begin(), code.words.end(), words + Token::kCodeSymbols * table);
     }
     Marker(marker::kSos, 4 + 2 * scan.components.size());
     Byte(static_cast<int>(scan.components.size()));
     for (const int c : scan.components) {
       const EncodedComponent& component = frame_.components[c];
+      const int table = has_codes ? component.huffman_table : 0;
       Byte(component.id);
-      Byte((has_dc_codes ? component.huffman_table << 4 : 0) |
-           (scan.ss > 0 ? component.huffman_table : 0));
+      Byte(is_dc ? table << 4 : table);
     }
     Byte(scan.ss);
     Byte(scan.se);
@@ -175,28 +177,18 @@ class ProgressiveEncoder {
       }
       return true;
     }
-    int max_h = 1;
-    int max_v = 1;
-    for (const EncodedComponent& component : frame_.components) {
-      max_h = std::max(max_h, component.h);
-      max_v = std::max(max_v, component.v);
-    }
-    const int mcus_per_row = (frame_.width + 8 * max_h - 1) / (8 * max_h);
-    const int mcu_rows = (frame_.height + 8 * max_v - 1) / (8 * max_v);
-    for (int my = 0; my < mcu_rows; ++my) {
-      for (int mx = 0; mx < mcus_per_row; ++mx) {
-        for (size_t i = 0; i < scan.components.size(); ++i) {
-          const EncodedComponent& component = frame_.components[scan.components[i]];
-          for (int y = my * component.v; y < (my + 1) * component.v; ++y) {
-            for (int x = mx * component.h; x < (mx + 1) * component.h; ++x) {
-              const bool inside = y < component.height && x < component.width;
-              if (!for_block(static_cast<int>(i), inside ? &component.rows[y][x] : nullptr)) {
-                return false;
-              }
-            }
-          }
-        }
-      }
+    const McuGrid grid(frame_.width, frame_.height, frame_.components);
+    const auto component_at = [&](int i) -> const EncodedComponent& {
+      return frame_.components[scan.components[i]];
+    };
+    const auto with_block = [&](int i, int x, int y) {
+      const EncodedComponent& component = component_at(i);
+      const bool inside = y < component.height && x < component.width;
+      return for_block(i, inside ? &component.rows[y][x] : nullptr);
+    };
+    const int num_components = static_cast<int>(scan.components.size());
+    for (int row = 0; row < grid.rows; ++row) {
+      if (!ForBlocksOfMcuRow(grid, row, num_components, component_at, with_block)) return false;
     }
     return true;
   }

@@ -5,6 +5,7 @@
 #include "ops/jpeg/bit_deposit.h"
 #include "ops/jpeg/bit_reader.h"
 #include "ops/jpeg/huffman_table.h"
+#include "ops/jpeg/mcus.h"
 
 namespace pcr {
 namespace {
@@ -140,35 +141,21 @@ class ProgressiveDecoder {
   template <typename ReadBlock>
   bool ReadMcus(const ScanHeader& header, const BitReader& bits, const ReadBlock& read_block) {
     const Frame& frame = *layout_.frame;
-    int max_h = 1;
-    int max_v = 1;
-    for (const FrameComponent& c : frame.components) {
-      max_h = std::max(max_h, c.h);
-      max_v = std::max(max_v, c.v);
-    }
+    const auto component_at = [&](int i) -> const FrameComponent& {
+      return frame.components[header.components[i].index];
+    };
     int blocks = 0;
-    for (int i = 0; i < header.num_components; ++i) {
-      const FrameComponent& c = frame.components[header.components[i].index];
-      blocks += c.h * c.v;
-    }
+    for (int i = 0; i < header.num_components; ++i) blocks += component_at(i).h * component_at(i).v;
     if (blocks > kMaxBlocksInMcu) return false;
-    const int mcus_per_row = (frame.width + 8 * max_h - 1) / (8 * max_h);
-    const int mcu_rows = (frame.height + 8 * max_v - 1) / (8 * max_v);
     CoefficientBlock filling = {};  // blocks beyond the component's edge go here
-    for (int my = 0; my < mcu_rows; ++my) {
-      for (int mx = 0; mx < mcus_per_row; ++mx) {
-        for (int i = 0; i < header.num_components; ++i) {
-          const int index = header.components[i].index;
-          const FrameComponent& c = frame.components[index];
-          CoefficientPlane& plane = planes_[index];
-          for (int y = my * c.v; y < (my + 1) * c.v; ++y) {
-            for (int x = mx * c.h; x < (mx + 1) * c.h; ++x) {
-              const bool inside = y < plane.height && x < plane.width;
-              if (!read_block(i, inside ? plane.rows[y] + x : &filling)) return false;
-            }
-          }
-        }
-      }
+    const auto read = [&](int i, int x, int y) {
+      CoefficientPlane& plane = planes_[header.components[i].index];
+      const bool inside = y < plane.height && x < plane.width;
+      return read_block(i, inside ? plane.rows[y] + x : &filling);
+    };
+    const McuGrid grid(frame.width, frame.height, frame.components);
+    for (int row = 0; row < grid.rows; ++row) {
+      if (!ForBlocksOfMcuRow(grid, row, header.num_components, component_at, read)) return false;
       if (bits.overrun()) return false;
     }
     return true;

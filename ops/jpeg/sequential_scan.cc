@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/jpeg/mcus.h"
+
 namespace pcr {
 namespace {
 
@@ -110,14 +112,9 @@ bool SequentialScan::ReadHeader(std::string_view jpeg, const JpegLayout& layout)
     break;
   }
   components_.resize(frame.components.size());
-  int max_h = 1;
-  int max_v = 1;
-  for (const FrameComponent& c : frame.components) {
-    max_h = std::max(max_h, c.h);
-    max_v = std::max(max_v, c.v);
-  }
-  mcus_per_row_ = (frame.width + 8 * max_h - 1) / (8 * max_h);
-  mcu_rows_ = (frame.height + 8 * max_v - 1) / (8 * max_v);
+  const McuGrid grid(frame.width, frame.height, frame.components);
+  mcus_per_row_ = grid.columns;
+  mcu_rows_ = grid.rows;
   size_t num_blocks = 0;
   for (size_t i = 0; i < components_.size(); ++i) {
     const int slots = static_cast<uint8_t>(jpeg[scan.sos_offset + 6 + 2 * i]);

@@ -43,8 +43,6 @@ DC_LEVELS = (1, 0)
 _FIRST_SCAN_NS = (12.0, 5.0)
 _REFINEMENT_NS = (20.0, 20.0)
 
-# Versions of an image that are compared at once: what bounds the memory.
-
 
 @dataclasses.dataclass(frozen=True)
 class ScanCosts:
