@@ -22,6 +22,18 @@ class DecodedCrops(NamedTuple):
     decoded: Any
 
 
+class DatasetInfo(NamedTuple):
+    """What `pcr_dataset_info` gives.
+
+    Attributes:
+      image_features: string, [F].
+      num_records: int64, [].
+    """
+
+    image_features: Any
+    num_records: Any
+
+
 class FidelityBound(NamedTuple):
     """What `pcr_fidelity_bound` gives.
 
@@ -43,6 +55,8 @@ class PcrOps(Protocol):
         scan_groups: Any,
         shuffle: Any,
         seed: Any,
+        seed_is_private: Any,
+        seeded_shuffles: Any,
         num_shards: Any,
         shard_index: Any,
         reads_in_flight: Any,
@@ -55,6 +69,7 @@ class PcrOps(Protocol):
         fidelity: Any,
         fidelity_poll_ms: Any,
         metadata: str = "",
+        file_sharding: str = "",
         name: str | None = None,
     ) -> Any:
         """A scalar `tf.variant`: a data set of serialized tf.train.Examples."""
@@ -121,8 +136,8 @@ class PcrOps(Protocol):
         """A scalar int64: the images that were marked as broken in this process."""
 
     @staticmethod
-    def pcr_image_features(dataset: Any, name: str | None = None) -> Any:
-        """`tf.string` [F]: the image features of a PcrDataset."""
+    def pcr_dataset_info(dataset: Any, name: str | None = None) -> DatasetInfo:
+        """What is known of a PcrDataset since it was opened."""
 
     @staticmethod
     def pcr_read_statistics(name: str | None = None) -> Any:

@@ -91,6 +91,26 @@ def test_each_iteration_behind_distribute_begins_anew_at_first_epoch(
     assert iterations == [labels(PcrDataset(folder, 1, shuffle=True, seed=4, first_epoch=2))] * 2
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_iterations_and_epochs_of_a_server_in_the_clients_process_are_not_those_of_the_client(
+    folder: Path, nested: bool
+) -> None:
+    def make() -> tf.data.Dataset:
+        if nested:
+            epochs = tf.data.Dataset.range(2)
+            return epochs.flat_map(lambda _: PcrDataset(folder, 1, shuffle=True, seed=4))
+        return PcrDataset(folder, 1, shuffle=True, seed=4).repeat(2)
+
+    dataset = make()
+    expected = labels(dataset)
+    assert labels(dataset) != expected  # the client goes on with its third epoch
+    with one_worker() as service:
+        distributed = distribute(dataset, "parallel_epochs", service)
+        assert [labels(distributed) for _ in range(2)] == [expected] * 2
+        again = distribute(make(), "parallel_epochs", service)
+        assert labels(again) == expected
+
+
 @pytest.mark.parametrize("policy", ["DYNAMIC", "OFF"])
 def test_sharding_policies_give_whole_epochs(folder: Path, service: str, policy: str) -> None:
     mode = getattr(tf.data.experimental.service.ShardingPolicy, policy)

@@ -42,6 +42,24 @@ for _ in sys.stdin:
     print(read.reads, read.bytes, flush=True)
 """
 
+# A client of a service that other clients use too: reads three iterations of its data set, unsharded,
+# and prints them; the arguments of the data set are in the last argument. It waits for a line before
+# each, so that the iterations of all clients can be brought into any order.
+_CLIENT = """
+import json, sys
+import tensorflow as tf
+from pcr_tf.data import PcrDataset
+from tests.test_dataset import labels
+folder, target, arguments = sys.argv[1:]
+service = tf.data.experimental.service
+dataset = PcrDataset(folder, 1, shuffle=True, seed=4, **json.loads(arguments))
+dataset = dataset.apply(service.distribute(service.ShardingPolicy.OFF, target))
+print("ready", flush=True)
+for _ in range(3):
+    sys.stdin.readline()
+    print(json.dumps(labels(dataset)), flush=True)
+"""
+
 # Reads this worker's share of two epochs.
 _STRATEGY_WORKER = """
 import json, os, sys
@@ -75,13 +93,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Service:
-    """A dispatcher in this process and two worker processes."""
+    """A dispatcher in this process and worker processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_workers: int = 2) -> None:
         self._dispatcher = SERVICE.DispatchServer()
         self.target = self._dispatcher.target
-        self._ports = free_ports(2)
-        self.workers = [self.start(worker) for worker in range(2)]
+        self._ports = free_ports(num_workers)
+        self.workers = [self.start(worker) for worker in range(num_workers)]
         for process in self.workers:
             self.wait(process)
 
@@ -165,6 +183,53 @@ def test_worker_processes_without_sharding_read_an_epoch_each(
 ) -> None:
     read = labels(distributed(folder, SERVICE.ShardingPolicy.OFF, service))
     assert sorted(read) == sorted(2 * list(range(NUM_EXAMPLES)))
+
+
+def read_by_clients(folder: Path, arguments: Sequence[dict[str, object]]) -> list[list[list[int]]]:
+    """What clients in processes of their own read, [client][iteration], of one worker, in turns."""
+    service = Service(num_workers=1)
+    pipe = subprocess.PIPE
+    clients = []
+    try:
+        for some in arguments:
+            command = [sys.executable, "-c", _CLIENT, str(folder), service.target, json.dumps(some)]
+            clients.append(subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True))
+        read: list[list[list[int]]] = [[] for _ in clients]
+        for client in clients:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "ready\n"
+        for _ in range(3):
+            for client, iterations in zip(clients, read, strict=True):
+                assert client.stdin is not None
+                assert client.stdout is not None
+                print(file=client.stdin, flush=True)
+                iterations.append(json.loads(client.stdout.readline()))
+        return read
+    finally:
+        for client in clients:
+            client.kill()
+            client.communicate()
+        service.close()
+
+
+def test_clients_of_an_unsharded_worker_that_share_a_data_set_read_each_epoch_between_them(
+    folder: Path,
+) -> None:
+    shares = [{"num_shards": 2, "shard_index": index} for index in range(2)]
+    read = read_by_clients(folder, shares)
+    expected = [labels(PcrDataset(folder, 1, shuffle=True, seed=4, **share)) for share in shares]
+    # Behind `distribute` each iteration begins anew at first_epoch.
+    assert read == [[share] * 3 for share in expected]
+    assert sorted(expected[0] + expected[1]) == list(range(NUM_EXAMPLES))
+
+
+def test_each_iteration_of_each_client_of_an_unsharded_worker_begins_at_first_epoch(
+    folder: Path,
+) -> None:
+    read = read_by_clients(folder, [{}, {}, {"first_epoch": 1}])
+    at_top = PcrDataset(folder, 1, shuffle=True, seed=4)
+    first, second = labels(at_top), labels(at_top)
+    assert read == [[first] * 3, [first] * 3, [second] * 3]
 
 
 def test_a_worker_killed_and_started_again_costs_what_it_had_in_hand_and_repeats_nothing(

@@ -28,10 +28,11 @@ _AUTO_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 _MAX_EPOCH = 2**62 - 1
 _MAX_RESUME_SHARDS = 2**20
 
-# Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
-# iterator) find one another. Not random: hosts that run one program must agree on the graph, or the
-# tf.data service takes their data sets for different ones.
-_dataset_ordinals = itertools.count()
+# Numbers the data sets that this process makes in functions. A function that makes a data set (of a
+# flat_map, an interleave, a tf.function) does so each time it is called; the number, a constant of
+# its graph, is what lets the op go on counting epochs. Not random: hosts that run one program must
+# agree on the graph, or the tf.data service takes their data sets for different ones.
+_ordinals_in_functions = itertools.count()
 
 PathLike = str | os.PathLike[str]
 
@@ -107,7 +108,9 @@ class PcrDataset(tf.data.Dataset):
     """
 
     # False where image_batches makes it: that warns itself, at the line that called it.
-    _warns_of_empty_share = True
+    _warns = True
+    # How many of tf.data's shuffles follow whose seeds all processes share.
+    _seeded_shuffles = 0
 
     def __init__(
         self,
@@ -118,7 +121,7 @@ class PcrDataset(tf.data.Dataset):
         seed: int | None = None,
         num_shards: int = 1,
         shard_index: int = 0,
-        first_epoch: int = 0,
+        first_epoch: int | tf.Tensor = 0,
         resume: EpochProgress | Sequence[EpochProgress] | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
@@ -151,7 +154,9 @@ class PcrDataset(tf.data.Dataset):
             are empty, and those warn.
           shard_index: which of them this one is, 0 to num_shards - 1.
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
-            ones follow. For training that goes on where an earlier program stopped.
+            ones follow. For training that goes on where an earlier program stopped. In a function,
+            of `flat_map` for example, it can be a tensor, a scalar integer: then each call of the
+            function begins at the epoch that it names.
           resume: this data set is the rest of one epoch, in every iteration: what readers that had
             come as far as `resume` says have not read. If the rest was interrupted too, a list: how
             far those had come that began the epoch, then those that went on with its rest, and so
@@ -201,10 +206,10 @@ class PcrDataset(tf.data.Dataset):
             bytes_in_flight = _AUTO_IN_FLIGHT
         else:
             bytes_in_flight = in_range("bytes_in_flight", bytes_in_flight, 1)
-        first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
+        first_epoch = as_epoch(first_epoch)
         stages = [] if resume is None else as_stages(resume)
         if stages:
-            if first_epoch:
+            if tf.is_tensor(first_epoch) or first_epoch:
                 raise ValueError(
                     "first_epoch; expected none beside resume, which names epoch "
                     f"{stages[0].epoch}, got {first_epoch}"
@@ -225,11 +230,13 @@ class PcrDataset(tf.data.Dataset):
             scan_groups=_ALL_SCAN_GROUPS if fidelity else _as_scan_groups(scan_groups),
             shuffle=shuffle,
             seed=0 if seed is None else seed,
+            seed_is_private=isinstance(seed, DrawnSeed),
+            seeded_shuffles=self._seeded_shuffles,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
             bytes_in_flight=bytes_in_flight,
-            shared_id=str(next(_dataset_ordinals)),
+            shared_id=_shared_id(first_epoch),
             first_epoch=first_epoch,
             resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
             resume_examples=tf.constant([one.examples for one in stages], tf.int64),
@@ -238,9 +245,24 @@ class PcrDataset(tf.data.Dataset):
             name=name,
         )
         super().__init__(variant_tensor)
+        if num_shards > 1:
+            self._switch_off_auto_sharding()
         # Of what is left of an epoch a reader may well have nothing.
-        if self._warns_of_empty_share and not stages:
+        if self._warns and not stages:
             warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
+            if shuffle:
+                warn_of_one_record(self, filenames, stacklevel=3)
+
+    def _switch_off_auto_sharding(self) -> None:
+        """Under a distribution strategy tf.data would deal out this reader's share once more.
+
+        The op says the same to the data sets of C++. Those that are made of this one take the
+        options over, as they do from `with_options`, which would give another object.
+        """
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        self._options_attr = self._options_attr.merge(options)
+        self._options_attr._set_mutable(False)
 
     @property
     def element_spec(self) -> Any:
@@ -258,8 +280,17 @@ class PcrDataset(tf.data.Dataset):
           >>> pcr_tf.data.PcrDataset("photos.pcr").image_features()
           ['image/encoded']
         """
-        keys = load_op_library().pcr_image_features(self._variant_tensor)
-        return [key.decode() for key in keys.numpy()]
+        info = load_op_library().pcr_dataset_info(self._variant_tensor)
+        return [key.decode() for key in info.image_features.numpy()]
+
+    def num_records(self) -> int:
+        """How many records this reader goes through in an epoch. Not inside a graph.
+
+        Example:
+          >>> pcr_tf.data.PcrDataset("photos.pcr", num_shards=2, shard_index=1).num_records()
+          6
+        """
+        return int(load_op_library().pcr_dataset_info(self._variant_tensor).num_records)
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
@@ -275,8 +306,7 @@ def warn_of_empty_share(
 ) -> None:
     """Warns where a reader has no record, if that can be known yet.
 
-    Whether others have one is not asked: a second opening would be a request, and a number of
-    `_dataset_ordinals` that other hosts do not draw.
+    Whether others have one is not asked: a second opening would be a request.
     """
     if num_shards == 1 or not tf.executing_eagerly() or len(share) > 0:
         return
@@ -285,6 +315,49 @@ def warn_of_empty_share(
         "unless the data set is empty, take fewer readers, or convert with fewer images_per_record",
         stacklevel=stacklevel,
     )
+
+
+def warn_of_one_record(
+    share: PcrDataset,
+    filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+    *,
+    stacklevel: int,
+) -> None:
+    """Warns where shuffling records changes nothing, if that can be known yet."""
+    if not tf.executing_eagerly() or share.num_records() != 1 or len(share) < 2:
+        return
+    warnings.warn(
+        f"{filenames}: shuffle=True changes nothing, since it shuffles records, and all "
+        f"{len(share)} examples are in one record; shuffle the examples too, with "
+        f".shuffle({len(share)}) or image_batches(shuffle_buffer={len(share)}), or convert with a "
+        "smaller images_per_record",
+        stacklevel=stacklevel,
+    )
+
+
+def _shared_id(first_epoch: int | tf.Tensor) -> str:
+    """The op's name for what counts epochs: each time the op runs, or all these times together."""
+    if tf.executing_eagerly() or tf.is_tensor(first_epoch):
+        return ""
+    return f"function {next(_ordinals_in_functions)}"
+
+
+def as_epoch(first_epoch: int | tf.Tensor) -> int | tf.Tensor:
+    """The number of an epoch: an integer in range, or an int64 tensor that only the graph knows.
+
+    Raises:
+      TypeError: for what is not an integer. ValueError: for one out of range.
+    """
+    if tf.is_tensor(first_epoch):
+        tensor = tf.convert_to_tensor(first_epoch)
+        if not tensor.dtype.is_integer:
+            raise TypeError(f"first_epoch; expected an integer, got {first_epoch!r}")
+        tensor = tf.cast(tensor, tf.int64)
+        value = tf.get_static_value(tensor)
+        if value is None:
+            return tensor
+        first_epoch = value
+    return in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
 
 
 def as_stages(resume: EpochProgress | Sequence[EpochProgress]) -> list[EpochProgress]:
@@ -350,8 +423,12 @@ def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
     return in_range("scan_groups", scan_groups, 1)
 
 
+class DrawnSeed(int):
+    """A seed that this process has drawn: other processes of the program have another."""
+
+
 def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
-    """A seed as PcrDataset's argument describes it, as an int64.
+    """A seed as PcrDataset's argument describes it, as an int64; a `DrawnSeed` if it is drawn here.
 
     Args:
       num_readers: how many readers have to come to the same.
@@ -360,6 +437,8 @@ def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
       TypeError: for what is not an integer.
       ValueError: for one of more than 64 bits, and where several readers have none in common.
     """
+    if isinstance(seed, DrawnSeed):
+        return seed
     if seed is None:
         graph_seed, op_seed = tf.compat.v1.get_seed(None)
         if num_readers > 1:
@@ -371,9 +450,9 @@ def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
                 )
             seed = graph_seed  # op_seed depends on what this program has drawn before.
         elif graph_seed is None:
-            return random.SystemRandom().getrandbits(63)
+            return DrawnSeed(random.SystemRandom().getrandbits(63))
         else:
-            seed = hash((graph_seed, op_seed))
+            return DrawnSeed(as_seed(hash((graph_seed, op_seed))))
     number = as_int("seed", seed)
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"seed; expected a 64-bit integer, got {number}")
