@@ -254,7 +254,7 @@ def test_a_checkpoint_of_the_outer_iterator_goes_on_with_the_same_epochs(
     epochs_of(everything, 3)
     assert labels(dataset) != everything  # epochs 3 to 5
     iterator = iter(PIPELINES[name](folder))
-    read = []
+    read: list[int] = []
     for stop in (1, NUM_EXAMPLES - 1, NUM_EXAMPLES, NUM_EXAMPLES + 7, 3 * NUM_EXAMPLES - 1):
         read += [label_of(next(iterator)) for _ in range(stop - len(read))]
         path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / f"state-{stop}"))

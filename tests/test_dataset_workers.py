@@ -42,9 +42,9 @@ for _ in sys.stdin:
     print(read.reads, read.bytes, flush=True)
 """
 
-# A client of a service that other clients use too: reads three iterations of its data set, unsharded,
-# and prints them; the arguments of the data set are in the last argument. It waits for a line before
-# each, so that the iterations of all clients can be brought into any order.
+# A client of a service that other clients use too: reads three iterations of its data set,
+# unsharded, and prints them. The last argument holds those of the data set. It waits for a line
+# before each iteration, so that those of all clients can be brought into any order.
 _CLIENT = """
 import json, sys
 import tensorflow as tf
@@ -185,7 +185,7 @@ def test_worker_processes_without_sharding_read_an_epoch_each(
     assert sorted(read) == sorted(2 * list(range(NUM_EXAMPLES)))
 
 
-def read_by_clients(folder: Path, arguments: Sequence[dict[str, object]]) -> list[list[list[int]]]:
+def read_by_clients(folder: Path, arguments: Sequence[dict[str, int]]) -> list[list[list[int]]]:
     """What clients in processes of their own read, [client][iteration], of one worker, in turns."""
     service = Service(num_workers=1)
     pipe = subprocess.PIPE
@@ -217,7 +217,10 @@ def test_clients_of_an_unsharded_worker_that_share_a_data_set_read_each_epoch_be
 ) -> None:
     shares = [{"num_shards": 2, "shard_index": index} for index in range(2)]
     read = read_by_clients(folder, shares)
-    expected = [labels(PcrDataset(folder, 1, shuffle=True, seed=4, **share)) for share in shares]
+    expected = [
+        labels(PcrDataset(folder, 1, shuffle=True, seed=4, num_shards=2, shard_index=index))
+        for index in range(2)
+    ]
     # Behind `distribute` each iteration begins anew at first_epoch.
     assert read == [[share] * 3 for share in expected]
     assert sorted(expected[0] + expected[1]) == list(range(NUM_EXAMPLES))

@@ -139,19 +139,23 @@ class PcrDataset(tf.data.Dataset):
             vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
             `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
-          shuffle: go through the records in a new random order in each epoch (each iteration over
-            this data set, and each repetition of `.repeat()`, is an epoch; behind the tf.data
-            service's `distribute` each iteration begins anew at `first_epoch`).
+          shuffle: go through the records in a new random order in each epoch. Each iteration over
+            this data set, and each repetition of `.repeat()`, is an epoch. So is each call of a
+            function that makes the data set, of `flat_map` for example. Behind the tf.data
+            service's `distribute` each iteration begins anew at `first_epoch`. A data set whose
+            examples are all in one record warns: its order cannot change.
           seed: of those orders, of the seeds of `provenance`, and of the draws of a mixture of
             fidelities, a 64-bit integer. The same seed gives the same orders, in any process and at
             any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random;
             where only a mixture uses it, 0. Readers that share a shuffled data set by `num_shards`
-            need one that is the same for all, this or `tf.random.set_seed`'s.
+            need one that is the same for all, this or `tf.random.set_seed`'s. Where tf.data shards
+            a shuffled data set, as under a distribution strategy, this one is needed.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
             in every epoch. The shares of two readers may differ by the examples of a record or,
             where records are not equally large, of several; with fewer records than readers some
-            are empty, and those warn.
+            are empty, and those warn. tf.data's own sharding, under a distribution strategy, is
+            switched off for a data set of several readers.
           shard_index: which of them this one is, 0 to num_shards - 1.
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
             ones follow. For training that goes on where an earlier program stopped. In a function,
@@ -192,6 +196,9 @@ class PcrDataset(tf.data.Dataset):
             belong together, a folder that lacks shards, as a stopped conversion leaves it, or a
             `resume` beyond the end of the epoch.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
+          tf.errors.FailedPreconditionError: when it is iterated over, where sharding by tf.data
+            would lose examples: of a share of `num_shards` readers, of records shuffled without
+            `seed`, or behind a `.shuffle()` (docs/ORDER.md, "Sharding").
         """
         ops = load_op_library()
         shuffle = as_bool("shuffle", shuffle)
@@ -261,7 +268,7 @@ class PcrDataset(tf.data.Dataset):
         """
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        self._options_attr = self._options_attr.merge(options)
+        self._options_attr: tf.data.Options = self.options().merge(options)
         self._options_attr._set_mutable(False)
 
     @property

@@ -106,7 +106,7 @@ def image_batches(
       seed: 64-bit integer, of all that is random. None: `tf.random.set_seed`'s if there is one,
         else random. Readers that share a shuffled data set by `num_shards` need one that is the
         same for all, as in `PcrDataset`.
-      num_shards: as in `PcrDataset`. Above 1, tf.data's own sharding is switched off.
+      num_shards: as in `PcrDataset`.
       shard_index: as in `PcrDataset`.
       first_epoch: number of the epoch that the first iterator begins with, from 0: images get the
         order and the crops that they would have had in it without an interruption.
@@ -339,9 +339,7 @@ class _Parser:
         return images, self._shaped(parsed, names)
 
     def _image_of(self, parsed: dict[str, Any], names: tf.Tensor) -> tf.Tensor:
-        remedy = (
-            "take PcrDataset and a parse_fn of your own for examples of other numbers of images"
-        )
+        remedy = "take PcrDataset and a parse_fn of your own for other numbers of images"
         return _only_values(self._image_feature, parsed.pop(self._image_feature), names, remedy)
 
     def _shaped(self, parsed: dict[str, Any], names: tf.Tensor) -> Any:
