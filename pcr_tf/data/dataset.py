@@ -109,6 +109,7 @@ class PcrDataset(tf.data.Dataset):
 
     # False where image_batches makes it: that warns itself, at the line that called it.
     _warns = True
+    _options_attr: tf.data.Options  # of tf.data.Dataset
     # How many of tf.data's shuffles follow whose seeds all processes share.
     _seeded_shuffles = 0
 
@@ -268,7 +269,7 @@ class PcrDataset(tf.data.Dataset):
         """
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        self._options_attr: tf.data.Options = self.options().merge(options)
+        self._options_attr = self._options_attr.merge(options)
         self._options_attr._set_mutable(False)
 
     @property
