@@ -407,10 +407,13 @@ def test_the_command_names_folders_that_are_no_classes(
 ) -> None:
     source = make_class_folders(tmp_path / "in")
     (source / "dog").mkdir()
+    (source / "dog" / "1.xml").write_text("<box/>")
     flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
     assert convert_beam.main(flags) == 0
-    said = "no class: 1 folder without an image: dog; labels count the other folders\n"
-    assert f"{tmp_path}/out: {said}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/out: classes: 3: label 0 is 'ant', label 2 is 'cat'\n" in said
+    folders = "1 folder without an image: 'dog'; labels count the other folders"
+    assert f"{tmp_path}/out: no class: {folders}\n" in said
 
 
 def test_the_command_passes_on_what_stands_behind_two_dashes(

@@ -6,15 +6,24 @@ import math
 import re
 import struct
 from collections.abc import Set
+from decimal import Decimal
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+# A number as a label may be written, with leading zeros too. Texts as 1_0, 1,000 and of other than
+# ASCII's digits are none. A longer exponent is an identifier's.
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,6})?")
 
 # Sign and digits of the longest int64. Python refuses to convert texts of some thousand digits.
 _INT64_CHARACTERS = 20
 # Up to here 32 bits hold every whole number.
 _WHOLE_FLOAT32_MAX = 2.0**24
 _FLOAT32_MIN_NORMAL = 2.0**-126
+
+
+def number_of(text: str) -> Decimal | None:
+    """The number that a text stands for, exactly and of whatever size; None where it is none."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def int64_of(text: str) -> int | None:
