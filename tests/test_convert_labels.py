@@ -97,6 +97,7 @@ def test_text_sorts_bytewise(names: list[str]) -> None:
         (["10", "1e1"], r"^t\.csv: line 3: .*got '1e1' beside '10' of line 2"),
         (["3.1", "3.10"], r"^t\.csv: line 3: .*where they are two classes, say with --classes"),
         (["1" + "0" * 999, "1e999"], r"got '1e999' beside '10{39}\.\.\.' of line 2"),
+        (["caf\u00e9", "tea", "cafe\u0301"], r"line 4: .*got 'cafe\\u0301' beside 'caf\\xe9' of"),
         (["7", "x" * 999, "8"], r"got 'x{40}\.\.\.', text"),
     ],
 )
@@ -271,6 +272,11 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
             r"line 2: no image '0' \(one of 4 .*\); '0\.jpg' is there; see --image_extension",
         ),
         (
+            "3.jpg,a\n0.jpg,c\n1.jpg,a\n2.jpg,b\n",
+            {"label_column": "a"},
+            r"t\.csv: expected the names of the columns first, got the image '3\.jpg'; .*--table_c",
+        ),
+        (
             "file,dx,dx\n0.jpg,a,b\n",
             {},
             r"t\.csv: two columns are called 'dx'; rename one",
@@ -292,7 +298,7 @@ def test_a_column_of_names_that_cannot_be_told_is_asked_for(
 ) -> None:
     table = _table(tmp_path, text, "0 1 2 3")
     with pytest.raises(ConvertError, match=message):
-        _convert(tmp_path / "in", tmp_path / "out", **table, **options)
+        _convert(tmp_path / "in", tmp_path / "out", **{**table, **options})
 
 
 def test_numbers_of_another_column_do_not_make_the_names_of_images_unclear(tmp_path: Path) -> None:

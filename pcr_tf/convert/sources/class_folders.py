@@ -15,7 +15,7 @@ from pcr_tf.convert.sources.base import (
     SourceItem,
     added_up,
 )
-from pcr_tf.convert.sources.class_list import ClassList
+from pcr_tf.convert.sources.class_list import ClassList, twins
 from pcr_tf.convert.sources.images import (
     ImageWalk,
     image_format,
@@ -159,6 +159,7 @@ class ClassFolderSource(PartedSource):
             whole = added_up(parts, digests, self._classes.names)
         elif class_names:
             self._check_none_is_empty(whole.without_image)
+            self._check_all_look_different(class_names)
         # Of the whole list: two data sets that share one share the coarse labels as well.
         if any("/" in folder for folder in folders):
             coarse = {folder.split("/")[0] for folder in folders}
@@ -210,6 +211,16 @@ class ClassFolderSource(PartedSource):
                 f"{self._path_of(empty[0])}: an empty folder{more}; expected images in each class "
                 "folder, for labels count them; remove it if it is no class, or list all classes "
                 "with --classes or --classes_from: one without images then keeps its label"
+            )
+
+    def _check_all_look_different(self, class_names: Sequence[str]) -> None:
+        pair = twins(class_names)
+        if pair is not None:
+            one, other = pair
+            raise ListingError(
+                f"{self._path_of(other)}: expected one folder of a name, got {other!a} beside "
+                f"{one!a}, which look the same; make one folder of them, or, where they are "
+                "two classes, say so with --classes"
             )
 
     def _path_of(self, folder: str) -> str:

@@ -7,8 +7,8 @@ that it gets. An = that belongs to the value is written ==.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 
 from pcr_tf.convert.errors import ConvertError, shown
 from pcr_tf.convert.sources.numbers import number_of
@@ -57,13 +57,16 @@ class ClassList:
         some = list(map(shown, self.label_of))
         if len(some) > 5:
             some = [*some[:2], "...", some[-1]]
-        number = number_of(value)
-        alike = next((v for v in self.label_of if _is_number(v, number)), None)
-        hint = (
-            f"; {shown(alike)} is, the same number written otherwise; write both alike"
-            if alike is not None
-            else "; add it to the list, or move away what is of it"
+        number, normal = number_of(value), normalized(value)
+        alike = next(
+            (v for v in self.label_of if number is not None and number_of(v) == number), None
         )
+        twin = next((v for v in self.label_of if normalized(v) == normal), None)
+        hint = "; add it to the list, or move away what is of it"
+        if alike is not None:
+            hint = f"; {shown(alike)} is, the same number written otherwise; write both alike"
+        elif twin is not None:
+            hint = f"; {twin!a} is, the same letters as other code points; write both alike"
         if "=" in value:
             hint += "; an = in a name is written == there"
         return (
@@ -131,5 +134,17 @@ def _value_and_name(entry: str) -> tuple[str, str]:
     return value, name if equals else value
 
 
-def _is_number(text: str, number: Decimal | None) -> bool:
-    return number is not None and number_of(text) == number
+def normalized(name: str) -> str:
+    """One spelling of names that look the same: Unicode has two for many letters with accents, of
+    which some systems choose one for names of files."""
+    return unicodedata.normalize("NFC", name)
+
+
+def twins(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that look the same and are not; None where there are none."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(normalized(name), name)
+        if other != name:
+            return other, name
+    return None

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError, shown
+from pcr_tf.convert.sources.class_list import twins
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import name_place, read_names
@@ -137,8 +138,8 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
         places: name -> where it was first seen.
 
     Raises:
-        ListingError: one says that there is no value, some are numbers and some are not, or two are
-            one number.
+        ListingError: one says that there is no value, some are numbers and some are not, two are
+            one number, or two look the same.
     """
     remedy = "say with --classes which there are, in the order of their labels"
     for name, place in places.items():
@@ -151,6 +152,14 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
         name: number for name in places for number in [number_of(name)] if number is not None
     }
     if not numbers:
+        pair = twins(places)
+        if pair is not None:
+            one, other = pair
+            raise ListingError(
+                f"{places[other]}: expected one spelling of each label, got {other!a} beside "
+                f"{one!a} of {places[one].rpartition(': ')[2]}, which look the same; write "
+                f"both alike, or, where they are two classes, {remedy}"
+            )
         return sorted(places, key=_bytes)
     texts = [name for name in places if name not in numbers]
     if texts:

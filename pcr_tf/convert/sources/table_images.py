@@ -33,6 +33,12 @@ def image_column(table: Table, walk: ImageWalk, options: SourceOptions) -> int:
         return table.column(options.image_column, "image_column")
     plain = {"", options.label_column, options.split_column}
     finder = _Finder(walk, options)
+    row = next((n for n in table.columns if _has_image_suffix(n) and finder.find(n)), "")
+    if row:
+        raise ListingError(
+            f"{table.path}: expected the names of the columns first, got the image {row!r}; name "
+            "them with --table_columns"
+        )
     with_suffix, of_images, both, first = [], [], [], []
     for at, name in enumerate(table.columns):
         cells = {row.cells[at].strip() for row in table.rows if name}
