@@ -204,6 +204,8 @@ def test_splits_are_not_taken_for_classes(
     first = splits.partition(",")[0]
     with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
         convert(source, tmp_path / "out")
+    options = SourceOptions(classes=(*classes, "a/b/c/d"))
+    assert convert(source, tmp_path / "out", source_options=options).images == len(classes)
 
 
 @pytest.mark.parametrize("inside", ["", "val.zip", "images/"])

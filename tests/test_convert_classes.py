@@ -23,7 +23,7 @@ from pcr_tf.convert import (
 from pcr_tf.convert.same_classes import class_faults
 from pcr_tf.format import PcrReader, class_names
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import jpeg, make_class_folders, run
+from tests.conversion import ROOT, jpeg, make_class_folders, png, run
 
 ALL = ("ant", "bee", "cat", "dog", "elk")
 SOME = ("bee", "dog", "elk")
@@ -76,13 +76,13 @@ def test_validation_folders_that_lack_classes_get_the_labels_of_training(
     (tmp_path / "names.txt").write_text("\n".join(ALL) + "\n")
     (tmp_path / "other.pcr").mkdir()
     shutil.copy(train[1] / "manifest.json", tmp_path / "other.pcr")
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "names": {"classes": ALL},
         "file": {"classes": (f"@{tmp_path}/names.txt",)},
         "data set": {"classes_from": str(train[1])},
         "copy of the manifest": {"classes_from": str(tmp_path / "other.pcr")},
-    }[way]
-    summary = _convert(val, tmp_path / "out", **options)
+    }
+    summary = _convert(val, tmp_path / "out", **ways[way])
     assert summary.manifest["class_names"] == list(ALL)
     assert summary.manifest["source"]["classes_without_image"] == ["ant", "cat"]
     assert _labels(tmp_path / "out") == RIGHT
@@ -574,6 +574,42 @@ def test_a_key_without_a_label_is_named_where_classes_are_listed(tmp_path: Path)
     _convert(source, tmp_path / "unlabelled")
     (example,) = PcrReader(tmp_path / "unlabelled").examples(1)
     assert "image/class/label" not in feature_keys(example)
+
+
+def test_images_and_masks_come_back_as_the_page_on_conversion_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tf = pytest.importorskip("tensorflow")
+    pcr_data = pytest.importorskip("pcr_tf.data")
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(5):
+        (tmp_path / "images" / f"{number}.jpg").write_bytes(jpeg(number))
+        (tmp_path / "masks" / f"{number}.png").write_bytes(png(number))
+    page = (ROOT / "docs" / "CONVERTING.md").read_text()
+    section = page.partition("### Images with masks\n")[2].partition("\n### ")[0]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ") or not line]
+    packing, command, reading = "\n".join(lines).partition("pcr-convert --input=photos.tar")
+    exec(packing, {})
+    flags = reading.partition("\n")[0].split()
+    done = run("convert", f"--input={tmp_path}/photos.tar", f"--output={tmp_path}/photos.pcr")
+    assert done.returncode == 0, done.stderr
+    assert (command, flags) == ("pcr-convert --input=photos.tar", ["--output=photos.pcr"])
+    names: dict[str, Any] = {"tf": tf, "pcr_tf": type("", (), {"data": pcr_data})}
+    exec(reading.partition("\n")[2], names)
+    found = {}
+    for image, mask in names["dataset"]:
+        assert image.shape == (48, 64, 3)
+        found[mask.numpy().tobytes()] = image.numpy().tobytes()
+    assert found == {
+        tf.io.decode_png(png(n), channels=1).numpy().tobytes(): tf.io.decode_jpeg(
+            jpeg(n), channels=3
+        )
+        .numpy()
+        .tobytes()
+        for n in range(5)
+    }
 
 
 # Real folders

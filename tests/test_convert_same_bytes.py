@@ -18,6 +18,7 @@ import pytest
 
 from pcr_tf.convert.sources.labels import resolve_labels
 from pcr_tf.convert.sources.options import SourceOptions
+from pcr_tf.format.example import encode_example
 from tests.conversion import ROOT, command, digests, jpeg, png, write_tfrecord
 
 LETTERS = "zyxwvutsrqponmlkjihgfedcba"
@@ -41,8 +42,8 @@ def _class_folders(folder: Path) -> list[str]:
 def _tfrecords(folder: Path) -> list[str]:
     (folder / "in").mkdir()
     for number, letter in enumerate(LETTERS[:6]):
-        examples = [{"image/encoded": [jpeg(number)], letter: [number]}] * 3
-        write_tfrecord(folder / "in" / f"{letter}.tfrecord", [*examples, {"no": [1]}])
+        example = encode_example({"image/encoded": [jpeg(number)], letter: [number]})
+        write_tfrecord(folder / "in" / f"{letter}.tfrecord", [example] * 3 + [b"no example"])
     return [f"--input={folder}/in", "--on_unreadable=skip"]
 
 

@@ -151,7 +151,9 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
-        self._check_layout(class_names, list(whole.without_image), parts[0].first_item)
+        self._check_no_stray(class_names, parts[0].first_item)
+        if not self._classes or whole.unlisted:
+            self._check_layout(class_names, list(whole.without_image))
         folders: Sequence[str] = class_names
         if self._classes:
             self._check_all_are_listed(class_names, whole.unlisted)
@@ -227,15 +229,17 @@ class ClassFolderSource(PartedSource):
         paths = [filesystem.join(root, folder) for root in self.roots]
         return next(filter(filesystem.exists, paths), paths[0])
 
-    def _check_layout(self, names: list[str], without_image: list[str], without_class: str) -> None:
-        roots = ", ".join(self.roots)
-        if not names:
-            return
-        if without_class:
+    def _check_no_stray(self, names: list[str], without_class: str) -> None:
+        if names and without_class:
             raise ListingError(
                 f"{without_class}: an image without a class beside class folders "
                 f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
             )
+
+    def _check_layout(self, names: list[str], without_image: list[str]) -> None:
+        roots = ", ".join(self.roots)
+        if not names:
+            return
         # One such name may be a class, as a train among vehicles; of two side by side, one with
         # folders, the folders are the classes. The other may be flat, or without an image, and
         # anything else may stand beside them.
@@ -248,8 +252,9 @@ class ClassFolderSource(PartedSource):
                 first = next(folder[: level + 1] for folder in deep if folder[level] == splits[0])
                 raise ListingError(
                     f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
-                    f"by itself: --input={filesystem.join(self.roots[0], *first)}; if they "
-                    "are classes, rename one"
+                    f"by itself: --input={filesystem.join(self.roots[0], *first)}; give the "
+                    "others the same labels with --classes_from; if they are classes, rename one, "
+                    "or list all with --classes"
                 )
         if not self._classes:
             self._check_no_masks(folders)
