@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,7 +202,7 @@ def test_splits_are_not_taken_for_classes(
     tmp_path: Path, classes: tuple[str, ...], splits: str
 ) -> None:
     source = make_class_folders(tmp_path / "in", classes, 1)
-    first = splits.partition(",")[0]
+    first = next(name for name in splits.split(", ") if name.lower() == "train")
     with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
         convert(source, tmp_path / "out")
     options = SourceOptions(classes=(*classes, "a/b/c/d"))
@@ -280,15 +281,22 @@ def test_a_class_of_images_alone_and_masks_deeper_below_are_classes(tmp_path: Pa
     assert convert(source, tmp_path / "out").images == 3
 
 
-def test_names_that_look_the_same_are_not_two_classes_in_silence(tmp_path: Path) -> None:
-    names = ("caf\u00e9", "cafe\u0301")
+@pytest.mark.parametrize(
+    "names",
+    [("cafe\u0301", "caf\u00e9"), ("ant", "ant "), ("a b", "a\u00a0b"), ("ant", "\ufeffant")],
+    ids=["accents", "a blank behind", "another blank", "a byte order mark"],
+)
+def test_names_that_look_the_same_are_not_two_classes_in_silence(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
     source = make_class_folders(tmp_path / "in", names, 1)
-    message = r"expected one folder of a name, got 'caf\\xe9' beside 'cafe\\u0301', which look the"
+    one, other = (re.escape(ascii(name)) for name in names)
+    message = rf"expected one folder of a name, got {other} beside {one}, which look the same"
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out")
     options = SourceOptions(classes=names)
     assert convert(source, tmp_path / "out", source_options=options).images == 2
-    message = r"'cafe\\u0301' is, the same letters as other code points; write both alike"
+    message = rf"{other} is, which looks the same; write both alike"
     options = SourceOptions(classes=names[1:])
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "other", source_options=options)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions, split_conversions
 from pcr_tf.convert.sources.labels import resolve_labels
+from pcr_tf.convert.sources.numbers import canonical
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
 from tests.conversion import jpeg, run
@@ -114,6 +115,47 @@ def test_a_pattern_makes_numbers_of_texts() -> None:
     assert _class_names(cells, label_pattern=r"\d+") == ["1", "9", "10"]
     with pytest.raises(ConvertError, match=r"line 3: expected one spelling.*got '09' beside '9'"):
         _class_names(["fold 9", "fold 09"], label_pattern=r"\d+")
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"),
+    [
+        (["7", "7.0", "07", "+7", "7e0", "7.", "0.7e1", "70e-1"], "7"),
+        (["0", "-0", "0.0", "-0.00", "0e5", ".0"], "0"),
+        (["-1.5", "-01.50", "-15e-1"], "-1.5"),
+        (["120", "1.2e2"], "120"),
+        (["0.001", "1e-3", ".0010"], "0.001"),
+        (["123456789012345678901234567890", "0123456789012345678901234567890.0"], None),
+        (["1e999999"], "1e999999"),
+        (["1e-999999"], "1e-999999"),
+        (["HAM_07"], "HAM_07"),
+        (["1_0"], "1_0"),
+        ([""], ""),
+    ],
+)
+def test_a_number_has_one_canonical_spelling(texts: list[str], number: str | None) -> None:
+    assert {canonical(text) for text in texts} == {texts[0] if number is None else number}
+
+
+def test_rows_of_one_patient_stay_in_one_part_however_the_number_is_written(
+    tmp_path: Path,
+) -> None:
+    names = [f"{n}.jpg" for n in range(40)]
+    spellings = ["{}", "{}.0", "0{}", "{}e0"]
+    rows = [f"{name},{spellings[n % 4].format(n // 4)},x" for n, name in enumerate(names)]
+    options = _table(tmp_path, "\n".join(["file,patient,dx", *rows]), " ".join(map(str, range(40))))
+    job = ConvertOptions(
+        inputs=(str(tmp_path / "in"),),
+        output=str(tmp_path / "out"),
+        source_options=SourceOptions(split_column="patient", **options),
+        split=(("train", 0.5), ("validation", 0.5)),
+    )
+    parts = [
+        {int(Path(item.path).stem) // 4 for item in part.listing.items}
+        for part in split_conversions(job)
+    ]
+    assert parts[0] | parts[1] == set(range(10))
+    assert not parts[0] & parts[1]
 
 
 def test_positions_in_a_list_of_names_may_be_written_as_decimals(tmp_path: Path) -> None:

@@ -139,7 +139,11 @@ def _define_table(values: flags.FlagValues) -> None:
         "names of the columns, separated by commas, for a table that has no header",
         flag_values=values,
     )
-    text("image_column", "", "the column that names the image; by default the first")
+    text(
+        "image_column",
+        "",
+        "the column that names the image; by default the only one whose cells do",
+    )
     flags.DEFINE_enum(
         "on_unmatched",
         "fail",
@@ -151,8 +155,8 @@ def _define_table(values: flags.FlagValues) -> None:
     text(
         "label_column",
         "",
-        "the column that holds the label; its values, sorted (as numbers where all are whole "
-        "numbers), become the classes 0, 1, ...",
+        "the column that holds the label; its values, sorted (numbers as numbers), become the "
+        "classes 0, 1, ...",
     )
     text(
         "label_names",

@@ -249,7 +249,9 @@ class ClassFolderSource(PartedSource):
             splits = sorted({f[level] for f in deep if f[level].lower() in _SPLIT_NAMES})
             nested = {folder[level] for folder in deep if len(folder) > level + 1}
             if len(splits) > 1 and nested.intersection(splits):
-                first = next(folder[: level + 1] for folder in deep if folder[level] == splits[0])
+                # The one that has all classes, for the others to take them from.
+                begin = min(splits, key=lambda name: not name.lower().startswith("train"))
+                first = next(folder[: level + 1] for folder in deep if folder[level] == begin)
                 raise ListingError(
                     f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
                     f"by itself: --input={filesystem.join(self.roots[0], *first)}; give the "

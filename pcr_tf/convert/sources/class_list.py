@@ -66,7 +66,7 @@ class ClassList:
         if alike is not None:
             hint = f"; {shown(alike)} is, the same number written otherwise; write both alike"
         elif twin is not None:
-            hint = f"; {twin!a} is, the same letters as other code points; write both alike"
+            hint = f"; {twin!a} is, which looks the same; write both alike"
         if "=" in value:
             hint += "; an = in a name is written == there"
         return (
@@ -135,9 +135,11 @@ def _value_and_name(entry: str) -> tuple[str, str]:
 
 
 def normalized(name: str) -> str:
-    """One spelling of names that look the same: Unicode has two for many letters with accents, of
-    which some systems choose one for names of files."""
-    return unicodedata.normalize("NFC", name)
+    """One spelling of names that look the same: Unicode writes many letters with accents in two
+    ways, of which some systems choose one for names of files, and has characters without a shape.
+    """
+    shapes = (c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(shapes).split())
 
 
 def twins(names: Iterable[str]) -> tuple[str, str] | None:

@@ -49,7 +49,7 @@ class SourceOptions:
         table_format: one of `TABLE_FORMATS`; "auto" goes by the file's suffix.
         table_encoding: of its text.
         table_columns: names of the columns, where the table has no header.
-        image_column: the column that names the image; "" for the first.
+        image_column: the column that names the image; "" for the only one whose cells do.
         label_column: the column that names the class; "" for none.
         on_unmatched: what becomes of rows without an image and images without a row: "fail", or
             rows, images or both are left out and counted.
@@ -59,7 +59,8 @@ class SourceOptions:
             entries of `pcr_tf.convert.sources.class_list`; ("@FILE",) for the lines of a file. Held
             as the entries.
         classes_from: folder of a data set whose classes are taken. Held as `classes`.
-        split_column: rows that agree in this column stay in one part of a split; "": single rows.
+        split_column: rows that agree in this column stay in one part of a split, however a number
+            is written; "": single rows.
         tfds_split: split of the builder, slices included: "train", "train[:80%]".
         tfds_data_dir: where builders are prepared; "" for the default of TensorFlow Datasets.
     """

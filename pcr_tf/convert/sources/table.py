@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.convert.sources.base import Listing, Source, SourceItem
+from pcr_tf.convert.sources.class_list import normalized
 from pcr_tf.convert.sources.images import (
     ImageWalk,
     image_format,
@@ -15,7 +16,7 @@ from pcr_tf.convert.sources.images import (
     without_root,
 )
 from pcr_tf.convert.sources.labels import Labels, resolve_labels
-from pcr_tf.convert.sources.numbers import column_type
+from pcr_tf.convert.sources.numbers import canonical, column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import Row, Table, read_table
 from pcr_tf.convert.sources.table_images import Image, image_column, match_rows
@@ -100,7 +101,9 @@ class TableSource(Source):
     def split_key(self, item: SourceItem) -> str:
         if self._split_position is None:
             return self.key(item)
-        return item.detail.split("\0")[self._split_position].strip() or self.key(item)
+        cell = item.detail.split("\0")[self._split_position].strip()
+        # Of two spellings of one patient each would go to a part of its own.
+        return canonical(normalized(cell)) or self.key(item)
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
