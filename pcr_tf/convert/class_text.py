@@ -33,8 +33,8 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     numbers = [number_of(name) for name in names]
     others = [label for label, number in enumerate(numbers) if number != label]
     if others and None not in numbers:
-        example = f"{shown(names[others[0]])} has label {others[0]}"
-        lines.append(("labels", f"count the classes and are not the numbers in names: {example}"))
+        which = some([f"{shown(names[label])} has label {label}" for label in others])
+        lines.append(("labels", f"count the classes and are not the numbers in names: {which}"))
     folders = source.get("folders_without_image", [])
     if folders:
         which = some([shown(name) for name in folders])

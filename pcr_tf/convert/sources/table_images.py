@@ -139,6 +139,14 @@ class _Finder:
     def __init__(self, walk: ImageWalk, options: SourceOptions) -> None:
         self._extension = options.image_extension
         self._roots = walk.roots
+        # As whole paths may spell them, with the slash behind them.
+        spelled = (
+            [root]
+            if filesystem.is_remote(root)
+            else [os.path.abspath(root), os.path.realpath(root)]
+            for root in walk.roots
+        )
+        self._whole_roots = [f"{path.rstrip('/')}/" for paths in spelled for path in paths]
         self._by_name: dict[str, list[Image]] = {}
         self._by_file_name: dict[str, list[Image]] = {}
         for folder in walk.images.values():
@@ -158,14 +166,9 @@ class _Finder:
             return posixpath.normpath(path)
         if not filesystem.is_remote(path):
             path = posixpath.normpath(path)
-        for root in self._roots:
-            if filesystem.is_remote(root):
-                spellings = {root}
-            else:
-                spellings = {os.path.abspath(root), os.path.realpath(root)}
-            for spelling in sorted(spellings):
-                if path.startswith(spelling.rstrip("/") + "/"):
-                    return path[len(spelling.rstrip("/")) + 1 :]
+        for root in self._whole_roots:
+            if path.startswith(root):
+                return path[len(root) :]
         return path
 
     def find(self, name: str) -> list[Image]:
