@@ -194,6 +194,7 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
         ({"classes": ("a", "a")}, "--classes: expected distinct names, got 'a' twice"),
         ({"classes": ("a=x", "a=y")}, "--classes: expected distinct names, got 'a' twice"),
         ({"classes": ("a", "b=")}, "--classes: expected a name for each class, got 'b='"),
+        ({"classes": ("@",)}, "--classes=@: expected the name of a file behind @"),
         ({"classes": ("@nowhere.txt",)}, "nowhere.txt: cannot be read: No such file"),
         ({"classes": ("names.txt",)}, "expected names, got one that is a file.*--classes=@names"),
         ({"classes": ("@twice.txt",)}, "--classes: expected distinct names, got 'b' twice"),
@@ -351,6 +352,13 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
     )
     assert "classes     12: label 0 is '0', label 11 is '11'\n" in done.stdout
     assert "labels  " not in done.stdout
+
+
+def test_names_that_differ_in_case_alone_are_said(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("A", "Cat", "a", "cat", "dog"), 1)
+    done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
+    said = "classes that differ in the case of letters alone: 'Cat' and 'cat'\n"
+    assert f"alike       {said}" in done.stdout
 
 
 def test_other_classes_are_another_job(val: Path, tmp_path: Path) -> None:

@@ -35,6 +35,10 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     if others and None not in numbers:
         which = some([f"{shown(names[label])} has label {label}" for label in others])
         lines.append(("labels", f"count the classes and are not the numbers in names: {which}"))
+    alike = _alike(names)
+    if alike:
+        pairs = some([f"{shown(one)} and {shown(other)}" for one, other in alike])
+        lines.append(("alike", f"classes that differ in the case of letters alone: {pairs}"))
     folders = source.get("folders_without_image", [])
     if folders:
         which = some([shown(name) for name in folders])
@@ -48,6 +52,13 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         noun = _of(folders, "folder", "folders")
         lines.append(("no class", f"{noun} without an image: {which}; {effect}"))
     return lines
+
+
+def _alike(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names of several letters, each with an earlier one that differs in their case alone."""
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(name.casefold(), name), name) for name in names if len(name) > 1)
+    return [(one, other) for one, other in pairs if one != other]
 
 
 def _why_none(kind: str, flags: Mapping[str, Any]) -> str:

@@ -92,6 +92,8 @@ def class_entries(classes: Sequence[str], classes_from: str, encoding: str) -> t
     if len(classes) != 1:
         return tuple(classes)
     (entry,) = classes
+    if entry == "@":
+        raise ConvertError("--classes=@: expected the name of a file behind @, got nothing")
     if entry.startswith("@"):
         names, _ = read_names(entry[1:], encoding or "utf-8", any_bytes=not encoding)
         if len(names) == 1 and names[0].startswith("@"):
