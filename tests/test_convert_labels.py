@@ -59,7 +59,7 @@ def test_numbers_sort_as_numbers(names: list[str]) -> None:
     ],
     ids=lambda names: " ".join(names)[:24],
 )
-def test_text_sorts_bytewise(names: list[str]) -> None:
+def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
     names = sorted(names, key=str.encode)
     assert _class_names(names[::-1]) == names
 
