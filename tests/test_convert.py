@@ -78,19 +78,22 @@ def test_nested_class_folders_get_a_fine_and_a_coarse_label(tmp_path: Path) -> N
 
 def test_a_folder_without_an_image_is_no_class_and_is_named(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("ant", "cat"), 1)
-    for name in ("bee", "cat/old", "cat/older/oldest", ".hidden", "__MACOSX", "cat/@eaDir"):
+    for name in (".hidden", "__MACOSX", "cat/@eaDir"):
         (source / name).mkdir(parents=True)
-    for name in ("lost+found", "$RECYCLE.BIN", "System Volume Information", "boxes"):
+    for name in ("lost+found", "$RECYCLE.BIN", "System Volume Information"):
         (source / name).mkdir()
+    for name in ("bee", "cat/old", "cat/older/oldest", "boxes"):
+        (source / name).mkdir(parents=True)
         (source / name / "1.xml").write_text("<box/>")
     job = Conversion(ConvertOptions(inputs=(str(source),), output=str(tmp_path / "out")))
     assert job.listing.class_names == ["ant", "cat"]
     assert [item.label for item in job.listing.items] == [0, 1]
     assert sorted(job.listing.digests) == ["ant", "cat"]
-    said = "4 folders without an image: bee, boxes, cat/old, cat/older/oldest; labels count the"
-    assert f"no class    {said} other folders\n" in job.describe()
+    said = "4 folders without an image: 'bee', 'boxes', 'cat/old', 'cat/older/oldest'; labels count"
+    said += " the other folders: 'cat' has label 1"
+    assert f"no class    {said}\n" in job.describe()
     done = run("convert", f"--input={source}", f"--output={tmp_path}/by_command", "--quiet")
-    assert f"no class    {said} other folders\n" in done.stdout
+    assert f"no class    {said}\n" in done.stdout
 
 
 def test_a_folder_that_has_its_images_in_another_input_is_a_class(tmp_path: Path) -> None:
@@ -102,10 +105,11 @@ def test_a_folder_that_has_its_images_in_another_input_is_a_class(tmp_path: Path
     assert "no class" not in job.describe()
 
 
-def test_an_empty_folder_that_is_added_is_no_change_of_the_source(tmp_path: Path) -> None:
+def test_a_folder_without_an_image_that_is_added_is_no_change_of_the_source(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     convert(source, tmp_path / "out")
     (source / "logs").mkdir()
+    (source / "logs" / "1.log").write_text("done")
     assert convert(source, tmp_path / "out").was_finished
 
 
@@ -115,7 +119,8 @@ def test_empty_folders_beside_a_flat_folder_s_images_are_nobody_s_business(tmp_p
     inputs = (str(source / "photos"),)
     job = Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
     assert job.listing.class_names == []
-    assert "no class" not in job.describe()
+    assert "classes     none: the images are in no class folders\n" in job.describe()
+    assert "no class  " not in job.describe()
 
 
 def test_a_flat_folder_of_images_gives_examples_without_labels(tmp_path: Path) -> None:

@@ -78,12 +78,21 @@ def _class_folders(folder: Path) -> dict[str, Any]:
     # Bytewise, "a-b" is between "a" and "a/b".
     source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
     (source / "ant" / "notes.txt").write_text("not an image")
-    for name in ("bee", "a/empty", "__MACOSX"):
+    for name in ("bee", "a/boxes", "__MACOSX"):
         (source / name).mkdir()
+        (source / name / "1.xml").write_text("<box/>")
     # Names of files are bytes, and not always text.
     (source / "ant").rename(source / os.fsdecode(b"\xfe"))
     (source / "a" / "003.jpg").rename(source / "a" / os.fsdecode(b"\xff.jpg"))
     return {"inputs": (str(source),)}
+
+
+def _listed_class_folders(folder: Path) -> dict[str, Any]:
+    source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
+    (source / "bee").mkdir()
+    (source / "logs").mkdir()
+    classes = ("zebra", "a/b=ab", "bee", "ant", "a-b", "none/of/these", "a")
+    return {"inputs": (str(source),), "source_options": SourceOptions(classes=classes)}
 
 
 def _two_roots(folder: Path) -> dict[str, Any]:
@@ -120,6 +129,11 @@ def _tar_shards(folder: Path) -> dict[str, Any]:
     return {"inputs": (str(folder / "in"),)}
 
 
+def _listed_tar_shards(folder: Path) -> dict[str, Any]:
+    options = SourceOptions(classes=("1", "2=two", "3=three"))
+    return {**_tar_shards(folder), "source_options": options}
+
+
 def _table(folder: Path) -> dict[str, Any]:
     source = make_class_folders(folder / "in", ("all",), per_class=12)
     rows = "".join(f"{n:03d}.jpg,{'xyz'[n % 3]}\n" for n in range(12))
@@ -130,7 +144,17 @@ def _table(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize(
-    "make", [_class_folders, _two_roots, _flat_folder, _tfrecords, _tar_shards, _table]
+    "make",
+    [
+        _class_folders,
+        _listed_class_folders,
+        _two_roots,
+        _flat_folder,
+        _tfrecords,
+        _tar_shards,
+        _listed_tar_shards,
+        _table,
+    ],
 )
 def test_the_output_is_that_of_the_local_job(
     make: Callable[[Path], dict[str, Any]], shuffle: bool, tmp_path: Path
@@ -407,10 +431,25 @@ def test_the_command_names_folders_that_are_no_classes(
 ) -> None:
     source = make_class_folders(tmp_path / "in")
     (source / "dog").mkdir()
+    (source / "dog" / "1.xml").write_text("<box/>")
     flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
     assert convert_beam.main(flags) == 0
-    said = "no class: 1 folder without an image: dog; labels count the other folders\n"
-    assert f"{tmp_path}/out: {said}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/out: classes: 3: label 0 is 'ant', label 2 is 'cat'\n" in said
+    folders = "1 folder without an image: 'dog'; labels count the other folders"
+    assert f"{tmp_path}/out: no class: {folders}\n" in said
+
+
+def test_the_command_names_folders_that_the_list_of_classes_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_class_folders(tmp_path / "in")
+    flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
+    assert convert_beam.main([*flags, "--classes=cat"]) == 1
+    said = capsys.readouterr().err
+    assert "in/ant: class 'ant' is none of the 1 of --classes" in said
+    assert "one of 2 such folders: ant, bee" in said
+    assert not list((tmp_path / "out").glob("*.pcr"))
 
 
 def test_the_command_passes_on_what_stands_behind_two_dashes(

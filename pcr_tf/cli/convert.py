@@ -29,7 +29,7 @@ from pcr_tf.convert import (
     ConvertSummary,
     split_conversions,
 )
-from pcr_tf.convert.job import no_class
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.progress import duration, megabytes
 from pcr_tf.format import filesystem
 
@@ -85,11 +85,6 @@ def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
     return 1 if empty else 0
 
 
-def no_class_of(manifest: dict[str, Any]) -> list[str]:
-    """What `no_class` says of a finished data set."""
-    return no_class(manifest["class_names"], manifest["source"].get("folders_without_image", []))
-
-
 def _plan_text(job: Conversion) -> str:
     lines = [f"{job.options.part}:"] if job.options.part else []
     lines.append(job.describe())
@@ -121,7 +116,7 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
         f"kept as is  {counts['opaque']}{f' ({reasons})' if reasons else ''}",
         f"encoded     {counts['encoded']}",
         f"skipped     {counts['skipped']}",
-        *(f"no class    {text}" for text in no_class_of(manifest)),
+        *(f"{heading:<12}{text}" for heading, text in class_lines(manifest)),
     ]
     if summary.was_finished:
         lines.insert(0, f"{options.output} is finished: nothing to do")

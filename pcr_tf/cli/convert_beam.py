@@ -18,9 +18,10 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
-from pcr_tf.cli.convert import exit_status, no_class_of
+from pcr_tf.cli.convert import exit_status
 from pcr_tf.cli.convert_flags import SECTIONS, define_job_flags, to_options
 from pcr_tf.convert import ConvertError
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.job import split_options
 from pcr_tf.convert.manifest import finished_manifest
 
@@ -74,8 +75,8 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
             f"{dataset['shards']} shards; {counts['opaque']} kept as is, {counts['encoded']} "
             f"encoded, {counts['skipped']} skipped"
         )
-        for text in no_class_of(manifest):
-            print(f"{output}: no class: {text}")
+        for heading, text in class_lines(manifest):
+            print(f"{output}: {heading}: {text}")
     return exit_status(NAME, manifests)
 
 

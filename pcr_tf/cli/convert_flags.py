@@ -16,6 +16,7 @@ SECTIONS = {
     "input": "What goes in:",
     "table": "Tables (--source=table): a file names the images and their labels:",
     "label_column": "Labels of a table:",
+    "classes": "Classes of class folders, tables and tar shards:",
     "image_extension": "Tables and tar shards (--source=table, webdataset):",
     "tfds_split": "TensorFlow Datasets (--source=tfds; pip install pcr-tf[tfds]):",
     "output": "What comes out:",
@@ -38,6 +39,7 @@ def define_job_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     _define_input(values)
     _define_table(values)
+    _define_classes(values)
     _define_output(values)
     _define_coding(values)
     return values
@@ -84,6 +86,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
             label_pattern=values.label_pattern,
             label_otherwise=values.label_otherwise,
             classes=tuple(values.classes),
+            classes_from=values.classes_from,
             split_column=values.split_column,
             tfds_split=values.tfds_split,
             tfds_data_dir=values.tfds_data_dir,
@@ -136,7 +139,11 @@ def _define_table(values: flags.FlagValues) -> None:
         "names of the columns, separated by commas, for a table that has no header",
         flag_values=values,
     )
-    text("image_column", "", "the column that names the image; by default the first")
+    text(
+        "image_column",
+        "",
+        "the column that names the image; by default the only one whose cells do",
+    )
     flags.DEFINE_enum(
         "on_unmatched",
         "fail",
@@ -148,8 +155,8 @@ def _define_table(values: flags.FlagValues) -> None:
     text(
         "label_column",
         "",
-        "the column that holds the label; its values, sorted (as numbers where all are whole "
-        "numbers), become the classes 0, 1, ...",
+        "the column that holds the label; its values, sorted (numbers as numbers), become the "
+        "classes 0, 1, ...",
     )
     text(
         "label_names",
@@ -166,12 +173,6 @@ def _define_table(values: flags.FlagValues) -> None:
         "regular expression: the class is what it finds in the label, or what its group holds",
     )
     text("label_otherwise", "", "the class of labels that --label_pattern does not fit")
-    flags.DEFINE_list(
-        "classes",
-        [],
-        "all classes, in the order 0, 1, ..., instead of sorted; value=name gives one another name",
-        flag_values=values,
-    )
     text(
         "image_extension",
         "",
@@ -180,6 +181,25 @@ def _define_table(values: flags.FlagValues) -> None:
     )
     text("tfds_split", "train", "split of the builder, or a slice of it: train, train[:80%]")
     text("tfds_data_dir", "", "where builders are prepared")
+
+
+def _define_classes(values: flags.FlagValues) -> None:
+    flags.DEFINE_list(
+        "classes",
+        [],
+        "all classes, separated by commas, in the order of their labels 0, 1, ..., instead of "
+        "those that are found, sorted; @FILE for a file of them, one a line. A class that is found "
+        "and not listed is an error; one without images keeps its label. value=name gives one "
+        "another name",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "classes_from",
+        "",
+        "the classes of a data set that was converted before: give train and validation the same "
+        "labels by --classes_from=train.pcr",
+        flag_values=values,
+    )
 
 
 def _define_output(values: flags.FlagValues) -> None:

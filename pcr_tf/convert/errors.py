@@ -60,3 +60,8 @@ def check_prefix(prefix: str) -> None:
     """Raises ConvertError if names of visible files in one folder cannot begin with `prefix`."""
     if not prefix or "/" in prefix or prefix.startswith("."):
         raise ConvertError(f"--prefix: expected the beginning of a file name, got {prefix!r}")
+
+
+def shown(text: str) -> str:
+    """A text of a source as messages quote it: of a long one, how it begins."""
+    return repr(text if len(text) <= 60 else f"{text[:40]}...")

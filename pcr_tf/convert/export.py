@@ -21,11 +21,11 @@ from pcr_tf.convert.export_part import (
 )
 from pcr_tf.convert.file_names import FileNames, add_label
 from pcr_tf.convert.job_state import JobState, check_output_is_outside
-from pcr_tf.convert.manifest import read_manifest
 from pcr_tf.convert.progress import ProgressDisplay
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import open_dataset
+from pcr_tf.format.manifest import read_manifest
 from pcr_tf.format.writer import created_by
 
 

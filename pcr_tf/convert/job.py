@@ -6,13 +6,13 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, TextIO
 
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
-from pcr_tf.convert.job_state import check_output_is_outside, some
-from pcr_tf.convert.manifest import finished_manifest, write_manifest
+from pcr_tf.convert.job_state import check_output_is_outside
+from pcr_tf.convert.manifest import describe_listing, finished_manifest, write_manifest
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
 from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
@@ -103,12 +103,10 @@ class Conversion:
         """
         cuts, options, listing = self.plan.cuts, self.options, self.listing
         order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
-        left_out = no_class(listing.class_names, listing.without_image)
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
-            f"classes     {len(listing.class_names)}{self._without_image()}",
-            *(f"no class    {text}" for text in left_out),
+            *self._class_lines(),
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
             f"records     {cuts.num_records} of {options.images_per_record} images",
@@ -138,6 +136,8 @@ class Conversion:
         with state.lock():
             state.check_output(self._fingerprint, names)
             state.begin(self._fingerprint)
+            if not quiet:
+                print("\n".join(self._class_lines()), file=log or sys.stderr)
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
                 return ConvertSummary(
@@ -210,13 +210,10 @@ class Conversion:
             PcrReader(options.output), num_images=options.profile_images, seed=options.shuffle_seed
         )
 
-    def _without_image(self) -> str:
-        """Names of the classes that no item is of, where items have classes."""
-        there = {item.label for item in self.listing.items}
-        names = [n for label, n in enumerate(self.listing.class_names) if label not in there]
-        if not names or there == {-1}:
-            return ""
-        return f", {len(names)} of them without an image: {some(names)}"
+    def _class_lines(self) -> list[str]:
+        described = describe_listing(self.source, self.listing.summary())
+        lines = class_lines({**described, "flags": self._fingerprint["flags"]})
+        return [f"{heading:<12}{text}" for heading, text in lines]
 
     def _output_status(self) -> str:
         names = self.plan.cuts.shard_names()
@@ -226,17 +223,6 @@ class Conversion:
         if not waiting and self._state.is_finished():
             return "finished, nothing to do"
         return f"{len(names) - waiting} of {len(names)} shards are finished"
-
-
-def no_class(class_names: Sequence[str], without_image: Sequence[str]) -> list[str]:
-    """What to say, for people, of folders `without_image` beside classes: a text, or none."""
-    if not class_names or not without_image:
-        return []
-    count = len(without_image)
-    return [
-        f"{count} folder{'s' if count > 1 else ''} without an image: {some(without_image)}; "
-        "labels count the other folders"
-    ]
 
 
 def split_conversions(options: ConvertOptions) -> list[Conversion]:

@@ -17,12 +17,10 @@ from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
 from pcr_tf.convert.sources import ListingSummary, Source
-from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
+from pcr_tf.format.manifest import MANIFEST_NAME, MANIFEST_VERSION, read_manifest
 from pcr_tf.format.writer import created_by
-
-MANIFEST_VERSION = 1
 
 
 def write_manifest(
@@ -43,15 +41,11 @@ def write_manifest(
     skipped += [
         {"name": name, "reason": "unreadable", "detail": why} for name, why in listing.unreadable
     ]
+    described = describe_listing(source, listing)
     manifest = {
         "manifest_version": MANIFEST_VERSION,
         "created_by": created_by(),
-        "source": {
-            "kind": source.kind,
-            "items": listing.num_items,
-            "ignored_files": listing.num_ignored,
-            "folders_without_image": listing.without_image,
-        },
+        "source": described["source"],
         "flags": options.fingerprint(),
         "counts": {
             "images": sum(result.images for result in results),
@@ -64,7 +58,7 @@ def write_manifest(
             "source_images": sum(result.source_bytes for result in results),
             "slices": sum(result.stored_bytes for result in results),
         },
-        "class_names": listing.class_names,
+        "class_names": described["class_names"],
         **shard_table(index),
         "profile": profile,
         "opaque": opaque,
@@ -73,6 +67,20 @@ def write_manifest(
     }
     _write(options.output, manifest)
     return manifest
+
+
+def describe_listing(source: Source, listing: ListingSummary) -> dict[str, Any]:
+    """The parts of a manifest that are known once the source is listed: `source`, `class_names`."""
+    return {
+        "source": {
+            "kind": source.kind,
+            "items": listing.num_items,
+            "ignored_files": listing.num_ignored,
+            "folders_without_image": list(listing.without_image),
+            "classes_without_image": listing.classes_without_item(),
+        },
+        "class_names": listing.class_names,
+    }
 
 
 def shard_table(index: DatasetIndex) -> dict[str, Any]:
@@ -124,25 +132,6 @@ def rebuild_index(folder: str) -> tuple[DatasetIndex, bool]:
         return index, False
     _write(folder, {**manifest, **shard_table(index)})
     return index, True
-
-
-def read_manifest(folder: str) -> dict[str, Any] | None:
-    """The manifest of a data set; None where it has none.
-
-    Raises:
-        ValueError: the file is not a manifest of a version that this package reads.
-    """
-    path = filesystem.join(folder, MANIFEST_NAME)
-    if not filesystem.exists(path):
-        return None
-    try:
-        manifest = json.loads(filesystem.read_bytes(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    version = manifest.get("manifest_version") if isinstance(manifest, dict) else None
-    if version != MANIFEST_VERSION:
-        raise ValueError(f"{path}: manifest_version; expected {MANIFEST_VERSION}, got {version}")
-    return dict(manifest)
 
 
 def finished_manifest(output: str) -> dict[str, Any]:

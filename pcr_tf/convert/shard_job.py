@@ -16,7 +16,7 @@ from pcr_tf.convert.sources import Source, SourceItem
 from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
-from pcr_tf.format.example import bytes_features, feature_keys
+from pcr_tf.format.example import bytes_features, feature_keys, has_feature_lists
 from pcr_tf.format.writer import PcrWriter
 
 
@@ -150,8 +150,21 @@ class _ItemConverter:
             if coded.summaries:
                 return coded
             keys = feature_keys(example)
+            is_sequence = has_feature_lists(example)
         except ValueError as error:
             raise UnreadableItemError(item.name, str(error)) from error
+        if is_sequence:
+            raise UnreadableItemError(
+                item.name,
+                "a tf.train.SequenceExample, in whose feature lists no image can be re-coded; "
+                "expected a tf.train.Example; write one for each image, or one with all images in "
+                f"{self._options.image_features[0]}",
+            )
+        empty = [key for key in self._options.image_features if key in keys]
+        if empty:
+            raise UnreadableItemError(
+                item.name, f"no image: expected a value or more of {' or '.join(empty)}, got none"
+            )
         raise UnreadableItemError(
             item.name,
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "

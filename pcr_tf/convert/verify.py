@@ -10,9 +10,8 @@ from typing import Any, TextIO
 
 from pcr_tf._native import DatasetIndex
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.manifest import read_manifest, shard_table
+from pcr_tf.convert.manifest import shard_table
 from pcr_tf.convert.progress import ProgressDisplay
-from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.convert.verify_source import SourceProof
 from pcr_tf.convert.workers import OnProgress, Report, run_jobs
 from pcr_tf.format import filesystem
@@ -22,6 +21,7 @@ from pcr_tf.format.dataset_index import (
     no_shards,
     shard_names,
 )
+from pcr_tf.format.manifest import MANIFEST_NAME, read_manifest
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import folder_faults, verify_shard
 

@@ -76,12 +76,14 @@ def make_source(
         )
     (image_feature,) = image_features
     if kind == WebDatasetSource.kind:
-        return WebDatasetSource(inputs, image_feature, options.image_extension)
+        return WebDatasetSource(
+            inputs, image_feature, options.image_extension, options.class_list()
+        )
     if kind == TableSource.kind:
         if not options.table:
             raise ConvertError("no table; name its file with --table")
         return TableSource(expand_patterns(inputs), image_feature, options)
-    return ClassFolderSource(expand_patterns(inputs), image_feature)
+    return ClassFolderSource(expand_patterns(inputs), image_feature, options.class_list())
 
 
 def _kind_of_all(inputs: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Sequence
 
@@ -80,6 +81,7 @@ class ImageWalk:
     followed, but not round in a circle.
 
     Attributes:
+        roots: what was walked by `add_root`.
         images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
             A folder below a root that cannot be listed, or whose images cannot be read, is there
             as well.
@@ -95,6 +97,7 @@ class ImageWalk:
             folders_are_classes: whether a name without a suffix must be listed or named, for it may
                 be a folder, without which the labels behind it are others.
         """
+        self.roots: list[str] = []
         self.images: dict[str, list[tuple[str, str, int, int]]] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.ignored: list[str] = []
@@ -102,6 +105,8 @@ class ImageWalk:
         self._folders_are_classes = folders_are_classes
         # Folder below a root -> whether it holds no folder in any root.
         self._is_leaf: dict[str, bool] = {}
+        # Folder below a root -> files in it that are no images.
+        self._num_others = collections.Counter[str]()
 
     def add_root(self, root: str) -> None:
         """Walks `root`.
@@ -111,6 +116,7 @@ class ImageWalk:
             UnreadableItemError: something cannot be listed, and not `skip_unreadable`.
         """
         _check_root(root)
+        self.roots.append(root)
         self._add_folder(root, "", ())
 
     def add_top(self, root: str, top: str) -> None:
@@ -135,10 +141,12 @@ class ImageWalk:
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
-    def without_image(self) -> list[str]:
-        """The folders below the roots that are empty or hold other files alone, sorted bytewise."""
+    def without_image(self) -> dict[str, int]:
+        """The folders below the roots that are empty or hold other files alone, sorted bytewise:
+        how many these are."""
         leaves = (folder for folder, is_leaf in self._is_leaf.items() if is_leaf)
-        return sorted((f for f in leaves if f not in self.images), key=os.fsencode)
+        names = sorted((f for f in leaves if f not in self.images), key=os.fsencode)
+        return {name: self._num_others[name] for name in names}
 
     def _add_folder(
         self,
@@ -172,6 +180,7 @@ class ImageWalk:
                 if is_image and relative:
                     self.images.setdefault(relative, [])
                 is_leaf = is_leaf and _suffix(name) != ""
+                self._num_others[relative] += 1
                 continue
             if status.is_dir:
                 is_leaf = False
@@ -182,6 +191,7 @@ class ImageWalk:
                 self.images.setdefault(relative, []).append(image)
             else:
                 self.ignored.append(path)
+                self._num_others[relative] += 1
         if relative:
             self._is_leaf[relative] = is_leaf and self._is_leaf.get(relative, True)
 

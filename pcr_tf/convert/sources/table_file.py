@@ -99,10 +99,14 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
     return Table(path, header, sound, misshapen, hashlib.sha256(data).hexdigest()[:16])
 
 
-def read_names(path: str, encoding: str) -> tuple[list[str], str]:
+def read_names(path: str, encoding: str, *, any_bytes: bool = False) -> tuple[list[str], str]:
     """A list of names: the lines of a text, or the only cell array of strings of a .mat file.
 
     Every line up to the last name is one: positions in the list count.
+
+    Args:
+        any_bytes: whether bytes that are not of the encoding become surrogate escapes, as in names
+            of files.
 
     Returns:
         The names, and a digest that changes when the file's contents do.
@@ -117,7 +121,7 @@ def read_names(path: str, encoding: str) -> tuple[list[str], str]:
     if path.lower().endswith(".mat"):
         names = mat_file.cell_strings(path, data)
     else:
-        text = io.StringIO(_decode(path, data, encoding), newline=None)
+        text = io.StringIO(_decode(path, data, encoding, any_bytes=any_bytes), newline=None)
         names = [line.strip() for line in text]
         while names and not names[-1]:
             names.pop()
@@ -136,7 +140,7 @@ def name_place(path: str, position: int) -> str:
     return f"{'element' if path.lower().endswith('.mat') else 'line'} {position + 1}"
 
 
-def _decode(path: str, data: bytes, encoding: str) -> str:
+def _decode(path: str, data: bytes, encoding: str, *, any_bytes: bool = False) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
         raise ListingError(
             f"{path}: line 1: byte 0: the mark of UTF-16; expected {encoding}; "
@@ -145,7 +149,7 @@ def _decode(path: str, data: bytes, encoding: str) -> str:
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
     try:
-        text = data.decode(encoding)
+        text = data.decode(encoding, errors="surrogateescape" if any_bytes else "strict")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ListingError(
