@@ -97,7 +97,7 @@ def test_faults_of_s3_that_pass_cost_no_example(folder: Path, tmp_path: Path) ->
         put_folder(f"{s3.url}/bucket/photos.pcr", folder)
         with fault_proxy(s3.port, rule) as proxy:
             # Only what stalls takes as long: an answer must never.
-            variables = {**s3_environment(proxy.url), "S3_REQUEST_TIMEOUT_MSEC": "20000"}
+            variables = {**s3_environment(proxy.url), "S3_REQUEST_TIMEOUT_MSEC": "10000"}
             seen = read_in_a_process("s3://bucket/photos.pcr", [SCAN_GROUPS], variables)
     assert seen["errors"] == []
     assert seen["digests"] == digests(folder, [SCAN_GROUPS])
@@ -287,7 +287,8 @@ import gc, sys, time
 from pcr_tf.data import PcrDataset, read_statistics
 for _ in range(10):
     before = read_statistics()
-    iterator = iter(PcrDataset(sys.argv[1], 1).prefetch(1))
+    iterator = iter(PcrDataset(sys.argv[1], int(sys.argv[2])).prefetch(1))
+    next(iterator)  # Nothing is read before it is asked for.
     while (read_statistics() - before).retries == 0:
         time.sleep(0.001)
     del iterator
@@ -299,11 +300,18 @@ for _ in range(10):
 
 
 @needs_tensorflow_io
-def test_cancelling_a_reader_ends_its_waiting_between_attempts(web: Server) -> None:
+def test_cancelling_a_reader_ends_its_waiting_between_attempts(
+    web: Server, folder: Path
+) -> None:
+    first = range_of(folder, 0)
+
     def rule(request: Request) -> str:
-        return faults.PASS if request.path.endswith("index") else faults.UNAVAILABLE
+        is_first = (request.path.rpartition("/")[2], request.range) == first
+        passes = is_first or request.path.endswith("index")
+        return faults.PASS if passes else faults.UNAVAILABLE
 
     with fault_proxy(web.port, rule) as proxy:
-        done = run_python(["-c", _CANCELLED, f"{proxy.url}/photos.pcr"], environment())
+        arguments = [f"{proxy.url}/photos.pcr", str(SCAN_GROUPS)]
+        done = run_python(["-c", _CANCELLED, *arguments], environment())
     assert done.returncode == 0, done.stderr
     assert done.stdout == "ended between attempts\n"
