@@ -291,8 +291,9 @@ dataset = PcrDataset(sys.argv[1], 1, reads_in_flight=4).repeat().with_options(op
 opened = read_statistics()
 iterator = iter(distributed(dataset).with_options(options))
 next(iterator)
-# It has opened the data set, delivers from a record, and has four behind that: all buffers are full,
-# and nobody will wait in vain for the reader, which asks for the next split once there is room.
+# It has opened the data set, delivers from a record, and has four behind that: all buffers are
+# full, and nobody will wait in vain for the reader, which asks for the next split once there is
+# room for one.
 while (read_statistics() - opened).reads < 1 + 1 + 4:
     time.sleep(0.001)
 dispatcher._stop()
