@@ -300,9 +300,7 @@ for _ in range(10):
 
 
 @needs_tensorflow_io
-def test_cancelling_a_reader_ends_its_waiting_between_attempts(
-    web: Server, folder: Path
-) -> None:
+def test_cancelling_a_reader_ends_its_waiting_between_attempts(web: Server, folder: Path) -> None:
     first = range_of(folder, 0)
 
     def rule(request: Request) -> str:

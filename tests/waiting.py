@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -27,7 +28,7 @@ def patiently() -> Iterator[None]:
 
 
 def wait_until(
-    condition: Callable[[], bool], while_running: subprocess.Popen[str] | None = None
+    condition: Callable[[], bool], while_running: subprocess.Popen[Any] | None = None
 ) -> None:
     """Returns once `condition` holds; fails after HANG_S, or when the process ends without it."""
     for _ in patiently():

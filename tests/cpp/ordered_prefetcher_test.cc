@@ -176,6 +176,7 @@ TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
   options.max_requests = 40;
   options.max_loading_bytes = 30;
   Prefetcher prefetcher(options, functions);
+  AwaitStandstill(&gate_of_first, 1, &prefetcher, 5);
   AwaitStandstill(&gate_of_others, 2, &prefetcher, 5);
   EXPECT_EQ(begun, 3);
   gate_of_others.Open();
