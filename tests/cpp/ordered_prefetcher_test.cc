@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -49,7 +50,9 @@ class Gate {
 // that these, or a consumer, must do first. Where that is all of them, nothing happens any more.
 void AwaitStandstill(Gate* gate, int at_gate, Prefetcher* prefetcher, int blocked) {
   // In this order: a thread that is at a closed gate is not in the prefetcher later.
+  const auto hangs_at = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   while (gate->num_waiting() != at_gate || prefetcher->num_blocked() != blocked) {
+    ASSERT_LT(std::chrono::steady_clock::now(), hangs_at) << "it hangs, or does not stop";
     std::this_thread::yield();
   }
 }
