@@ -34,6 +34,8 @@ Work = Callable[..., Any]
 
 _REPORT_INTERVAL_S = 0.2
 _STOP_TIMEOUT_S = 1.0
+# For the status of a worker whose pipe is closed: it has ended, or is about to.
+_DEATH_TIMEOUT_S = 60.0
 
 
 def run_jobs(
@@ -128,7 +130,7 @@ class _Worker:
         return message
 
     def _death(self) -> ConvertError:
-        self.process.join(_STOP_TIMEOUT_S)
+        self.process.join(_DEATH_TIMEOUT_S)
         code = self.process.exitcode
         how = f"exit status {code}"
         if code is not None and code < 0:
