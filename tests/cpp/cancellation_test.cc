@@ -9,7 +9,7 @@
 namespace pcr {
 namespace {
 
-constexpr int64_t kDayMs = 24 * 3600 * 1000;
+constexpr int64_t kDayMs = 86'400'000;
 
 TEST(CancellationTest, AWaitThatIsNotCancelledLastsItsTime) {
   // A busy machine makes it longer, never shorter.
