@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+
+import setuptools
+
+# As pyproject.toml has it. pip heeds that bound where it builds in an environment of its own.
+OLDEST_SETUPTOOLS = (77, 0, 3)
+if tuple(map(int, re.findall(r"\d+", setuptools.__version__)[:3])) < OLDEST_SETUPTOOLS:
+    oldest = ".".join(map(str, OLDEST_SETUPTOOLS))
+    raise SystemExit(
+        f"setuptools of {sys.executable}: too old to build pcr_tf; expected at least {oldest}, "
+        f"got {setuptools.__version__}; pip install --upgrade setuptools pybind11"
+    )
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext

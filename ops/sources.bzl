@@ -8,6 +8,7 @@ this list to the tree. Plain literals only: Python executes this file too.
 LAYERS = {
     "base": {
         "hdrs": [
+            "base/backoff.h",
             "base/buffer_pool.h",
             "base/byte_reader.h",
             "base/byte_writer.h",

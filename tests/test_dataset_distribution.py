@@ -17,6 +17,7 @@ from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
 from tests.small_dataset import make_dataset
 from tests.test_dataset import labels
+from tests.waiting import HANG_S
 
 NUM_EXAMPLES = 26
 
@@ -162,7 +163,7 @@ def test_two_devices_of_a_mirrored_strategy_read_an_epoch_between_them(folder: P
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     (first, second), reads, read_bytes = json.loads(done.stdout.splitlines()[-1])

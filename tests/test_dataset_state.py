@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pcr_tf.data import Fidelity, PcrDataset
 from pcr_tf.format import PcrWriter, open_dataset, write_side_index
 from tests.small_dataset import make_dataset
 from tests.test_dataset import label_of, labels
+from tests.waiting import HANG_S, wait_until
 
 NUM_EXAMPLES = 26
 
@@ -102,7 +102,7 @@ tf.train.Checkpoint(iterator=iterator).restore({path!r})
 print("rest", labels(iterator))
 """
     out = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     assert f"rest {labels(iterator)}" in out.stdout
 
@@ -324,12 +324,9 @@ def test_an_iterator_left_early_ends_its_threads(folder: Path) -> None:
         iterator = iter(PcrDataset(folder, reads_in_flight=8).repeat())
         next(iterator)
         del iterator
-    deadline = time.monotonic() + 20
-    tasks = Path("/proc/self/task")
-    while time.monotonic() < deadline and len(list(tasks.iterdir())) > 400:
-        time.sleep(0.1)
     assert threading.active_count() == before
-    assert len(list(tasks.iterdir())) <= 400
+    tasks = Path("/proc/self/task")
+    wait_until(lambda: len(list(tasks.iterdir())) <= 400)
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt-get install strace")
@@ -346,7 +343,7 @@ print("examples", sum(1 for _ in dataset))
     calls = "trace=read,pread64,readv,preadv,preadv2,mmap"
     strace = ["strace", "-ff", "-y", "-e", calls, "-s", "0", "-o", str(tmp_path / "trace")]
     out = subprocess.run(
-        [*strace, sys.executable, "-c", script], capture_output=True, text=True, timeout=300
+        [*strace, sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_S
     )
     if "ptrace" in out.stderr.lower():
         pytest.skip("needs leave to trace a process: " + out.stderr.strip())

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -74,6 +75,33 @@ def test_the_version_is_stated_in_one_place_only() -> None:
         if re.search(rf"(?<![\d.]){version}(?![\d.])", path.read_text())
     ]
     assert places == ["pcr_tf/version.py"]
+
+
+def _required_setuptools() -> str:
+    (bound,) = re.findall(r'"setuptools>=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    return str(bound)
+
+
+def test_the_lower_bound_of_setuptools_is_one_that_takes_an_spdx_license() -> None:
+    assert re.search(r'^license = "Apache-2\.0"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert tuple(map(int, _required_setuptools().split("."))) >= (77, 0, 3)
+
+
+@pytest.mark.parametrize("version", ["65.5.0", "76.1.0", "77.0.2", "77"])
+def test_a_setuptools_that_is_too_old_is_named_with_the_remedy(
+    version: str, tmp_path: Path
+) -> None:
+    old = tmp_path / "setuptools"  # which has nothing else that setup.py asks for
+    old.mkdir()
+    (old / "__init__.py").write_text(f"__version__ = {version!r}")
+    command = [sys.executable, "setup.py", "egg_info"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, env=environment)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    bound = _required_setuptools()
+    assert f"too old to build pcr_tf; expected at least {bound}, got {version}; pip " in line
+    assert line.endswith("pip install --upgrade setuptools pybind11")
 
 
 def test_the_installed_version_is_that_of_the_source() -> None:

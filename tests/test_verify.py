@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import signal
-import time
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pcr_tf.format.dataset_index import shard_names
 from pcr_tf.format.example import Values, bytes_features, encode_example, with_features
 from tests.conversion import jpeg, make_class_folders, png, run, start, write_tfrecord
 from tests.test_convert import convert
+from tests.waiting import HANG_S, pause_midway
 
 EXIF = b"Exif\0\0"
 
@@ -392,12 +393,16 @@ def test_damaged_source_records_and_other_classes_are_named(tmp_path: Path, root
 def test_ctrl_c_ends_a_proof_at_once(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", classes=("ant",), per_class=300, width=1200)
     convert(source, tmp_path / "pcr", images_per_record=64, prove=False)
-    process = start("verify", tmp_path / "pcr", f"--source={source}", "--num_workers=2")
-    assert process.stderr is not None
-    assert "checking shards" in process.stderr.readline()
-    time.sleep(0.5)
-    begun = time.monotonic()
+    flags = [f"--source={source}", "--num_workers=2"]
+
+    def begin(_: int) -> subprocess.Popen[str]:
+        process = start("verify", tmp_path / "pcr", *flags)
+        assert process.stderr is not None
+        assert "checking shards" in process.stderr.readline()
+        return process
+
+    process, _ = pause_midway(begin, lambda _: True, lambda _: False)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=10)
-    assert time.monotonic() - begun < 2
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=HANG_S)
     assert process.returncode == 130

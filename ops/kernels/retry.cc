@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "ops/base/backoff.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/random.h"
 
@@ -40,7 +41,6 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
                          const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass) {
   const std::string place = path + ": " + what + ": ";
-  int64_t backoff_ms = kFirstBackoffMs;
   for (int n = 1;; ++n) {
     if (cancellation.cancelled()) break;
     absl::Status status = attempt();
@@ -57,11 +57,8 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
       return WithReachingCode(absl::Status(
           status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said)));
     }
-    const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
-                                                static_cast<uint64_t>(backoff_ms / 2 + 1));
     statistics->AddRetry();
-    if (cancellation.WaitMs(backoff_ms / 2 + jitter_ms)) break;
-    backoff_ms *= 2;
+    if (cancellation.WaitMs(BackoffMs(n, tensorflow::random::New64()))) break;
   }
   return tensorflow::errors::Cancelled("reading was cancelled");
 }

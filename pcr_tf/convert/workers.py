@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ Work = Callable[..., Any]
 
 _REPORT_INTERVAL_S = 0.2
 _STOP_TIMEOUT_S = 1.0
+# For the status of a worker whose pipe is closed: it has ended, or is about to.
+_DEATH_TIMEOUT_S = 60.0
 
 
 def run_jobs(
@@ -63,7 +66,8 @@ def run_jobs(
     try:
         busy: dict[Any, _Worker] = {}
         for job in itertools.islice(pending, num_workers):
-            workers.append(_Worker(work))
+            with _ctrl_c_held():
+                workers.append(_Worker(work))
             workers[-1].send(job)
             busy[workers[-1].connection] = workers[-1]
         while busy:
@@ -85,6 +89,21 @@ def run_jobs(
         _stop(workers)
 
 
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Lets Ctrl-C wait for the end of the block, and keeps it from processes begun inside.
+
+    A terminal sends it to the workers as well, and the job stops them. They inherit the mask, until
+    they are ready to ignore it; in the job, a signal that was ignored instead would be lost.
+    """
+    resource_tracker.ensure_running()  # Its start would lift the mask.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class _Worker:
     """One process, seen from the job."""
 
@@ -93,17 +112,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self.job_name = ""
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        # A terminal sends Ctrl-C to the workers as well. The job stops them; until they are ready
-        # to ignore it themselves, the disposition that they inherit does.
-        handler = signal.getsignal(signal.SIGINT)
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        if on_main_thread:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self.process.start()
-        finally:
-            if on_main_thread:
-                signal.signal(signal.SIGINT, handler)
+        self.process.start()
         theirs.close()
 
     def send(self, job: Job) -> None:
@@ -121,7 +130,7 @@ class _Worker:
         return message
 
     def _death(self) -> ConvertError:
-        self.process.join(_STOP_TIMEOUT_S)
+        self.process.join(_DEATH_TIMEOUT_S)
         code = self.process.exitcode
         how = f"exit status {code}"
         if code is not None and code < 0:
