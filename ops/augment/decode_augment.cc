@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <limits>
 #include <string>
 
 namespace pcr {
@@ -11,8 +13,14 @@ namespace {
 constexpr int kMaxSide = 1 << 14;
 constexpr double kMaxAspectRatio = 1e4;
 
+std::string NumberText(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", number);
+  return text;
+}
+
 Status Require(bool ok, std::string_view option, std::string_view expected, double got) {
-  return ok ? Status() : InvalidArgument(Expected(option, expected, got));
+  return ok ? Status() : InvalidArgument(Expected(option, expected, NumberText(got)));
 }
 
 Status CheckRange(std::string_view option, double low, double high, double min, double max,
@@ -30,8 +38,8 @@ ResizeSpec SpecOf(const AugmentOptions& options) {
   spec.antialias = options.antialias;
   spec.type = options.type;
   for (size_t c = 0; c < options.stddev.size(); ++c) {
-    spec.scale[c] = 1 / options.stddev[c];
-    spec.offset[c] = -options.mean[c] / options.stddev[c];
+    spec.scale[c] = static_cast<float>(1 / options.stddev[c]);
+    spec.offset[c] = static_cast<float>(-options.mean[c] / options.stddev[c]);
   }
   return spec;
 }
@@ -64,12 +72,17 @@ Status AugmentOptions::Validate() const {
   if (!mean.empty() && type == PixelType::kUint8) {
     return InvalidArgument("type of a normalised output; expected float32 or bfloat16, got uint8");
   }
-  for (const float value : mean) {
-    PCR_RETURN_IF_ERROR(Require(std::isfinite(value), "mean", "finite values", value));
+  const auto is_float = [](double value) {
+    return std::abs(value) <= std::numeric_limits<float>::max();
+  };
+  for (const double value : stddev) {
+    PCR_RETURN_IF_ERROR(Require(value > 0 && std::isfinite(value) && is_float(255 / value),
+                                "stddev", "numbers above 0 by which float32 can divide 255",
+                                value));
   }
-  for (const float value : stddev) {
-    PCR_RETURN_IF_ERROR(
-        Require(std::isfinite(1 / value) && value > 0, "stddev", "positive values", value));
+  for (size_t c = 0; c < mean.size(); ++c) {
+    PCR_RETURN_IF_ERROR(Require(is_float(mean[c] / stddev[c]), "mean",
+                                "numbers whose quotient by stddev float32 can hold", mean[c]));
   }
   return Status();
 }

@@ -33,8 +33,8 @@ struct AugmentOptions {
   double center_fraction = 0.875;
   // output = (pixel - mean) / stddev per channel, on the scale 0..255. Both empty: as it is,
   // the only choice for kUint8.
-  std::vector<float> mean;
-  std::vector<float> stddev;
+  std::vector<double> mean;
+  std::vector<double> stddev;
   PixelType type = PixelType::kUint8;
   bool antialias = false;
   // Decode at 1/2, 1/4 or 1/8 of the size where the crop is then no smaller than the output.

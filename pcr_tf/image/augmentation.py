@@ -108,12 +108,14 @@ def decode_and_random_crop_resize(
     """
     tensor = as_contents(contents)
     window: dict[str, Any] = {
-        "area_range": _ordered("area_range", area_range, 1e-9, 1.0),
-        "aspect_ratio_range": _ordered(
-            "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
+        "area_range": _as_text(_ordered("area_range", area_range, 1e-9, 1.0)),
+        "aspect_ratio_range": _as_text(
+            _ordered(
+                "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
+            )
         ),
         "max_attempts": in_range("max_attempts", max_attempts, 1, _MAX_ATTEMPTS),
-        "flip_probability": as_fraction("flip_probability", flip_probability, zero=True),
+        "flip_probability": repr(as_fraction("flip_probability", flip_probability, zero=True)),
     }
     output = _OutputOptions.checked(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
@@ -193,7 +195,7 @@ def decode_and_center_crop_resize(
       tf.errors.InvalidArgumentError: for an image that does not decode, as in `decode_jpeg`.
     """
     tensor = as_contents(contents)
-    window = {"crop_fraction": as_fraction("crop_fraction", crop_fraction, zero=False)}
+    window = {"crop_fraction": repr(as_fraction("crop_fraction", crop_fraction, zero=False))}
     output = _OutputOptions.checked(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
@@ -268,7 +270,8 @@ class _OutputOptions:
         )
 
     def attributes(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "mean": _as_text(self.mean), "stddev": _as_text(self.stddev)}
 
 
 def _decode_crop_resize(
@@ -332,6 +335,11 @@ def _as_dtype(dtype: Any) -> Any:
         names = "tf.uint8, tf.float32 or tf.bfloat16"
         raise ValueError(f"dtype; expected {names}, got tf.{known.name}")
     return known
+
+
+def _as_text(numbers: Iterable[float]) -> list[str]:
+    """The numbers as attributes of the op hold them: in full, as no float attribute could."""
+    return [repr(number) for number in numbers]
 
 
 def _ordered(name: str, values: Sequence[float], low: float, high: float) -> list[float]:

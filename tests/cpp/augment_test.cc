@@ -146,6 +146,28 @@ TEST(CenterCropWindow, IsTheLargestOfTheOutputsShapeTimesTheFraction) {
   expect(CenterCropWindow(1000, 1, 100, 224, 0.5), 500, 0, 1, 1);
 }
 
+TEST(CenterCropWindow, IsAsWideAsItsDecimalFractionSays) {
+  for (int percent = 1; percent <= 100; ++percent) {
+    const CropWindow window = CenterCropWindow(200, 200, 100, 100, percent / 100.0);
+    EXPECT_EQ(window.width, 2 * percent);
+    EXPECT_EQ(window.height, 2 * percent);
+  }
+}
+
+TEST(RandomCropWindow, HasTheOneAreaAskedForThoughItsProductIsRounded) {
+  RandomCropOptions options;
+  options.min_aspect_ratio = options.max_aspect_ratio = 1;
+  for (int side = 1; side <= 100; ++side) {
+    options.min_area = options.max_area = side * side / 10000.0;
+    for (int64_t i = 0; i < 20; ++i) {
+      Random random({6, i});
+      const CropWindow window = RandomCropWindow(100, 100, options, &random);
+      EXPECT_EQ(window.width, side);
+      EXPECT_EQ(window.height, side);
+    }
+  }
+}
+
 // The definition, in double precision: every output value from all source values.
 std::vector<double> NaiveResize(const std::vector<uint8_t>& image, int width, int height,
                                 const ResizeSpec& spec) {
