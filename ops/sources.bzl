@@ -112,11 +112,15 @@ LAYERS = {
             "augment/decode_augment.h",
             "augment/random.h",
             "augment/resize.h",
+            "augment/turn.h",
+            "augment/turning_writer.h",
         ],
         "srcs": [
             "augment/crop.cc",
             "augment/decode_augment.cc",
             "augment/resize.cc",
+            "augment/turn.cc",
+            "augment/turning_writer.cc",
         ],
     },
     "bindings": {

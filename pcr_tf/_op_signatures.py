@@ -84,6 +84,7 @@ class PcrOps(Protocol):
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
         block_smoothing: bool = True,
+        honor_orientation: bool = False,
         name: str | None = None,
     ) -> Any:
         """uint8, [height, width, channels] or [B, height, width, channels]."""
@@ -111,6 +112,7 @@ class PcrOps(Protocol):
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
         block_smoothing: bool = True,
+        honor_orientation: bool = False,
         on_error: str = "raise",
         name: str | None = None,
     ) -> DecodedCrops:

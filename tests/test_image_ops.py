@@ -540,9 +540,10 @@ def test_mean_and_stddev_act_as_the_numbers_that_were_written(
 def test_a_normalisation_that_float32_cannot_hold_is_refused_by_its_number(
     argument: str, numbers: tuple[float, ...]
 ) -> None:
+    decode: Any = functools.partial(decode_and_center_crop_resize, PHOTO, 8, dtype=tf.float32)
     match = f"{argument}; expected .*float32.*, got " + re.escape(f"{numbers[2]:g}")
     with pytest.raises(tf.errors.InvalidArgumentError, match=match):
-        decode_and_center_crop_resize(PHOTO, 8, dtype=tf.float32, **{argument: numbers})
+        decode(**{argument: numbers})
 
 
 # Seeds
@@ -760,6 +761,7 @@ REFUSED_TYPES: dict[str, list[Any]] = {
     "dct_scaling": ["yes"],
     "fancy_upsampling": [None],
     "block_smoothing": [0],
+    "honor_orientation": [1],
     "max_pixels": [1.5],
 }
 
@@ -908,6 +910,8 @@ def test_defaults_are_those_of_the_interface() -> None:
         assert parameters["dct_method"].default == "islow"
         assert parameters["max_pixels"].default == 2**29
         assert parameters["max_scans"].default == 1000
+        # As tf.io.decode_jpeg, which ignores EXIF.
+        assert parameters["honor_orientation"].default is False
         # decode_jpeg is the equal of tf.io.decode_jpeg; the others leave out what brings nothing.
         assert parameters["block_smoothing"].default is (function is decode_jpeg)
     random, center = (

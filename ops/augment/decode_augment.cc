@@ -5,6 +5,10 @@
 #include <cstdio>
 #include <limits>
 #include <string>
+#include <utility>
+
+#include "ops/augment/turn.h"
+#include "ops/jpeg/exif_orientation.h"
 
 namespace pcr {
 namespace {
@@ -99,13 +103,16 @@ int DctScale(const CropWindow& window, int output_width, int output_height) {
 Status DecodeAugmenter::Run(std::string_view jpeg, const AugmentOptions& options, const Seed& seed,
                             void* output) {
   PCR_RETURN_IF_ERROR(decoder_.Open(jpeg, options.limits));
-  const int width = decoder_.width();
-  const int height = decoder_.height();
   ResizeSpec spec = SpecOf(options);
+  if (options.honor_orientation) spec.turn = UprightTurn(ExifOrientation(jpeg));
+  const Turn turn = spec.turn;
+  int width = decoder_.width();
+  int height = decoder_.height();
+  if (turn.transposes) std::swap(width, height);
   CropWindow window;
   if (options.crop == CropMode::kRandom) {
     Random random(seed);
-    spec.flip = random.Uniform() < options.flip_probability;
+    if (random.Uniform() < options.flip_probability) spec.turn = Flipped(turn);
     window = RandomCropWindow(width, height, options.random_crop, &random);
   } else {
     window =
@@ -113,6 +120,7 @@ Status DecodeAugmenter::Run(std::string_view jpeg, const AugmentOptions& options
   }
 
   const int eighths = options.dct_scaling ? DctScale(window, options.width, options.height) : 8;
+  window = StoredWindow(window, turn, decoder_.width(), decoder_.height());
   const double scale = eighths / 8.0;
   const auto first = [eighths](int begin) { return begin * eighths / 8; };
   const Region region = {first(window.x), first(window.y),

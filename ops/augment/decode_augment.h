@@ -1,4 +1,4 @@
-// From the bytes of a JPEG to a training or evaluation example, in one pass: crop, resize,
+// From the bytes of a JPEG to a training or evaluation example, in one pass: turn, crop, resize,
 // flip and normalise while decoding only what the crop needs.
 
 #ifndef PCR_OPS_AUGMENT_DECODE_AUGMENT_H_
@@ -41,6 +41,8 @@ struct AugmentOptions {
   // An image so shrunk holds averages, where bilinear resize of the full one without
   // antialias skips pixels.
   bool dct_scaling = true;
+  // Whether the image is turned upright, by its EXIF orientation, before all else.
+  bool honor_orientation = false;
   PixelOptions pixels;
   DecodeLimits limits;
 

@@ -119,6 +119,7 @@ absl::Status GetAugmentOptions(OpKernelConstruction* ctx, AugmentOptions* option
                                                  : PixelType::kBfloat16;
   TF_RETURN_IF_ERROR(ctx->GetAttr("antialias", &options->antialias));
   TF_RETURN_IF_ERROR(ctx->GetAttr("dct_scaling", &options->dct_scaling));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("honor_orientation", &options->honor_orientation));
   TF_RETURN_IF_ERROR(GetPixelOptions(ctx, &options->pixels));
   TF_RETURN_IF_ERROR(GetDecodeLimits(ctx, &options->limits));
   return ToTensorFlow(options->Validate());

@@ -29,6 +29,7 @@ REGISTER_OP("PcrDecodeJpeg")
     .Attr("dct_method: {'islow', 'ifast', 'float'} = 'islow'")
     .Attr("fancy_upsampling: bool = true")
     .Attr("block_smoothing: bool = true")
+    .Attr("honor_orientation: bool = false")
     .Attr("max_pixels: int >= 1")
     .Attr("max_scans: int >= 1")
     .SetShapeFn([](InferenceContext* c) {
@@ -47,6 +48,7 @@ channels: 1: greyscale; 3: RGB; 0: 1 for a greyscale image, else 3.
 dct_method: Inverse DCT: accurate integers, less accurate ones, or floating point.
 fancy_upsampling: Interpolate subsampled chroma instead of repeating it.
 block_smoothing: Smooth over block borders where a progressive image lacks scans.
+honor_orientation: Turn the image upright, by its EXIF orientation, before all else.
 max_pixels: Bound on width x height.
 max_scans: Bound on the number of scans.
 )doc");
@@ -74,6 +76,7 @@ REGISTER_OP("PcrDecodeCropResize")
     .Attr("dct_method: {'islow', 'ifast', 'float'} = 'islow'")
     .Attr("fancy_upsampling: bool = true")
     .Attr("block_smoothing: bool = true")
+    .Attr("honor_orientation: bool = false")
     .Attr("max_pixels: int >= 1")
     .Attr("max_scans: int >= 1")
     .Attr("on_error: {'raise', 'mark'} = 'raise'")
@@ -117,6 +120,7 @@ dct_scaling: Whether to decode at 1/2, 1/4 or 1/8 of the size where the crop is 
 dct_method: Inverse DCT: accurate integers, less accurate ones, or floating point.
 fancy_upsampling: Interpolate subsampled chroma instead of repeating it.
 block_smoothing: Smooth over block borders where a progressive image lacks scans.
+honor_orientation: Turn the image upright, by its EXIF orientation, before all else.
 max_pixels: Bound on width x height.
 max_scans: Bound on the number of scans.
 on_error: "raise", or "mark" and count a broken image; the first ones that have names are logged.

@@ -36,6 +36,7 @@ def decode_and_random_crop_resize(
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
     block_smoothing: bool = False,
+    honor_orientation: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -89,6 +90,9 @@ def decode_and_random_crop_resize(
       block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
         `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
         else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
+      honor_orientation: turn the image upright, as its EXIF orientation says, before all else: the
+        window and the flip are those of the upright image. False, the default, takes the image as
+        it is stored (docs/DECODING.md).
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise": an image that does not decode raises; "mark": it is counted
@@ -121,7 +125,7 @@ def decode_and_random_crop_resize(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
     decode = DecodeOptions.checked(
-        dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
+        dct_method, fancy_upsampling, block_smoothing, honor_orientation, max_pixels, max_scans
     )
     return _decode_crop_resize(
         tensor, _as_seeds(seed, tensor.shape), names, "random", window, output, decode, name
@@ -142,6 +146,7 @@ def decode_and_center_crop_resize(
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
     block_smoothing: bool = False,
+    honor_orientation: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -179,6 +184,7 @@ def decode_and_center_crop_resize(
       block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
         `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
         else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
+      honor_orientation: as in `decode_and_random_crop_resize`.
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise" or "mark".
@@ -200,7 +206,7 @@ def decode_and_center_crop_resize(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
     decode = DecodeOptions.checked(
-        dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
+        dct_method, fancy_upsampling, block_smoothing, honor_orientation, max_pixels, max_scans
     )
     any_seed = tf.constant([0, 0], tf.int64)
     return _decode_crop_resize(tensor, any_seed, names, "center", window, output, decode, name)

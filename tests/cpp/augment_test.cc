@@ -182,12 +182,18 @@ std::vector<double> NaiveResize(const std::vector<uint8_t>& image, int width, in
     for (double& weight : weights) weight /= sum;
     return weights;
   };
+  const Turn& turn = spec.turn;
   std::vector<double> output;
   for (int y = 0; y < spec.output_height; ++y) {
-    const auto rows = weights_of(y, spec.output_height, spec.y_begin, spec.y_end, height);
     for (int x = 0; x < spec.output_width; ++x) {
-      const int from = spec.flip ? spec.output_width - 1 - x : x;
-      const auto columns = weights_of(from, spec.output_width, spec.x_begin, spec.x_end, width);
+      int column = turn.transposes ? y : x;
+      int row = turn.transposes ? x : y;
+      const int num_columns = turn.transposes ? spec.output_height : spec.output_width;
+      const int num_rows = turn.transposes ? spec.output_width : spec.output_height;
+      if (turn.mirrors_columns) column = num_columns - 1 - column;
+      if (turn.mirrors_rows) row = num_rows - 1 - row;
+      const auto columns = weights_of(column, num_columns, spec.x_begin, spec.x_end, width);
+      const auto rows = weights_of(row, num_rows, spec.y_begin, spec.y_end, height);
       for (int c = 0; c < spec.channels; ++c) {
         double sum = 0;
         for (int v = 0; v < height; ++v) {
@@ -255,7 +261,9 @@ TEST(Resizer, AgreesWithTheDefinitionInDoublePrecision) {
     spec.output_width = 1 + static_cast<int>(random() % 30);
     spec.output_height = 1 + static_cast<int>(random() % 30);
     spec.antialias = random() % 2 == 0;
-    spec.flip = random() % 2 == 0;
+    spec.turn.mirrors_columns = random() % 2 == 0;
+    spec.turn.mirrors_rows = random() % 2 == 0;
+    spec.turn.transposes = random() % 2 == 0;
     spec.type = trial % 3 == 0   ? PixelType::kUint8
                 : trial % 3 == 1 ? PixelType::kFloat32
                                  : PixelType::kBfloat16;
