@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pcr_tf.data import image_batches
+from pcr_tf.data import PcrDataset, image_batches
 from pcr_tf.format import PcrWriter
 from pcr_tf.format.example import encode_example
 from pcr_tf.image import (
@@ -454,6 +454,26 @@ def test_image_batches_are_of_upright_photographs(turned_photographs: Path, on_e
             np.testing.assert_array_equal(image, upright)
             seen.append(label)
     assert seen == list(ORIENTATIONS)
+
+
+@pytest.mark.parametrize("scan_groups", range(1, 11))
+def test_image_batches_are_upright_at_every_fidelity(
+    turned_photographs: Path, scan_groups: int
+) -> None:
+    options = {"scan_groups": scan_groups, "training": False, "crop_fraction": 1.0}
+    (images, *_) = image_batches(
+        turned_photographs, (HEIGHT, WIDTH), 8, honor_orientation=True, **options
+    )
+    features = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
+    for image, orientation, serialized in zip(
+        images, ORIENTATIONS, PcrDataset(turned_photographs, scan_groups), strict=True
+    ):
+        jpeg = tf.io.parse_single_example(serialized, features)["image/encoded"]
+        stored = decode_jpeg(jpeg, block_smoothing=False).numpy()
+        assert stored.shape[:2] == (
+            (WIDTH, HEIGHT) if orientation in TRANSPOSED else (HEIGHT, WIDTH)
+        )
+        np.testing.assert_array_equal(image, transposed(stored, orientation))
 
 
 def test_photographs_stored_turned_train_like_the_same_ones_stored_upright(
