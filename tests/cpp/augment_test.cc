@@ -496,6 +496,36 @@ TEST(DecodeAugmenter, SurvivesEveryChangeOfBytes) {
   EXPECT_GT(decoded, 1000);
 }
 
+TEST(DecodeAugmenter, SurvivesChangedBytesOfTurnedImages) {
+  std::mt19937 random(5);
+  JpegSpec spec = OfSize(61, 83);
+  spec.sampling = {{2, 2}};
+  const std::string sequential = MakeJpeg(spec);
+  spec.simple_progression = true;
+  const std::string progressive = MakeJpeg(spec);
+  DecodeAugmenter augmenter;
+  AugmentOptions options;
+  options.width = 33;
+  options.height = 20;
+  options.honor_orientation = true;
+  options.limits.max_pixels = 1 << 20;
+  options.limits.max_block_visits = 1 << 20;
+  int decoded = 0;
+  for (int trial = 0; trial < 1000; ++trial) {
+    std::string exif("Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 25);
+    exif += static_cast<char>(1 + trial % 8) + std::string(6, '\0');
+    const std::string turned = testing::Insert(trial % 2 == 0 ? sequential : progressive, 2,
+                                               testing::SegmentBytes(0xe1, exif));
+    const std::vector<char> changed = WithFlippedBits(turned, trial % 4, &random);
+    options.dct_scaling = trial % 3 == 0;
+    options.type = trial % 5 == 0 ? PixelType::kUint8 : PixelType::kBfloat16;
+    std::vector<uint8_t> output(options.output_bytes());
+    const std::string_view jpeg(changed.data(), changed.size());
+    decoded += augmenter.Run(jpeg, options, {trial, 0}, output.data()).ok();
+  }
+  EXPECT_GT(decoded, 500);
+}
+
 TEST(DecodeAugmenter, SurvivesChangedBytesOfPhotographs) {
   if (testing::TestImagesFolder().empty()) GTEST_SKIP() << testing::kNoTestImages;
   const ScanScript script = testing::Script(testing::kStandardScans);
