@@ -7,6 +7,7 @@ import functools
 import inspect
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -468,6 +469,83 @@ def test_where_no_window_fits_the_whole_image_is_taken() -> None:
     assert set(windows) == {Window(0, 0, 100, 100, False)}
 
 
+# Numbers are doubles: what is written acts, not the nearest float32.
+
+
+def test_a_crop_fraction_acts_as_the_number_that_was_written() -> None:
+    jpeg = gradient_jpeg(200, 200, axis=1)
+    line = oracle(jpeg).astype(float)[0, :, 0]
+    for percent in range(1, 101):
+        crop = decode_and_center_crop_resize(
+            jpeg,
+            100,
+            crop_fraction=percent / 100,
+            channels=1,
+            dtype=tf.float32,
+            dct_scaling=False,
+        )
+        width = 2 * percent
+        expected = resampled_line(line, (200 - width + 1) // 2, width, 100)
+        np.testing.assert_allclose(crop[0, :, 0], expected, atol=0.02, err_msg=f"{percent} %")
+
+
+@pytest.mark.parametrize("side", [51, 60, 64, 70, 77, 80, 83, 90, 95, 99])
+def test_an_area_that_is_asked_for_exactly_is_found(side: int) -> None:
+    area = side * side / 10_000
+    windows = random_windows(
+        100, 100, SEEDS[:4], area_range=(area, area), aspect_ratio_range=(1, 1), flip_probability=0
+    )
+    assert {(w.width, w.height) for w in windows} == {(side, side)}
+
+
+def test_an_aspect_ratio_acts_as_the_number_that_was_written() -> None:
+    # 105 rows of 0.7 are 73.5 columns, which round to 74; of the nearest float32 they are 73.
+    windows = random_windows(
+        105, 80, SEEDS[:3], area_range=(0.92, 0.93), aspect_ratio_range=(0.7, 0.7)
+    )
+    assert {(w.width, w.height) for w in windows} == {(74, 105)}
+
+
+def test_a_flip_probability_acts_as_the_number_that_was_written() -> None:
+    # This seed draws 11744051 / 2^24, which is below 0.7 and no less than the nearest float32.
+    seed, drawn = (6_679_744, 0), 11744051 / 2**24
+    assert float(np.float32(0.7)) == drawn < 0.7
+    crop = functools.partial(
+        decode_and_random_crop_resize, PHOTO, (HEIGHT, WIDTH), seed, area_range=(1, 1)
+    )
+    assert not np.array_equal(crop(flip_probability=0.7), crop(flip_probability=0))
+    np.testing.assert_array_equal(crop(flip_probability=drawn), crop(flip_probability=0))
+
+
+@pytest.mark.parametrize(
+    ("mean", "stddev"),
+    [
+        (IMAGENET_MEAN, IMAGENET_STDDEV),
+        ((123.7, 116.3, 103.5), (58.4, 57.1, 57.4)),
+        ((125.3, 122.95, 113.87), (63.0, 62.09, 66.7)),
+        ((0.1, 127.5, 255 / 3), (0.3, 127.5, 1 / 255)),
+    ],
+)
+def test_mean_and_stddev_act_as_the_numbers_that_were_written(
+    mean: tuple[float, ...], stddev: tuple[float, ...]
+) -> None:
+    black = encode(np.zeros([16, 16, 3], np.uint8))
+    crop = decode_and_center_crop_resize(black, 8, dtype=tf.float32, mean=mean, stddev=stddev)
+    np.testing.assert_array_equal(crop[0, 0], np.float32(-np.array(mean) / np.array(stddev)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "numbers"), [("mean", (0, 0, 1e39)), ("stddev", (1, 1, 1e-46))]
+)
+def test_a_normalisation_that_float32_cannot_hold_is_refused_by_its_number(
+    argument: str, numbers: tuple[float, ...]
+) -> None:
+    decode: Any = functools.partial(decode_and_center_crop_resize, PHOTO, 8, dtype=tf.float32)
+    match = f"{argument}; expected .*float32.*, got " + re.escape(f"{numbers[2]:g}")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=match):
+        decode(**{argument: numbers})
+
+
 # Seeds
 
 
@@ -683,6 +761,7 @@ REFUSED_TYPES: dict[str, list[Any]] = {
     "dct_scaling": ["yes"],
     "fancy_upsampling": [None],
     "block_smoothing": [0],
+    "honor_orientation": [1],
     "max_pixels": [1.5],
 }
 
@@ -831,6 +910,8 @@ def test_defaults_are_those_of_the_interface() -> None:
         assert parameters["dct_method"].default == "islow"
         assert parameters["max_pixels"].default == 2**29
         assert parameters["max_scans"].default == 1000
+        # As tf.io.decode_jpeg, which ignores EXIF.
+        assert parameters["honor_orientation"].default is False
         # decode_jpeg is the equal of tf.io.decode_jpeg; the others leave out what brings nothing.
         assert parameters["block_smoothing"].default is (function is decode_jpeg)
     random, center = (

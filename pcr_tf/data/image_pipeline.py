@@ -126,7 +126,9 @@ def image_batches(
         many as tf.data finds good.
       **decode_options: further arguments of `pcr_tf.image.decode_and_random_crop_resize`, or, with
         `training=False`, of `decode_and_center_crop_resize`: `dtype`, `mean`, `stddev`,
-        `area_range`, `crop_fraction`, `antialias`, `block_smoothing` and so on.
+        `area_range`, `crop_fraction`, `antialias`, `block_smoothing` and so on. Photographs that
+        are stored turned get upright by `honor_orientation=True`: give it in training and in
+        evaluation, or in neither (docs/DECODING.md).
 
     Returns:
       A data set of images, [batch, height, width, channels], or of pairs (images, labels).
