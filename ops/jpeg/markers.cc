@@ -30,19 +30,32 @@ class MarkerWalk {
   MarkerWalk(std::string_view jpeg, BetweenSegments between) : jpeg_(jpeg), between_(between) {}
 
   Result<JpegLayout> Run() {
+    PCR_RETURN_IF_ERROR(ReadSoi());
+    while (position_ < jpeg_.size() && !layout_.has_eoi) PCR_RETURN_IF_ERROR(ReadMarker());
+    layout_.end = position_;
+    return std::move(layout_);
+  }
+
+  std::vector<Segment> RunToFirstScan() {
+    stops_at_scan_ = true;
+    Status status = ReadSoi();
+    while (status.ok() && position_ < jpeg_.size() && !layout_.has_eoi && !at_scan_) {
+      status = ReadMarker();
+    }
+    return std::move(layout_.segments);
+  }
+
+ private:
+  Status ReadSoi() {
     if (jpeg_.size() < 2 || Byte(0) != kMarkerPrefix || Byte(1) != marker::kSoi) {
       return At(0, Expected("a JPEG begins with SOI", "ff d8",
                             jpeg_.size() < 2 ? std::to_string(jpeg_.size()) + " bytes"
                                              : Hex(Byte(0)) + " " + Hex(Byte(1))));
     }
-    for (position_ = 2; position_ < jpeg_.size() && !layout_.has_eoi;) {
-      PCR_RETURN_IF_ERROR(ReadMarker());
-    }
-    layout_.end = position_;
-    return std::move(layout_);
+    position_ = 2;
+    return Status();
   }
 
- private:
   uint8_t Byte(uint64_t offset) const { return static_cast<uint8_t>(jpeg_[offset]); }
   int Word(uint64_t offset) const { return Byte(offset) << 8 | Byte(offset + 1); }
 
@@ -62,6 +75,10 @@ class MarkerWalk {
     }
     if (code == marker::kSoi) return At(position_ - 2, "a JPEG has one SOI");
     if (IsRestart(code) || code == marker::kTem) return Status();
+    if (code == marker::kSos && stops_at_scan_) {
+      at_scan_ = true;
+      return Status();
+    }
     if (code < marker::kSof0) {
       return At(position_ - 2,
                 Expected("a marker's code must be defined", "0x01 or 0xc0..0xfe", Hex(code)));
@@ -163,12 +180,18 @@ class MarkerWalk {
   BetweenSegments between_;
   uint64_t position_ = 0;
   JpegLayout layout_;
+  bool stops_at_scan_ = false;
+  bool at_scan_ = false;
 };
 
 }  // namespace
 
 Result<JpegLayout> WalkMarkers(std::string_view jpeg, BetweenSegments between) {
   return MarkerWalk(jpeg, between).Run();
+}
+
+std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg) {
+  return MarkerWalk(jpeg, BetweenSegments::kAnythingGoes).RunToFirstScan();
 }
 
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment) {

@@ -99,6 +99,10 @@ enum class BetweenSegments {
 Result<JpegLayout> WalkMarkers(std::string_view jpeg,
                                BetweenSegments between = BetweenSegments::kMarkersOnly);
 
+// The segments in front of the first scan, as decoders walk them (kAnythingGoes), as far as they
+// are sound: what is wrong behind them is for others to say.
+std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg);
+
 // Requires a segment of a layout of `jpeg`.
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment);
 
