@@ -64,6 +64,9 @@ class CodedImage:
     @property
     def trailing(self) -> bytes:
         """The bytes after EOI in the source."""
+    @property
+    def orientation(self) -> int:
+        """The EXIF orientation as a record stores it: 2 to 8; 0 if none, upright, or opaque."""
 
 class CodedImageSummary:
     """What became of one image, without its bytes."""
@@ -89,6 +92,9 @@ class CodedImageSummary:
     @property
     def ancillary_bytes(self) -> int:
         """Size of its ancillary and trailing bytes, which the record deflates with all others."""
+    @property
+    def exif_orientation(self) -> int:
+        """As `exif_orientation` has it of the image as it came, which may be opaque."""
 
 def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImage:
     """Codes a JPEG in the progression of `script`, with the same DCT coefficients.
@@ -97,6 +103,12 @@ def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImag
       image: any bytes. What cannot be re-coded without loss comes back opaque, with the reason.
       script: the progression and its scan groups.
       prove: whether to decode the result and compare its coefficients with the source's.
+    """
+
+def exif_orientation(jpeg: bytes) -> int:
+    """The EXIF orientation of a JPEG, 1 to 8; 1, upright, where it has none or a malformed one.
+
+    It is tag 0x0112 of IFD 0 in the first Exif segment before the first scan, one SHORT.
     """
 
 def scan_ends(jpeg: bytes) -> list[int]:

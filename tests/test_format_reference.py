@@ -207,7 +207,7 @@ def test_a_stock_tfrecorddataset_walks_the_file_and_every_frame_is_an_example(
     kinds = [frame["pcr/frame"].bytes_list.value[0].decode() for frame in frames]
     record = ["metadata", "scan_group", "scan_group"]
     assert kinds == ["header", *record, *record, "index", "footer"]
-    assert list(frames[0]["pcr/version"].int64_list.value) == [1, 0]
+    assert list(frames[0]["pcr/version"].int64_list.value) == [1, 1]
     assert frames[0]["pcr/scan_script"].bytes_list.value[0].decode() == layout.scan_script
     stored = [example.stored for example in records[0]]
     assert list(frames[1]["pcr/examples"].bytes_list.value) == stored
@@ -453,7 +453,7 @@ def test_shards_of_different_scripts_are_named_both(tmp_path: pathlib.Path) -> N
 
 def test_shards_may_differ_in_writer_and_minor_version(tmp_path: pathlib.Path) -> None:
     layout = Layout.of(2)
-    later = dataclasses.replace(layout, created_by="another", version=(1, 1))
+    later = dataclasses.replace(layout, created_by="another", version=(1, 2))
     (tmp_path / "a.pcr").write_bytes(build_shard([], layout))
     (tmp_path / "b.pcr").write_bytes(build_shard([], later))
     assert len(reference.read_data_set(tmp_path)) == 2

@@ -28,6 +28,7 @@
 #include "ops/format/shard_names.h"
 #include "ops/format/shard_writer.h"
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/scan_script.h"
 #include "ops/jpeg/transcode.h"
@@ -87,6 +88,7 @@ struct CodedImageSummary {
   uint64_t stored_bytes = 0;
   uint64_t ancillary_bytes = 0;
   std::vector<uint64_t> group_bytes;
+  int exif_orientation = 1;
 };
 
 std::string CodingName(const Transcoded& transcoded) {
@@ -98,6 +100,7 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   summary.coding = CodingName(transcoded);
   summary.reason = OpaqueReasonName(transcoded.reason);
   summary.detail = transcoded.detail;
+  summary.exif_orientation = transcoded.exif_orientation;
   summary.source_bytes = source.size();
   const CodedImage& image = transcoded.image;
   summary.group_bytes = image.group_sizes;
@@ -349,12 +352,18 @@ void DefineJpeg(py::module_* module) {
       .def_property_readonly(
           "ancillary_offset",
           [](const PyCodedImage& self) { return self.transcoded.image.ancillary_offset; })
-      .def_property_readonly("trailing", [](const PyCodedImage& self) {
-        return py::bytes(self.transcoded.image.trailing);
+      .def_property_readonly(
+          "trailing",
+          [](const PyCodedImage& self) { return py::bytes(self.transcoded.image.trailing); })
+      .def_property_readonly("orientation", [](const PyCodedImage& self) {
+        return int{self.transcoded.image.orientation};
       });
 
   module->def("transcode", &PyTranscode, py::arg("image"), py::arg("script"),
               py::arg("prove") = true);
+  module->def(
+      "exif_orientation", [](const py::bytes& jpeg) { return ExifOrientation(View(jpeg)); },
+      py::arg("jpeg"));
   module->def("scan_ends", &ScanEnds, py::arg("jpeg"));
   module->def(
       "check_jpeg",
@@ -383,7 +392,8 @@ void DefineWriter(py::module_* module) {
       .def_readonly("source_bytes", &CodedImageSummary::source_bytes)
       .def_readonly("stored_bytes", &CodedImageSummary::stored_bytes)
       .def_readonly("ancillary_bytes", &CodedImageSummary::ancillary_bytes)
-      .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
+      .def_readonly("group_bytes", &CodedImageSummary::group_bytes)
+      .def_readonly("exif_orientation", &CodedImageSummary::exif_orientation);
 
   py::class_<CodedExample>(*module, "CodedExample")
       .def_readonly("summaries", &CodedExample::summaries);

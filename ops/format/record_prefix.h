@@ -54,7 +54,13 @@ class RecordPrefix {
  private:
   // Inflates the stream of the last group's frame.
   Status TakeAncillary(const ExampleView& last_group, const BeforeInflating& before_inflating);
+  // DATA_LOSS unless slice 1 of each progressive image begins with SOI.
+  Status CheckStarts() const;
   std::string_view Slice(int group, uint64_t m) const;
+  // Whether image m gets the segment of its orientation: at full fidelity its own comes back.
+  bool HasOrientationSegment(uint64_t m) const {
+    return metadata_.orientations[m] != 0 && !at_full_fidelity();
+  }
   bool at_full_fidelity() const { return static_cast<int>(groups_.size()) == num_groups_; }
   // An image feature of an example that has images, with the sizes of the
   // messages around them.

@@ -354,6 +354,9 @@ class _Features:
             self.place.fail(f"{key} has the wrong type", kind.name, feature.kind.name)
         return feature
 
+    def has(self, key: str) -> bool:
+        return key.encode() in self._features
+
     def _require_count(self, key: str, count: int | None, values: list[_Value]) -> list[_Value]:
         if count is not None and count != len(values):
             self.place.fail(f"{key} has the wrong number of values", count, len(values))
@@ -505,6 +508,7 @@ class ImageEntry:
     Attributes:
       example, feature: positions in `pcr/examples` and `pcr/image_features`.
       slice_sizes: bytes of each of the G slices.
+      orientation: the EXIF orientation, 2 to 8; 0: none, or upright.
     """
 
     example: int
@@ -514,10 +518,16 @@ class ImageEntry:
     ancillary_offset: int
     ancillary_size: int
     trailing_size: int
+    orientation: int = 0
 
     def check(self, place: Place, m: int) -> None:
         """Checks that the sizes of image m fit together (section 10)."""
         where = f"image {m} of the record"
+        if self.orientation not in (0, *range(2, 9)):
+            place.fail(f"{where} has an unknown orientation", "0 or 2 to 8", self.orientation)
+        if self.coding == Coding.OPAQUE or not self.ancillary_size:
+            rule = f"{where} is opaque or has no ancillary bytes, and so no orientation"
+            place.require_equal(rule, 0, self.orientation)
         if self.coding == Coding.OPAQUE:
             rest = sum(self.slice_sizes[1:]) + self.ancillary_size + self.trailing_size
             place.require_equal(f"{where} is opaque and has bytes outside slice 1", 0, rest)
@@ -574,6 +584,9 @@ def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> 
     ancillary_offsets = features.sizes("pcr/ancillary_offsets", num_images)
     ancillary_sizes = features.sizes("pcr/ancillary_sizes", num_images)
     trailing_sizes = features.sizes("pcr/trailing_sizes", num_images)
+    orientations = [0] * num_images
+    if features.has("pcr/orientations"):
+        orientations = features.sizes("pcr/orientations", num_images)
     owners = [divmod(i, num_features) for i, n in enumerate(image_counts) for _ in range(n)]
     images = []
     for m, (example, feature) in enumerate(owners):
@@ -587,6 +600,7 @@ def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> 
             ancillary_offsets[m],
             ancillary_sizes[m],
             trailing_sizes[m],
+            orientations[m],
         )
         image.check(place, m)
         images.append(image)
@@ -611,6 +625,14 @@ def _parse_group(features: _Features, sizes: list[int], ordinal: int, group: int
         "pcr/data and pcr/slice_sizes differ in size", f"{sum(sizes)} bytes", f"{len(data)} bytes"
     )
     return _split(data, sizes)
+
+
+def _check_starts(metadata: Metadata, slices: Sequence[bytes], place: Place) -> None:
+    for m, (image, start) in enumerate(zip(metadata.images, slices, strict=True)):
+        if image.coding == Coding.PROGRESSIVE and start[:2] != SOI:
+            place.fail(
+                f"slice 1 of progressive image {m} begins with SOI", SOI.hex(), start[:2].hex()
+            )
 
 
 def _split(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -928,6 +950,8 @@ def parse_prefix(
             sizes = metadata.slice_sizes(group)
             features = _Features(frame, place)
             slices.append(tuple(_parse_group(features, sizes, entry.ordinal, group)))
+            if group == 1:
+                _check_starts(metadata, slices[0], place)
             if group == header.num_groups:
                 stream, ancillary = _parse_ancillary(features, metadata.ancillary_sizes())
         start += size
@@ -940,7 +964,17 @@ def parse_prefix(
 
 # --- 10. Reassembly ----------------------------------------------------------
 
+SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
+
+
+def orientation_segment(orientation: int) -> bytes:
+    """The 36 bytes that give an image its orientation below full fidelity."""
+    return (
+        bytes.fromhex("ffe1 0022 457869660000 4d4d002a00000008 0001 0112 0003 00000001 00")
+        + bytes([orientation])
+        + bytes(2 + 4)
+    )
 
 
 def reassemble_image(record: Record, m: int, scan_groups: int) -> bytes:
@@ -949,10 +983,11 @@ def reassemble_image(record: Record, m: int, scan_groups: int) -> bytes:
     if image.coding == Coding.OPAQUE:
         return record.slices[0][m]
     scans = b"".join(record.slices[group][m] for group in range(scan_groups))
-    if scan_groups < record.header.num_groups:
-        return scans + EOI
-    ancillary, trailing = record.ancillary[m]
     o = image.ancillary_offset
+    if scan_groups < record.header.num_groups:
+        segment = orientation_segment(image.orientation) if image.orientation else b""
+        return scans[:o] + segment + scans[o:] + EOI
+    ancillary, trailing = record.ancillary[m]
     return scans[:o] + ancillary + scans[o:] + EOI + trailing
 
 
