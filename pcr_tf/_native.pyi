@@ -283,6 +283,15 @@ class ShardIndex:
     def index_offset(self) -> int:
         """Offset of the index frame: where the records end."""
     @property
+    def index_frame_size(self) -> int:
+        """Size of the index frame."""
+    def check_header(self, data: bytes) -> None:
+        """Holds the data of the header frame to index and footer, of which alone this was made.
+
+        Raises:
+          DataLossError: it is no header frame, or says something else; or the footer does.
+        """
+    @property
     def contents_checksum(self) -> int:
         """CRC-32C over the checksums of all frames before the footer, as the footer has it."""
     @property
@@ -357,6 +366,9 @@ def record_images(
       coding ("progressive" or "opaque"), and its bytes at that fidelity.
     """
 
+def ancillary_bytes(index: DatasetIndex, metadata_frame: bytes) -> int:
+    """Bytes that the ancillary stream of a record inflates to, as its metadata frame has it."""
+
 def record_order(
     example_counts: list[int],
     *,
@@ -383,6 +395,9 @@ def record_order(
       (record ordinal, its first example to read). Those of all readers are disjoint and together
       all that is left of the epoch.
     """
+
+def crc32c(data: bytes, crc: int = 0) -> int:
+    """The CRC-32C of bytes whose CRC is `crc`, followed by `data`."""
 
 def masked_crc32c(data: bytes) -> int:
     """The CRC-32C of `data` in the masked form in which TFRecord files store it."""

@@ -141,6 +141,12 @@ class ShardEditor:
         self.data = self.data[: frame.offset] + writer.frame(data) + self.data[frame.end :]
         return self
 
+    def insert_frame(self, i: int, framed: bytes) -> ShardEditor:
+        """Puts a frame, with its length and CRCs, before frame i."""
+        at = self.frames()[i].offset
+        self.data = self.data[:at] + framed + self.data[at:]
+        return self
+
     def rewrite_frame(self, i: int, features: Mapping[str, Values | None]) -> ShardEditor:
         """Sets features of frame i, fixing its CRCs; None takes a feature away."""
         parsed = reference.parse_features(self.frame_data(i))

@@ -443,6 +443,14 @@ void DefineIndex(py::module_* module) {
                              [](const ShardIndex& self) { return self.footer.num_examples; })
       .def_property_readonly("index_offset",
                              [](const ShardIndex& self) { return self.footer.index_offset; })
+      .def_property_readonly("index_frame_size",
+                             [](const ShardIndex& self) { return self.footer.index_frame_size; })
+      .def(
+          "check_header",
+          [](const ShardIndex& self, const py::bytes& data) {
+            ThrowIfError(self.CheckHeader(View(data)));
+          },
+          py::arg("data"))
       .def_property_readonly("contents_checksum",
                              [](const ShardIndex& self) { return self.footer.contents_checksum; })
       .def_property_readonly("footer_checksum",
@@ -506,7 +514,23 @@ void DefineIndex(py::module_* module) {
       py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
       py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0,
       py::arg("resume") = std::vector<std::pair<uint64_t, uint64_t>>());
+  module->def(
+      "ancillary_bytes",
+      [](const DatasetIndex& index, const py::bytes& metadata_frame) {
+        const std::string_view frame = View(metadata_frame);
+        py::gil_scoped_release release;
+        return ValueOrThrow(RecordPrefix::AncillaryBytes(index, frame));
+      },
+      py::arg("index"), py::arg("metadata_frame"));
   module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
+  module->def(
+      "crc32c",
+      [](const py::bytes& data, uint32_t crc) {
+        const std::string_view bytes = View(data);
+        py::gil_scoped_release release;
+        return ExtendCrc32c(crc, bytes);
+      },
+      py::arg("data"), py::arg("crc") = 0);
 }
 
 }  // namespace

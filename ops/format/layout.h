@@ -20,6 +20,7 @@ inline constexpr size_t kFrameTrailerBytes = 4;
 inline constexpr size_t kFrameOverheadBytes = kFrameHeaderBytes + kFrameTrailerBytes;
 // protobuf's limit for a message.
 inline constexpr uint64_t kMaxFrameDataBytes = (uint64_t{1} << 31) - 1;
+inline constexpr uint64_t kMaxFrameBytes = kMaxFrameDataBytes + kFrameOverheadBytes;
 
 // Kinds of frames: the values of kFrame.
 inline constexpr std::string_view kFrame = "pcr/frame";

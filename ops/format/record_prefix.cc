@@ -168,6 +168,16 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   return prefix;
 }
 
+Result<uint64_t> RecordPrefix::AncillaryBytes(const DatasetIndex& index,
+                                              std::string_view metadata_frame) {
+  auto frame = ParseFrame(metadata_frame, 0);
+  if (!frame.ok()) return frame.status();
+  auto metadata = RecordMetadata::Parse(frame.value().data, index.header().num_groups(),
+                                        static_cast<int>(index.header().image_features.size()));
+  if (!metadata.ok()) return metadata.status();
+  return metadata.value().ancillary_stream_bytes;
+}
+
 Status RecordPrefix::TakeAncillary(const ExampleView& last_group,
                                    const BeforeInflating& before_inflating) {
   auto stream = last_group.OneBytes(layout::kAncillary);

@@ -32,6 +32,11 @@ class RecordPrefix {
                                     std::string_view bytes,
                                     const BeforeInflating& before_inflating = nullptr);
 
+  // Bytes that the ancillary stream of a record inflates to, as its metadata frame has it: what a
+  // reader may count before it reads the rest. Errors as Parse's, without a place.
+  static Result<uint64_t> AncillaryBytes(const DatasetIndex& index,
+                                         std::string_view metadata_frame);
+
   const RecordMetadata& metadata() const { return metadata_; }
   uint64_t num_examples() const { return metadata_.num_examples(); }
 

@@ -406,6 +406,13 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
+def _require_utf8(key: str, data: bytes, place: Place) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        place.fail(f"{key} is not text", "UTF-8", ascii(data[:64])[2:-1])
+
+
 # --- 5. Header frame ---------------------------------------------------------
 
 MAJOR_VERSION = 1
@@ -472,7 +479,7 @@ def _parse_header(features: _Features, kind: str) -> Header:
     for scans in scans_per_group:
         if scans < 1:
             place.fail("pcr/scans_per_group holds a group without scans", "at least 1", scans)
-    script = features.one_bytes("pcr/scan_script")
+    script = _require_utf8("pcr/scan_script", features.one_bytes("pcr/scan_script"), place)
     image_features = features.bytes_list("pcr/image_features")
     if not image_features:
         place.fail("pcr/image_features has no values", "at least 1", 0)
@@ -484,13 +491,10 @@ def _parse_header(features: _Features, kind: str) -> Header:
             "distinct keys",
             ", ".join(map(_text, image_features)),
         )
-    return Header(
-        (major, minor),
-        tuple(scans_per_group),
-        _text(script),
-        tuple(image_features),
-        _text(features.one_bytes("pcr/created_by")),
-    )
+    for key in image_features:
+        _require_utf8("pcr/image_features", key, place)
+    created_by = _require_utf8("pcr/created_by", features.one_bytes("pcr/created_by"), place)
+    return Header((major, minor), tuple(scans_per_group), script, tuple(image_features), created_by)
 
 
 # --- 6. Records --------------------------------------------------------------
@@ -1047,6 +1051,32 @@ class ReferenceShard:
         ]
 
 
+def _check_script(header: Header, place: Place) -> None:
+    """Checks that the script is valid, and of as many scans as the header says."""
+    try:
+        script = parse_scan_script(header.scan_script)
+    except FormatError as error:
+        place.fail("pcr/scan_script is not valid", "a script of section 12", error)
+    place.require_equal(
+        "pcr/scans_per_group and pcr/scan_script differ",
+        list(script.scans_per_group),
+        list(header.scans_per_group),
+    )
+
+
+FIRST_VERSION_WITH_GAPS = (1, 1)
+
+
+def _check_no_gaps(records: Sequence[RecordEntry], begin: int, end: int, place: Place) -> None:
+    """Checks that the records fill [begin, end) of their file."""
+    rule = "in a file of version 1.0 a frame begins where the one before it ends"
+    for record in records:
+        here = dataclasses.replace(place, record=record.ordinal)
+        here.require_equal(rule, begin, record.offset)
+        begin = record.end
+    place.require_equal(rule, begin, end)
+
+
 def read_index(data: bytes, name: str) -> tuple[Index, Footer]:
     """Reads index and footer only, as a reader does that then reads prefixes."""
     footer = read_footer(data, name)
@@ -1072,7 +1102,10 @@ def read_shard(data: bytes, name: str) -> ReferenceShard:
     header = _parse_header(_Features(header_frame, place), "header")
     place.require_equal("header and index differ", header, index.header)
     place.require_equal("header and footer differ in version", header.version, footer.version)
+    _check_script(header, place)
     _check_records(index.records, header_frame.size, footer.index_offset, Place(name))
+    if header.version < FIRST_VERSION_WITH_GAPS:
+        _check_no_gaps(index.records, header_frame.size, footer.index_offset, Place(name))
     records = tuple(
         parse_prefix(data[entry.offset : entry.end], index.header, entry, header.num_groups, name)
         for entry in index.records
