@@ -22,7 +22,7 @@ from pcr_tf.cli.convert import exit_status, no_class_of
 from pcr_tf.cli.convert_flags import SECTIONS, define_job_flags, to_options
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.job import split_options
-from pcr_tf.convert.manifest import finished_manifest
+from pcr_tf.convert.manifest import finished_manifest, turned_images
 
 NAME = "pcr-convert-beam"
 
@@ -76,6 +76,8 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
         )
         for text in no_class_of(manifest):
             print(f"{output}: no class: {text}")
+        if text := turned_images(manifest):
+            print(f"{output}: warning: {text}")
     return exit_status(NAME, manifests)
 
 
