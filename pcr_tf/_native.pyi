@@ -255,6 +255,9 @@ class ShardIndex:
     def tail_bytes() -> int:
         """Bytes to read from a file's end first; the index of most files is among them."""
     @staticmethod
+    def footer_bytes() -> int:
+        """Size of the footer frame."""
+    @staticmethod
     def from_tail(name: str, tail: bytes, file_bytes: int) -> ShardIndex | int:
         """Parses the last bytes of a file.
 

@@ -184,11 +184,12 @@ class ShardEditor:
 
     def set_footer(self, **fields: object) -> ShardEditor:
         """Sets fields of the footer by the names of `FooterFields`, fixing its CRCs."""
-        footer = dataclasses.replace(self._footer(), **fields)  # type: ignore[arg-type]
+        footer = dataclasses.replace(self.footer_fields(), **fields)  # type: ignore[arg-type]
         start = len(self.data) - reference.FOOTER_FRAME_BYTES
         return self.truncate_at(start).append(footer.frame())
 
-    def _footer(self) -> writer.FooterFields:
+    def footer_fields(self) -> writer.FooterFields:
+        """What the footer says."""
         (fields,) = self.frames()[-1].features["pcr/footer"]
         assert isinstance(fields, bytes)
         magic, major, minor, flags, offset, size, records, examples, contents, index, reserved = (

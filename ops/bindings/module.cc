@@ -433,6 +433,7 @@ void DefineIndex(py::module_* module) {
 
   py::class_<ShardIndex>(*module, "ShardIndex")
       .def_static("tail_bytes", [] { return layout::kTailBytes; })
+      .def_static("footer_bytes", [] { return layout::kFooterFrameBytes; })
       .def_static("from_tail", &ShardIndexFromTail, py::arg("name"), py::arg("tail"),
                   py::arg("file_bytes"))
       .def_readonly("header", &ShardIndex::header)

@@ -16,6 +16,8 @@ from pcr_tf.format import filesystem
 from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
 _FRAME_BYTES = FRAME_HEADER.size + FRAME_FOOTER.size  # a frame's bytes beside its data
+_MAX_DATA_BYTES = 2**31 - 1
+_AT_MOST = f"at most {_MAX_DATA_BYTES}"
 _PIECE_BYTES = 1 << 20
 # A header is a few KB; one beyond this is not parsed.
 _MAX_HEADER_BYTES = 64 << 20
@@ -143,9 +145,9 @@ class FrameWalk:
 
     def _frame(self, file: IO[bytes], frame: _Frame) -> Iterator[str]:
         frame_bytes, fault = self._length(file, frame.name, frame.offset)
-        if not fault and frame_bytes != frame.frame_bytes:
+        if frame_bytes and frame_bytes != frame.frame_bytes:
             rule = "bytes of the frame's data, as the index has it"
-            expected, got = (size - _FRAME_BYTES for size in (frame.frame_bytes, frame_bytes or 0))
+            expected, got = (size - _FRAME_BYTES for size in (frame.frame_bytes, frame_bytes))
             fault = self._fault(frame.name, frame.offset, rule, expected, got)
         wrong = self._data(file, frame)
         found = [said for said in (fault, wrong) if said]
@@ -163,6 +165,8 @@ class FrameWalk:
         computed = _native.masked_crc32c(begin[:8])
         if computed != stored:
             return None, self._checksum_fault(name, offset, "length", stored, computed)
+        if length > _MAX_DATA_BYTES:
+            return None, self._fault(name, offset, "length of a frame", _AT_MOST, length)
         return length + _FRAME_BYTES, ""
 
     def _data(self, file: IO[bytes], frame: _Frame, kept: list[bytes] | None = None) -> str:

@@ -146,6 +146,8 @@ def read_frame(data: bytes, start: int, place: Place) -> Frame:
         f"{masked_crc32c(data[start : start + LENGTH_BYTES]):#010x}",
         f"{length_checksum:#010x}",
     )
+    if length > MAX_FRAME_DATA_BYTES:
+        place.fail("a frame is too large", f"a length of at most {MAX_FRAME_DATA_BYTES}", length)
     if length > left - FRAME_OVERHEAD_BYTES:
         place.fail(
             "a frame reaches past the end",

@@ -147,7 +147,7 @@ def _header_alone(**changes: object) -> Damage:
     return lambda editor: editor.rewrite("header", features).reindex()  # type: ignore[arg-type]
 
 
-def _no_soi(editor: ShardEditor) -> ShardEditor:
+def no_soi(editor: ShardEditor) -> ShardEditor:
     (data,) = editor.frame("scan_group", 1, 1).features["pcr/data"]
     assert isinstance(data, bytes)
     at = data.rindex(b"\xff\xd8")
@@ -230,7 +230,7 @@ INVALID = [
         "slice 1 of the last image begins with EOI",
         DATA_LOSS,
         (*GROUP_1, "image 3", "SOI"),
-        _no_soi,
+        no_soi,
     ),
     Damaged(
         "stream_of_nothing.pcr",
