@@ -311,6 +311,8 @@ class DatasetIndex:
     def from_shards(shards: list[tuple[str, ShardIndex]]) -> DatasetIndex:
         """Joins the indexes of one or more named shards, in this order.
 
+        The header is the first one's, with the lowest version of all.
+
         Raises:
           ValueError: if their headers differ; names both files.
         """

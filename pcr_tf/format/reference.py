@@ -1181,6 +1181,13 @@ def check_side_index(side: SideIndex, shards: Sequence[ReferenceShard]) -> None:
       FormatError: DATA_LOSS naming the first shard that differs, and the remedy.
     """
     remedy = "make the side index again"
+    lowest = min((shard.header.version for shard in shards), default=side.header.version)
+    Place(SIDE_INDEX_NAME).require_equal(
+        "the side index names another version than the lowest of its shards",
+        lowest,
+        side.header.version,
+        remedy,
+    )
     for entry, shard in zip(side.shards, shards, strict=True):
         place = Place(shard.name)
         place.require_equal(
