@@ -51,10 +51,11 @@ class FrameWalk:
 
     def faults(self) -> Iterator[str]:
         """Every fault, as a line that names file, frame, byte and rule."""
-        frames = self._frames()
+        index, shard = self._index, self._shard
+        first = index.record(0).offset if index.num_records else shard.index_offset
         with filesystem.open_file(self._path) as file:
-            offset = yield from self._header(file, frames[0].offset)
-            for frame in frames:
+            offset = yield from self._header(file, first)
+            for frame in self._frames():
                 yield from self._gap(file, offset, frame)
                 yield from self._frame(file, frame)
                 offset = frame.offset + frame.frame_bytes
@@ -64,24 +65,23 @@ class FrameWalk:
                 f"expected {self._shard.contents_checksum:#010x}, got {self._contents:#010x}"
             )
 
-    def _frames(self) -> list[_Frame]:
-        """All frames but header and footer, in order: opening the file put them so."""
-        frames = []
+    def _frames(self) -> Iterator[_Frame]:
+        """All frames but header and footer, in order: opening the file saw to it."""
         for record in range(self._index.num_records):
             entry = self._index.record(record)
             offset = entry.offset
             for group, frame_bytes in enumerate(entry.frame_sizes):
                 part = f"scan group {group}" if group else "metadata"
-                frames.append(_Frame(f"record {record}, {part}", offset, frame_bytes, record))
+                yield _Frame(f"record {record}, {part}", offset, frame_bytes, record)
                 offset += frame_bytes
         shard = self._shard
-        return [*frames, _Frame("index", shard.index_offset, shard.index_frame_size)]
+        yield _Frame("index", shard.index_offset, shard.index_frame_size)
 
     def _header(self, file: IO[bytes], end: int) -> Generator[str, None, int | None]:
-        """Checks the header frame, which ends before `end`. Returns where, or None if unknown."""
+        """Checks the header frame, which ends at or before `end`. Returns where; None: unknown."""
         frame_bytes, fault = self._length(file, "header", 0)
         if frame_bytes and frame_bytes > end:
-            fault = self._fault("header", 0, "the frame ends before the next one", end, frame_bytes)
+            fault = self._fault("header", 0, "ends before the next frame", end, frame_bytes)
         if fault or not frame_bytes:
             self._contents = None
             yield fault
