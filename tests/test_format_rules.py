@@ -17,6 +17,7 @@ import pytest
 
 from pcr_tf import _native
 from pcr_tf.format import reference
+from pcr_tf.format.reference import encode_varint
 from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
 from tests.damage import ShardEditor
@@ -231,6 +232,7 @@ RULES = [
     Rule(3, "no feature has another kind of list", _metadata(codings=[b"0"]), READ, METADATA),
     Rule(3, "frames hold an Example", _wire(b"\x0a\x7fshort"), READ, METADATA),
     Rule(3, "no groups of protobuf", _wire(b"\x0b\x0c"), READ, METADATA),
+    Rule(3, "no tags above 32 bits", _wire(encode_varint(1 << 32 | 8) + b"\0"), READ, METADATA),
     Rule(3, "unknown features are ignored", _metadata(later=[1, 2]), NOBODY),
     Rule(3, "other serializations are accepted", _wire(b"\xf8\x07\x01"), NOBODY),
     Rule(3, "the script is UTF-8", _both_headers(scan_script=[b"\xff"]), OPEN, INDEX),
