@@ -18,11 +18,13 @@ LAYERS = {
             "base/crc32c.h",
             "base/ordered_prefetcher.h",
             "base/status.h",
+            "base/utf8.h",
         ],
         "srcs": [
             "base/clean_exit.cc",
             "base/crc32c.cc",
             "base/status.cc",
+            "base/utf8.cc",
         ],
     },
     "format": {

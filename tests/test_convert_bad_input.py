@@ -784,6 +784,7 @@ def test_policy_skip_leaves_the_example_out_and_names_it(with_a_png: Path) -> No
     summary = convert(with_a_png, with_a_png.parent / "out", on_unsupported="skip")
     assert summary.manifest["counts"] == {
         "images": 3,
+        "turned": 0,
         "opaque": 0,
         "opaque_reasons": {},
         "encoded": 0,

@@ -32,6 +32,7 @@ from tests.conversion import (  # noqa: E402
     run,
     write_tfrecord,
 )
+from tests.turned import turned_jpeg  # noqa: E402
 from tests.waiting import wait_until  # noqa: E402
 
 IN_THIS_PROCESS = ("--runner=FnApiRunner",)
@@ -221,6 +222,20 @@ def test_the_manifest_names_odd_images_as_that_of_the_local_job(
     field = {"keep": "opaque", "skip": "skipped", "encode": "encoded"}[policy]
     assert [entry["name"] for entry in manifest[field]] == ["ant/odd.jpg", "bee/odd.png"]
     assert by_beam == local
+
+
+def test_turned_images_are_counted_as_by_the_local_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_class_folders(tmp_path / "in")
+    for orientation in (3, 6):
+        (source / "ant" / f"turned-{orientation}.jpg").write_bytes(turned_jpeg(orientation))
+    local, by_beam = _both(source, tmp_path)
+    assert json.loads((tmp_path / "beam" / "manifest.json").read_text())["counts"]["turned"] == 2
+    assert by_beam == local
+    flags = [f"--input={source}", f"--output={tmp_path / 'again'}", "--profile_images=0"]
+    assert convert_beam.main(flags) == 0
+    assert "again: warning: 2 images are stored turned" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_skipped_as_by_the_local_job(tmp_path: Path) -> None:

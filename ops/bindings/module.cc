@@ -28,6 +28,7 @@
 #include "ops/format/shard_names.h"
 #include "ops/format/shard_writer.h"
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/scan_script.h"
 #include "ops/jpeg/transcode.h"
@@ -87,6 +88,7 @@ struct CodedImageSummary {
   uint64_t stored_bytes = 0;
   uint64_t ancillary_bytes = 0;
   std::vector<uint64_t> group_bytes;
+  int exif_orientation = 1;
 };
 
 std::string CodingName(const Transcoded& transcoded) {
@@ -98,6 +100,7 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   summary.coding = CodingName(transcoded);
   summary.reason = OpaqueReasonName(transcoded.reason);
   summary.detail = transcoded.detail;
+  summary.exif_orientation = transcoded.exif_orientation;
   summary.source_bytes = source.size();
   const CodedImage& image = transcoded.image;
   summary.group_bytes = image.group_sizes;
@@ -349,12 +352,18 @@ void DefineJpeg(py::module_* module) {
       .def_property_readonly(
           "ancillary_offset",
           [](const PyCodedImage& self) { return self.transcoded.image.ancillary_offset; })
-      .def_property_readonly("trailing", [](const PyCodedImage& self) {
-        return py::bytes(self.transcoded.image.trailing);
+      .def_property_readonly(
+          "trailing",
+          [](const PyCodedImage& self) { return py::bytes(self.transcoded.image.trailing); })
+      .def_property_readonly("orientation", [](const PyCodedImage& self) {
+        return int{self.transcoded.image.orientation};
       });
 
   module->def("transcode", &PyTranscode, py::arg("image"), py::arg("script"),
               py::arg("prove") = true);
+  module->def(
+      "exif_orientation", [](const py::bytes& jpeg) { return ExifOrientation(View(jpeg)); },
+      py::arg("jpeg"));
   module->def("scan_ends", &ScanEnds, py::arg("jpeg"));
   module->def(
       "check_jpeg",
@@ -383,7 +392,8 @@ void DefineWriter(py::module_* module) {
       .def_readonly("source_bytes", &CodedImageSummary::source_bytes)
       .def_readonly("stored_bytes", &CodedImageSummary::stored_bytes)
       .def_readonly("ancillary_bytes", &CodedImageSummary::ancillary_bytes)
-      .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
+      .def_readonly("group_bytes", &CodedImageSummary::group_bytes)
+      .def_readonly("exif_orientation", &CodedImageSummary::exif_orientation);
 
   py::class_<CodedExample>(*module, "CodedExample")
       .def_readonly("summaries", &CodedExample::summaries);
@@ -423,6 +433,7 @@ void DefineIndex(py::module_* module) {
 
   py::class_<ShardIndex>(*module, "ShardIndex")
       .def_static("tail_bytes", [] { return layout::kTailBytes; })
+      .def_static("footer_bytes", [] { return layout::kFooterFrameBytes; })
       .def_static("from_tail", &ShardIndexFromTail, py::arg("name"), py::arg("tail"),
                   py::arg("file_bytes"))
       .def_readonly("header", &ShardIndex::header)
@@ -433,6 +444,14 @@ void DefineIndex(py::module_* module) {
                              [](const ShardIndex& self) { return self.footer.num_examples; })
       .def_property_readonly("index_offset",
                              [](const ShardIndex& self) { return self.footer.index_offset; })
+      .def_property_readonly("index_frame_size",
+                             [](const ShardIndex& self) { return self.footer.index_frame_size; })
+      .def(
+          "check_header",
+          [](const ShardIndex& self, const py::bytes& data) {
+            ThrowIfError(self.CheckHeader(View(data)));
+          },
+          py::arg("data"))
       .def_property_readonly("contents_checksum",
                              [](const ShardIndex& self) { return self.footer.contents_checksum; })
       .def_property_readonly("footer_checksum",
@@ -496,7 +515,23 @@ void DefineIndex(py::module_* module) {
       py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
       py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0,
       py::arg("resume") = std::vector<std::pair<uint64_t, uint64_t>>());
+  module->def(
+      "ancillary_bytes",
+      [](const DatasetIndex& index, const py::bytes& metadata_frame) {
+        const std::string_view frame = View(metadata_frame);
+        py::gil_scoped_release release;
+        return ValueOrThrow(RecordPrefix::AncillaryBytes(index, frame));
+      },
+      py::arg("index"), py::arg("metadata_frame"));
   module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
+  module->def(
+      "crc32c",
+      [](const py::bytes& data, uint32_t crc) {
+        const std::string_view bytes = View(data);
+        py::gil_scoped_release release;
+        return ExtendCrc32c(crc, bytes);
+      },
+      py::arg("data"), py::arg("crc") = 0);
 }
 
 }  // namespace

@@ -51,9 +51,8 @@ class Tiff {
   bool valid_ = false;
 };
 
-// Requires that the entry lies in the structure.
 int OrientationOfEntry(const Tiff& tiff, size_t entry) {
-  const int value = *tiff.Word(entry + 8);
+  const int value = tiff.Word(entry + 8).value_or(0);
   const bool sound = tiff.Word(entry + 2) == kShort && tiff.Long(entry + 4) == 1U;
   return sound && value >= kUprightOrientation && value <= kMaxOrientation ? value
                                                                            : kUprightOrientation;

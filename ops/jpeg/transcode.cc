@@ -11,6 +11,7 @@
 #include "ops/format/layout.h"
 #include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/progressive_encoder.h"
@@ -139,6 +140,12 @@ OpaqueReason ReasonOfReadError(int code) {
   }
 }
 
+// As a record stores it: 0 for upright.
+uint8_t StoredOrientation(std::string_view jpeg) {
+  const int orientation = ExifOrientation(jpeg);
+  return orientation == kUprightOrientation ? 0 : static_cast<uint8_t>(orientation);
+}
+
 // The segments of a JPEG that are carried over byte for byte.
 struct Carried {
   std::vector<std::string_view> jfif;
@@ -259,6 +266,7 @@ std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scan
 std::string Prove(const CodedImage& image, const CoefficientReader& source, const Carried& carried,
                   JpegErrors* errors) {
   const std::string full = FullImage(image);
+  if (StoredOrientation(full) != image.orientation) return "the EXIF orientation differs";
   const Result<JpegLayout> layout = WalkMarkers(full);
   if (!layout.ok()) return layout.status().message();
   if (!(Carried(full, layout.value()) == carried)) return "APPn, COM or trailing bytes differ";
@@ -324,6 +332,13 @@ Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& scri
   for (const FrameComponent& c : layout.frame->components) sampling.push_back({c.h, c.v});
   const std::vector<Scan> scans = script.ForImage(sampling);
   const Carried carried(image, layout);
+  const uint8_t orientation = StoredOrientation(image);
+  // Ancillary segments all go to the front, where decoders look for the orientation.
+  if (StoredOrientation(std::string(layout::kStartOfImage) + carried.ancillary) != orientation) {
+    return opaque(OpaqueReason::kUnsupported,
+                  "an Exif segment after the first scan has no place in the result: at the front "
+                  "it would turn the image");
+  }
   std::string written = "\xff\xd8";
   for (const std::string_view& segment : carried.jfif) written += segment;
   for (const std::string_view& segment : carried.adobe) written += segment;
@@ -345,6 +360,7 @@ Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& scri
   coded.ancillary_offset = 2;  // past SOI
   for (const std::string_view& segment : carried.jfif) coded.ancillary_offset += segment.size();
   coded.trailing.assign(carried.trailing);
+  coded.orientation = orientation;
   if (options.prove) {
     std::string difference = Prove(coded, source, carried, &errors);
     if (!difference.empty()) {
@@ -390,6 +406,7 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
     Result<Transcoded> result = TranscodeImage(image, script, options, fault);
     if (!result.ok()) return result.status();
     transcoded = std::move(result).value();
+    transcoded.exif_orientation = ExifOrientation(image);
     return Status();
   });
   if (!status.ok()) return status;

@@ -30,6 +30,7 @@ from pcr_tf.convert import (
     split_conversions,
 )
 from pcr_tf.convert.class_text import class_lines
+from pcr_tf.convert.manifest import turned_images
 from pcr_tf.convert.progress import duration, megabytes
 from pcr_tf.format import filesystem
 
@@ -126,6 +127,8 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
         if manifest["profile"]:
             measured = manifest["profile"]["images"]
             lines.append(f"profile     of {measured} images, {summary.profile_s:.1f} s more")
+    if text := turned_images(manifest):
+        lines.append(f"warning     {text}")
     if counts["opaque"] or counts["encoded"] or counts["skipped"]:
         lines.append(f"Each is named in {filesystem.join(options.output, 'manifest.json')}.")
     return "\n".join(lines)

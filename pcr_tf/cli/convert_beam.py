@@ -23,7 +23,7 @@ from pcr_tf.cli.convert_flags import SECTIONS, define_job_flags, to_options
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.job import split_options
-from pcr_tf.convert.manifest import finished_manifest
+from pcr_tf.convert.manifest import finished_manifest, turned_images
 
 NAME = "pcr-convert-beam"
 
@@ -77,6 +77,8 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
         )
         for heading, text in class_lines(manifest):
             print(f"{output}: {heading}: {text}")
+        if text := turned_images(manifest):
+            print(f"{output}: warning: {text}")
     return exit_status(NAME, manifests)
 
 

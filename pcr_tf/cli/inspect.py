@@ -96,7 +96,7 @@ def _text(summary: DatasetSummary) -> str:
         f"{', with side index' if summary.side_index else ''}",
         f"records         {summary.num_records}, {summary.num_examples} examples, {summary.images} "
         "images, "
-        f"{summary.opaque} kept as they came",
+        f"{summary.opaque} kept as they came, {summary.turned} turned (EXIF orientation)",
         f"metadata        {summary.metadata_bytes} bytes, in fidelity 1 below",
         "",
         "fidelity  scans         bytes   share  cumulative  bytes/image",

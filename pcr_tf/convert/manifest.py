@@ -49,6 +49,7 @@ def write_manifest(
         "flags": options.fingerprint(),
         "counts": {
             "images": sum(result.images for result in results),
+            "turned": sum(result.turned for result in results),
             "opaque": len(opaque),
             "opaque_reasons": _reasons(opaque),
             "encoded": sum(len(result.encoded) for result in results),
@@ -132,6 +133,20 @@ def rebuild_index(folder: str) -> tuple[DatasetIndex, bool]:
         return index, False
     _write(folder, {**manifest, **shard_table(index)})
     return index, True
+
+
+def turned_images(manifest: dict[str, Any]) -> str:
+    """What to say of a data set's images that are not upright; "" where there are none."""
+    # Manifests of earlier versions do not count them.
+    turned = manifest["counts"].get("turned", 0)
+    if not turned:
+        return ""
+    subject = "1 image is" if turned == 1 else f"{turned} images are"
+    return (
+        f"{subject} stored turned (EXIF orientation). Decoders that ignore EXIF, tf.io.decode_jpeg "
+        "among them, show such images turned: pass honor_orientation=True to the decoding ops and "
+        "image_batches of pcr_tf, in training and validation alike"
+    )
 
 
 def finished_manifest(output: str) -> dict[str, Any]:

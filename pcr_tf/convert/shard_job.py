@@ -26,6 +26,7 @@ class ShardResult:
     `dataclasses.asdict`.
 
     Attributes:
+        turned: images whose EXIF orientation is not upright.
         source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
             anew, and left out.
@@ -37,6 +38,7 @@ class ShardResult:
     records: int = 0
     examples: int = 0
     images: int = 0
+    turned: int = 0
     source_bytes: int = 0
     stored_bytes: int = 0
     opaque: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -84,7 +86,7 @@ def convert_shard(
             with _remedy_of_large_record(path, plan.items[-1]):
                 writer.close()  # The last record may be short.
     result.records, result.examples = statistics.records, statistics.examples
-    result.images = statistics.images
+    result.images, result.turned = statistics.images, statistics.turned
     result.source_bytes, result.stored_bytes = statistics.source_bytes, statistics.stored_bytes
     index = load_shard_index(path)
     result.file_bytes, result.footer_checksum = index.file_bytes, index.footer_checksum

@@ -98,9 +98,11 @@ TEST(ExifOrientation, IsUprightWhereItIsMalformed) {
 
 TEST(ExifOrientation, IsUprightWhereTheTiffHeaderIsMalformed) {
   const std::string sound = Tiff({{0x0112, 3, 1, 6}});
-  for (const std::string_view header : {"XX\0*", "MM*\0", "II\0*", "MM\0+", "mm\0*"}) {
+  constexpr size_t kHeaderBytes = 4;
+  const std::string headers("XX\0*MM*\0II\0*MM\0+mm\0*", 5 * kHeaderBytes);
+  for (size_t at = 0; at < headers.size(); at += kHeaderBytes) {
     std::string tiff = sound;
-    tiff.replace(0, 4, std::string(header.data(), 4));
+    tiff.replace(0, kHeaderBytes, headers, at, kHeaderBytes);
     EXPECT_EQ(ExifOrientation(JpegWith(ExifSegment(tiff))), 1);
   }
 }

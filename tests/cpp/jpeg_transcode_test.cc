@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/transcode.h"
 #include "ops/jpeg/transcode_fault.h"
@@ -612,6 +614,7 @@ void ExpectNothingLostOf(const std::vector<std::filesystem::path>& files, size_t
     ExpectNothingLost(image, result, script.num_groups());
     const std::string name = OpaqueReasonName(result.reason);
     ++counts[name.empty() ? "progressive" : name];
+    EXPECT_EQ(ExifOrientation(FullImage(result.image)), ExifOrientation(image));
     if (result.reason == OpaqueReason::kNone) {
       EXPECT_EQ(CheckJpeg(image), "");
       EXPECT_EQ(CheckJpeg(Prefix(result.image, 1)), "");
