@@ -28,10 +28,14 @@ class DatasetInfo(NamedTuple):
     Attributes:
       image_features: string, [F].
       num_records: int64, [].
+      num_scan_groups: int64, [].
+      format_minor: int64, [].
     """
 
     image_features: Any
     num_records: Any
+    num_scan_groups: Any
+    format_minor: Any
 
 
 class FidelityBound(NamedTuple):

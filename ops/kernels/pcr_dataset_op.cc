@@ -464,8 +464,11 @@ absl::Status PcrDatasetOp::Describe(const DatasetBase* dataset, Info* info) {
     return tensorflow::errors::InvalidArgument("data set; expected a PcrDataset, got ",
                                                dataset->DebugString());
   }
-  info->image_features = pcr_dataset->shared()->index.header().image_features;
+  const Header& header = pcr_dataset->shared()->index.header();
+  info->image_features = header.image_features;
   info->num_records = pcr_dataset->num_records();
+  info->num_scan_groups = header.num_groups();
+  info->format_minor = static_cast<int64_t>(header.minor_version);
   return absl::Status();
 }
 
@@ -484,9 +487,12 @@ class PcrDatasetInfoOp : public tensorflow::OpKernel {
                                              &image_features));
     std::copy(info.image_features.begin(), info.image_features.end(),
               image_features->vec<tstring>().data());
-    Tensor* num_records = nullptr;
-    OP_REQUIRES_OK(ctx, ctx->allocate_output(1, {}, &num_records));
-    num_records->scalar<int64_t>()() = info.num_records;
+    int output = 1;
+    for (const int64_t number : {info.num_records, info.num_scan_groups, info.format_minor}) {
+      Tensor* scalar = nullptr;
+      OP_REQUIRES_OK(ctx, ctx->allocate_output(output++, {}, &scalar));
+      scalar->scalar<int64_t>()() = number;
+    }
   }
 };
 

@@ -39,6 +39,8 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
   struct Info {
     std::vector<std::string> image_features;
     int64_t num_records = 0;  // of this reader's share of an epoch
+    int64_t num_scan_groups = 0;
+    int64_t format_minor = 0;
   };
   // INVALID_ARGUMENT for another data set than a PcrDataset.
   static absl::Status Describe(const tensorflow::data::DatasetBase* dataset, Info* info);

@@ -87,9 +87,11 @@ REGISTER_OP("PcrDatasetInfo")
     .Input("dataset: variant")
     .Output("image_features: string")
     .Output("num_records: int64")
+    .Output("num_scan_groups: int64")
+    .Output("format_minor: int64")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->Vector(InferenceContext::kUnknownDim));
-      c->set_output(1, c->Scalar());
+      for (int i = 1; i < c->num_outputs(); ++i) c->set_output(i, c->Scalar());
       return absl::Status();
     })
     .Doc(R"doc(
@@ -98,6 +100,8 @@ What is known of a PcrDataset since it was opened.
 dataset: A PcrDataset.
 image_features: [F] The keys of the features that hold its images.
 num_records: How many records this reader goes through in an epoch.
+num_scan_groups: How many scan groups each record has.
+format_minor: The minor version of the format of its files.
 )doc");
 
 REGISTER_OP("PcrSetFidelity")

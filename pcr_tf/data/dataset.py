@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from pcr_tf._arguments import MAX_INT64, as_bool, as_int, in_range
 from pcr_tf._op_library import load_op_library
+from pcr_tf._op_signatures import DatasetInfo
 from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.format import object_stores
 
@@ -288,8 +289,7 @@ class PcrDataset(tf.data.Dataset):
           >>> pcr_tf.data.PcrDataset("photos.pcr").image_features()
           ['image/encoded']
         """
-        info = load_op_library().pcr_dataset_info(self._variant_tensor)
-        return [key.decode() for key in info.image_features.numpy()]
+        return [key.decode() for key in self._info().image_features.numpy()]
 
     def num_records(self) -> int:
         """How many records this reader goes through in an epoch. Not inside a graph.
@@ -298,7 +298,10 @@ class PcrDataset(tf.data.Dataset):
           >>> pcr_tf.data.PcrDataset("photos.pcr", num_shards=2, shard_index=1).num_records()
           6
         """
-        return int(load_op_library().pcr_dataset_info(self._variant_tensor).num_records)
+        return int(self._info().num_records)
+
+    def _info(self) -> DatasetInfo:
+        return load_op_library().pcr_dataset_info(self._variant_tensor)
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
