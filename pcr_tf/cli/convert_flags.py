@@ -64,6 +64,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         prove=values.prove,
         on_unsupported=values.on_unsupported,
         encode_quality=values.encode_quality,
+        encode_upright=values.encode_upright,
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=num_workers,
@@ -259,6 +260,13 @@ def _define_coding(values: flags.FlagValues) -> None:
         "encode_quality",
         95,
         "JPEG quality of --on_unsupported=encode, 1 to 100",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "encode_upright",
+        False,
+        "turn images by their EXIF orientation where --on_unsupported=encode encodes them anew, "
+        "and store no orientation; other features, as boxes or image/height, stay as they are",
         flag_values=values,
     )
     flags.DEFINE_enum(

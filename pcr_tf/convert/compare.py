@@ -102,6 +102,7 @@ class SourceReader:
             images,
             opaque,
             quality=self.options.encode_quality,
+            upright=self.options.encode_upright,
             other_features=self.source.reencoded_features(),
         )
         return changed

@@ -37,6 +37,8 @@ class ConvertOptions:
         prove: whether to compare the coefficients of every stored image with its source's.
         on_unsupported: what becomes of images that cannot be re-coded losslessly.
         encode_quality: JPEG quality for "encode", 1 to 100.
+        encode_upright: for "encode", whether to turn images by their EXIF orientation, and to
+            store none. Other features, as boxes, stay as they are.
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
@@ -62,6 +64,7 @@ class ConvertOptions:
     prove: bool = True
     on_unsupported: str = "keep"
     encode_quality: int = 95
+    encode_upright: bool = False
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
@@ -82,6 +85,11 @@ class ConvertOptions:
                 raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
             raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
+        if self.encode_upright and self.on_unsupported != "encode":
+            raise ConvertError(
+                "--encode_upright: turns images that are encoded anew; needs "
+                "--on_unsupported=encode"
+            )
         check_choice("source", self.source, ("auto", *KINDS))
         check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
         check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
@@ -150,6 +158,8 @@ class ConvertOptions:
             fields["shard_size_mib"] = None
         if self.on_unsupported != "encode":
             fields["encode_quality"] = None
+        if not self.encode_upright:
+            del fields["encode_upright"]
         if not self.split:
             for name in ("split", "split_seed", "part"):
                 del fields[name]

@@ -28,7 +28,8 @@ class ShardResult:
     Attributes:
         source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
-            anew, and left out.
+            anew, and left out. Of those encoded, "frames" where there was more than the one taken,
+            and "turned", the EXIF orientation, where it was turned upright.
     """
 
     name: str
@@ -168,6 +169,7 @@ class _ItemConverter:
                 bytes_features(example, self._options.image_features),
                 opaque,
                 quality=self._options.encode_quality,
+                upright=self._options.encode_upright,
                 other_features=self._source.reencoded_features(),
             )
         except ValueError as error:
@@ -175,9 +177,14 @@ class _ItemConverter:
         if not encoded:
             return coded
         recoded = self._code(item, changed)
-        for position in encoded:
+        for position, made in encoded.items():
             summary = coded.summaries[position]
-            self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
+            entry = self._entry(item, summary.reason, summary.detail)
+            if made.frames > 1:
+                entry["frames"] = str(made.frames)
+            if made.turned > 1:
+                entry["turned"] = str(made.turned)
+            self._result.encoded.append(entry)
         return recoded
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
