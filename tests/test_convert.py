@@ -409,7 +409,7 @@ def test_the_command_converts_and_says_what_it_did(tmp_path: Path) -> None:
     done = run("convert", *flags, "--num_workers=2")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "images      22 in 1 records, 1 shards" in lines
+    assert "images      22 in 22 records, 8 shards" in lines
     source_bytes = sum(path.stat().st_size for path in source.rglob("*.jpg") if path.exists())
     shard_bytes = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.pcr"))
     assert (

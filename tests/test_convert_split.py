@@ -244,7 +244,7 @@ def test_a_dry_run_says_what_the_job_will_take(tmp_path: Path) -> None:
     assert dry.returncode == 0, dry.stderr
     assert not (tmp_path / "out").exists()
     assert re.search(r"items +181, [\d.]+ \w+, shuffled", dry.stdout)
-    assert re.search(r"shards +1: shard-00000-of-00001\.pcr", dry.stdout)
+    assert re.search(r"shards +8: shard-00000-of-00008\.pcr", dry.stdout)
     assert re.search(r"sample +128 items, .* in [\d.]+ s; [01] kept as is", dry.stdout)
     assert re.search(r"time +about [\d.]+ s with --num_workers=2", dry.stdout)
     assert run("convert", *flags).returncode == 0

@@ -266,9 +266,8 @@ def test_an_orientation_stays_unless_the_picture_is_turned(kind: str, orientatio
     made = _encoded(source)
     image = Image.open(io.BytesIO(made.jpeg))
     assert made.turned == 1
-    shown, expected = ImageOps.exif_transpose(image), ImageOps.exif_transpose(
-        Image.open(io.BytesIO(source))
-    )
+    shown = ImageOps.exif_transpose(image)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(source)))
     assert shown.size == expected.size
     assert abs(_grey(shown) - _grey(expected)).mean() < 2
     if kind != "TIFF":

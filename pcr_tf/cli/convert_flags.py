@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from absl import flags
 
 from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
@@ -10,6 +13,10 @@ from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
 from pcr_tf.format import scan_scripts
+
+# In an installed package configs/ travels inside it; in a source tree it is at the root.
+_PACKAGE = Path(__file__).resolve().parent.parent
+_CONFIGS_IN = (_PACKAGE, _PACKAGE.parent)
 
 # The first flag of a section -> its heading.
 SECTIONS = {
@@ -41,6 +48,28 @@ def define_job_flags() -> flags.FlagValues:
     _define_output(values)
     _define_coding(values)
     return values
+
+
+def with_flag_files_of_the_package(arguments: Sequence[str]) -> list[str]:
+    """A command line whose ``--flagfile=configs/NAME.flags`` is found from any working folder.
+
+    A file that is there goes before one of the package.
+    """
+    found = list(arguments)
+    for n, argument in enumerate(found):
+        flag, equals, value = argument.partition("=")
+        if n > 0 and found[n - 1] in ("--flagfile", "-flagfile"):
+            found[n] = _flag_file(argument)
+        elif equals and flag in ("--flagfile", "-flagfile"):
+            found[n] = f"{flag}={_flag_file(value)}"
+    return found
+
+
+def _flag_file(name: str) -> str:
+    path = Path(name)
+    if path.exists() or path.parent != Path("configs"):
+        return name
+    return next((str(there / path) for there in _CONFIGS_IN if (there / path).exists()), name)
 
 
 @as_usage_errors(ConvertError)
@@ -189,9 +218,10 @@ def _define_output(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "images_per_record",
-        256,
-        "examples per record, the unit of reading; 2 MB or more at the fidelity that is read suits "
-        "object stores",
+        None,
+        "examples per record, the unit of reading and of shuffling; 2 MB or more at the fidelity "
+        "that is read suits object stores; by default 256, and fewer for less than 16,384 images, "
+        "so that there are at least 64 records",
         flag_values=values,
     )
     flags.DEFINE_integer(

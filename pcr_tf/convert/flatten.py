@@ -23,7 +23,7 @@ _WHITE_IS_ZERO = 0
 _PNG_DEPTH, _PNG_COLOUR = 24, 25
 _RGB_ALPHA = 6
 
-_Samples = npt.NDArray[np.uint16]
+_Samples = npt.NDArray[Any]  # of 16 bits
 
 
 def flattened(opened: Any, image: bytes) -> Any:
@@ -87,7 +87,7 @@ def _key_on_white(picture: Any, key: Any, depth: int) -> Any:
 
 def _of_16_bits(samples: _Samples, key: Any) -> npt.NDArray[np.uint8]:
     """Rows of pixels of 1 to 4 samples, the last of 2 or 4 alpha, on white and scaled to 8 bits."""
-    wide = samples.astype(np.uint32)
+    wide: npt.NDArray[Any] = samples.astype(np.uint32)
     if wide.shape[2] in (2, 4):
         alpha = wide[:, :, -1:]
         wide = (wide[:, :, :-1] * alpha + _MAX_16_BITS // 2) // _MAX_16_BITS
@@ -134,7 +134,8 @@ def _wide_samples(opened: Any, image: bytes) -> _Samples | None:
     order = found[2].replace("N", native)
     swapped = f"{found[1]};16{'B' if order == 'L' else 'L'}"
     with Image.open(io.BytesIO(image)) as again:
-        again.tile = [(*tile[:3], _with_raw_mode(tile[3], swapped)) for tile in again.tile]
+        tiles: list[Any] = [(*t[:3], _with_raw_mode(t[3], swapped)) for t in again.tile]
+        again.tile = tiles
         low = np.asarray(again).astype(np.uint16)
     return np.asarray(opened).astype(np.uint16) << 8 | low
 

@@ -29,7 +29,8 @@ class ConvertOptions:
         inputs: folders, files and globs. output: the folder of the data set.
         source: "auto", or a kind of source.
         image_features: keys of the bytes features that hold images.
-        images_per_record: examples per record, at least 1.
+        images_per_record: examples per record, at least 1; None for 256, and fewer for small data
+            sets (`pcr_tf.convert.plan.default_images_per_record`).
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
         shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.
@@ -55,7 +56,7 @@ class ConvertOptions:
     output: str
     source: str = "auto"
     image_features: tuple[str, ...] = ("image/encoded",)
-    images_per_record: int = 256
+    images_per_record: int | None = None
     num_shards: int | None = None
     shard_size_mib: int = 128
     shuffle: bool = True
@@ -75,7 +76,8 @@ class ConvertOptions:
     profile_images: int = 64
 
     def __post_init__(self) -> None:
-        check_at_least("images_per_record", self.images_per_record, 1)
+        if self.images_per_record is not None:
+            check_at_least("images_per_record", self.images_per_record, 1)
         check_at_least("shard_size_mib", self.shard_size_mib, 1)
         check_at_least("num_workers", self.num_workers, 0)
         check_at_least("profile_images", self.profile_images, 0)
@@ -85,14 +87,14 @@ class ConvertOptions:
                 raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
             raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
+        check_choice("source", self.source, ("auto", *KINDS))
+        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
+        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
         if self.encode_upright and self.on_unsupported != "encode":
             raise ConvertError(
                 "--encode_upright: turns images that are encoded anew; needs "
                 "--on_unsupported=encode"
             )
-        check_choice("source", self.source, ("auto", *KINDS))
-        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
-        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(

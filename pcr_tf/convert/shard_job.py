@@ -67,7 +67,7 @@ def convert_shard(
         path,
         image_features=options.image_features,
         scan_script=options.scan_script,
-        examples_per_record=options.images_per_record,
+        examples_per_record=plan.images_per_record,
         prove=options.prove,
     ) as writer:
         converter = _ItemConverter(writer, source, options, result)
