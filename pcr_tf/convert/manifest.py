@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from pcr_tf.convert.sources import ListingSummary, Source
 from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
+from pcr_tf.format.names import local_name, name_bytes, to_json
 from pcr_tf.format.writer import created_by
 
 MANIFEST_VERSION = 1
@@ -156,7 +156,7 @@ def finished_manifest(output: str) -> dict[str, Any]:
         if manifest is None:
             raise ValueError(f"{filesystem.join(output, MANIFEST_NAME)}: no such file")
         for shard in manifest["shards"]:
-            path = filesystem.join(output, shard["name"])
+            path = filesystem.join(output, local_name(shard["name"]))
             found = filesystem.size(path)
             if found != shard["bytes"]:
                 raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
@@ -168,13 +168,12 @@ def finished_manifest(output: str) -> dict[str, Any]:
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:
-    data = json.dumps(manifest, indent=1).encode() + b"\n"
-    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), data)
+    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), to_json(manifest))
 
 
 def _sorted_entries(results: Sequence[ShardResult], field: str) -> list[dict[str, str]]:
     entries = [entry for result in results for entry in dataclasses.asdict(result)[field]]
-    return sorted(entries, key=lambda entry: (os.fsencode(entry["name"]), entry["reason"]))
+    return sorted(entries, key=lambda entry: (name_bytes(entry["name"]), entry["reason"]))
 
 
 def _reasons(entries: Sequence[dict[str, str]]) -> dict[str, int]:

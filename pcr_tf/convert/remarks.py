@@ -29,8 +29,8 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
             reasons.get("proof_failed", 0),
             lambda n: (
                 f"{n} proof_failed: the re-coded image did not decode to the same "
-                "coefficients, so it was kept as it came. Nothing is lost; it is a fault of pcr_tf: "
-                "please report it with the image"
+                "coefficients, so it was kept as it came. Nothing is lost; it is a fault of "
+                "pcr_tf: please report it with the image"
             ),
         ),
         (

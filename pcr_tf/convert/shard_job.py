@@ -17,6 +17,7 @@ from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import bytes_features, feature_keys
+from pcr_tf.format.names import local_name
 from pcr_tf.format.writer import PcrWriter
 
 
@@ -47,7 +48,9 @@ class ShardResult:
     @staticmethod
     def from_json(fields: dict[str, Any]) -> ShardResult:
         """The inverse of `dataclasses.asdict`; TypeError where the fields are others."""
-        return ShardResult(**fields)
+        result = ShardResult(**fields)
+        result.name = local_name(result.name)
+        return result
 
 
 def convert_shard(

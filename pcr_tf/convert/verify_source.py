@@ -26,6 +26,7 @@ from pcr_tf.convert.sources import SourceItem
 from pcr_tf.convert.workers import OnProgress, run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import bytes_features
+from pcr_tf.format.names import stored_name
 from pcr_tf.format.reader import PcrReader
 
 _FILE_NAME = "image/filename"  # of sources whose items are files
@@ -74,7 +75,7 @@ class SourceProof:
         self._folder = folder
         self._manifest = manifest
         self._places = places
-        self._class_names = conversion.listing.class_names
+        self._class_names = list(map(stored_name, conversion.listing.class_names))
         self._source = conversion.source
         self._items = conversion.plan.items
         self._num_workers = num_workers
@@ -122,11 +123,11 @@ class SourceProof:
         Keys need not be unique: where only some items of a key were left out, all stay, and are
         excused when they find no example.
         """
-        keys = collections.Counter(self._source.key(item) for item in self._items)
+        keys = collections.Counter(self._key(item) for item in self._items)
         gone = {key for key, count in self._skipped.items() if keys[key] == count}
         for key in gone:
             del self._skipped[key]
-        return [item for item in self._items if self._source.key(item) not in gone]
+        return [item for item in self._items if self._key(item) not in gone]
 
     def _compare(
         self, pairs: Sequence[Pair], on_progress: OnProgress, *, all_differences: bool
@@ -182,9 +183,9 @@ class SourceProof:
         for position, lines in found.items():
             pair = matched[position]
             for line in lines:
-                yield f"{self._place(pair.stored)} ({self._source.key(pair.item)}): {line}"
+                yield f"{self._place(pair.stored)} ({self._key(pair.item)}): {line}"
         for number in left_items:
-            key = self._source.key(items[number])
+            key = self._key(items[number])
             if self._skipped[key] > 0:
                 self._skipped[key] -= 1
             else:
@@ -213,6 +214,9 @@ class SourceProof:
         results = self._run(signatures, jobs, on_progress)
         one, other = ([result[side] for result in results] for side in (0, 1))
         return list(itertools.chain(*one)), list(itertools.chain(*other))
+
+    def _key(self, item: SourceItem) -> str:
+        return stored_name(self._source.key(item))
 
     def _place(self, stored: StoredExample) -> str:
         entry = self._index.record(stored.record)
