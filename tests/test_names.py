@@ -54,7 +54,7 @@ def _source(folder: Path) -> Path:
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     said = (done.stdout + done.stderr).decode()  # UTF-8, whatever the names
-    assert len(said) < 5000, "no message holds the contents of a file"
+    assert len(said) < 7000, "no message holds the contents of a file"
     assert "Traceback" not in said
     return said
 
@@ -91,7 +91,7 @@ def by_locale(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_the_data_set_is_the_same_under_every_locale(by_locale: dict[str, Path]) -> None:
     utf8, *others = (digests(folder) for folder in by_locale.values())
-    assert set(utf8) == {
+    assert {name for name in utf8 if not name.startswith(".")} == {
         "ü-00000-of-00002.pcr",
         "ü-00001-of-00002.pcr",
         "dataset.pcr-index",
@@ -197,7 +197,7 @@ def test_the_op_says_what_is_damaged_in_a_file_of_any_name(tmp_path: Path) -> No
     path.write_bytes(whole[:-1])
     with pytest.raises(tf.errors.DataLossError, match=r"bad\\xff/ü\.pcr: "):
         list(PcrDataset(path))
-    with pytest.raises(ValueError, match=r"bad\\xff/ü\.pcr: footer"):
+    with pytest.raises(ValueError, match=r"bad\\xff/ü\.pcr: no footer"):
         PcrReader(path)
     path.unlink()
     with pytest.raises(tf.errors.NotFoundError, match=r"bad\\xff: neither a side index"):
@@ -215,6 +215,10 @@ def test_a_fidelity_in_a_file_of_any_name_is_read_and_missed_by_name(tmp_path: P
     _write(tmp_path / "a.pcr")
     fidelity = Fidelity(1, path=tmp_path / BAD)
     assert len(list(PcrDataset(tmp_path, fidelity))) == 1
+    assert Fidelity(path=tmp_path / BAD).value == 1
+    (tmp_path / BAD).write_text("no fidelity")
+    with pytest.raises(ValueError, match=r"bad(\\xff|\udcff): "):
+        Fidelity(path=tmp_path / BAD)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 #include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/range_reader.h"
+#include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
 
