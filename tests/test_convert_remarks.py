@@ -92,7 +92,10 @@ def test_images_that_are_no_jpeg_come_with_the_remedy(tmp_path: Path) -> None:
     flags = [f"--input={source}", "--num_workers=0", "--profile_images=0", "--quiet"]
     kept = run("convert", *flags, f"--output={tmp_path / 'kept'}")
     assert kept.returncode == 0
-    assert "note        3 kept as is are no JPEG: image_batches and the decoding" in kept.stdout
+    assert (
+        "note        of those kept as is 3 are no JPEG: image_batches and the decoding"
+        in kept.stdout
+    )
     assert "--on_unsupported=encode makes JPEGs of what Pillow reads" in kept.stdout
     anew = [*flags, f"--output={tmp_path / 'anew'}", "--on_unsupported=encode"]
     encoded = run("convert", *anew, "--encode_upright")

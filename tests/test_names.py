@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from pcr_tf.convert import ConvertError, ConvertOptions
 from pcr_tf.data import Fidelity, PcrDataset
-from pcr_tf.format import PcrReader, PcrWriter, names
+from pcr_tf.format import PcrReader, PcrWriter, filesystem, names
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.example import encode_example
 from tests.conversion import ROOT, digests, jpeg, png
@@ -171,6 +171,26 @@ def test_a_prefix_that_cannot_be_stored_is_refused_before_work(tmp_path: Path, l
         ConvertOptions(inputs=("in",), output=str(tmp_path / "out"), prefix=BAD)
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_table_finds_its_images_under_every_locale_or_says_which_it_needs(
+    tmp_path: Path, locale: str
+) -> None:
+    images = tmp_path / "in"
+    images.mkdir()
+    for number, name in enumerate(["a.jpg", "ü.jpg"]):
+        (images / name).write_bytes(jpeg(number))
+    (tmp_path / "t.csv").write_text("image,class\na.jpg,1\nü.jpg,2\n", encoding="utf-8")
+    flags = [f"--input={images}", f"--table={tmp_path / 't.csv'}", f"--output={tmp_path / 'out'}"]
+    flags += ["--on_unmatched=ignore_rows", "--num_workers=0", "--profile_images=0"]
+    done = _run(locale, "convert", *flags)
+    if locale == "ascii":
+        assert done.returncode == 1
+        assert "t.csv: line 3: expected ASCII, which the locale" in _said(done)
+    else:
+        assert done.returncode == 0, _said(done)
+        assert len(PcrReader(tmp_path / "out")) == 2
+
+
 def test_a_shard_whose_name_is_not_utf8_is_read_but_not_put_into_a_side_index(
     tmp_path: Path,
 ) -> None:
@@ -219,6 +239,14 @@ def test_a_fidelity_in_a_file_of_any_name_is_read_and_missed_by_name(tmp_path: P
     (tmp_path / BAD).write_text("no fidelity")
     with pytest.raises(ValueError, match=r"bad(\\xff|\udcff): "):
         Fidelity(path=tmp_path / BAD)
+
+
+def test_a_remote_name_that_is_not_utf8_is_an_error_that_names_it() -> None:
+    path = f"ram://names/{BAD}.pcr"
+    for use in (PcrWriter, PcrReader, filesystem.exists, filesystem.listdir, filesystem.remove):
+        with pytest.raises(OSError, match="names of remote files are UTF-8") as error:
+            use(path)
+        assert error.value.filename == path
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def _handle_sigterm() -> Any:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
-        return f"{error.object!r}: text; expected ASCII by the locale; set PYTHONUTF8=1"
+        return f"{error.object[:100]!r}: text; expected ASCII by the locale; set PYTHONUTF8=1"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

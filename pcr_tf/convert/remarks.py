@@ -20,7 +20,7 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
         (
             reasons.get("not_a_jpeg", 0),
             lambda n: (
-                f"{n} kept as is {'is' if n == 1 else 'are'} no JPEG: image_batches and "
+                f"of those kept as is {n} {'is' if n == 1 else 'are'} no JPEG: image_batches and "
                 "the decoding ops refuse such; --on_unsupported=encode makes JPEGs of what Pillow "
                 "reads, --on_unsupported=skip leaves them out"
             ),

@@ -45,6 +45,15 @@ def is_utf8(name: str) -> bool:
     return True
 
 
+def can_name_a_file(text: str) -> bool:
+    """Whether text from elsewhere, as a table, may name a file under this process's locale."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def to_json(value: Any) -> bytes:
     """A value as indented JSON, with every text as `stored_name` has it."""
     return json.dumps(_stored(value), indent=1).encode() + b"\n"
