@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from pcr_tf.convert.encode import EncodedImage, encode_jpeg
+from pcr_tf.convert.flatten import flattened
 from tests.conversion import jpeg, picture
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -151,9 +152,13 @@ def _interlaced(png: bytes) -> bytes:
     return bytes(header) + png[33:data_at] + _chunk(b"IDAT", zlib.compress(rows)) + png[-12:]
 
 
-def _tiff(kind: str, bits: int, photometric: int, data: bytes, samples: int) -> bytes:
-    """An uncompressed TIFF of 16 x 16 pixels, little endian ("<") or big endian (">")."""
-    tags = [(256, 16), (257, 16), (258, bits), (259, 1), (262, photometric), (273, 0)]
+def _tiff(
+    kind: str, bits: int, photometric: int, data: bytes, samples: int, deflated: bool = False
+) -> bytes:
+    """A TIFF of 16 x 16 pixels, little endian ("<") or big endian (">")."""
+    compression = 8 if deflated else 1
+    data = zlib.compress(data) if deflated else data
+    tags = [(256, 16), (257, 16), (258, bits), (259, compression), (262, photometric), (273, 0)]
     tags += [(277, samples), (278, 16), (279, len(data))]
     at = 8 + 2 + 12 * len(tags) + 4
     values_of_bits = struct.pack(f"{kind}{samples}H", *[bits] * samples)
@@ -172,12 +177,13 @@ def _tiff(kind: str, bits: int, photometric: int, data: bytes, samples: int) -> 
     return head + entries + bytes(4) + values_of_bits + data
 
 
+@pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize("kind", ["<", ">"])
 @pytest.mark.parametrize("sample", [128, 129, 40_223])
-def test_samples_of_16_bits_in_a_tiff_are_rounded(kind: str, sample: int) -> None:
+def test_samples_of_16_bits_in_a_tiff_are_rounded(kind: str, sample: int, deflated: bool) -> None:
     one = struct.pack(f"{kind}H", sample)
-    assert _pixel(_tiff(kind, 16, 1, one * 256, 1)) == (round(sample / 257),)
-    assert set(_pixel(_tiff(kind, 16, 2, one * 768, 3))) == {round(sample / 257)}
+    assert _pixel(_tiff(kind, 16, 1, one * 256, 1, deflated)) == (round(sample / 257),)
+    assert set(_pixel(_tiff(kind, 16, 2, one * 768, 3, deflated))) == {round(sample / 257)}
 
 
 def test_a_tiff_of_12_bits_or_with_white_as_zero_is_no_dark_or_negative_picture() -> None:
@@ -186,6 +192,12 @@ def test_a_tiff_of_12_bits_or_with_white_as_zero_is_no_dark_or_negative_picture(
     sixteen = struct.pack("<H", 40_000) * 256
     assert _pixel(_tiff("<", 16, 0, sixteen, 1)) == (round((65_535 - 40_000) / 257),)
     assert _pixel(_tiff("<", 8, 0, b"\x0a" * 256, 1)) == (245,)
+
+
+def test_a_palette_with_alpha_lies_on_white() -> None:
+    palette = Image.new("P", (16, 16), 1)
+    palette.putpalette([9, 9, 9, 255, 0, 0, 0, 102], "RGBA")
+    assert flattened(palette, b"").getpixel((0, 0)) == (153, 153, 153)
 
 
 def test_a_cmyk_tiff_keeps_its_inks() -> None:

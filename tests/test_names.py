@@ -17,7 +17,7 @@ from pcr_tf.data import Fidelity, PcrDataset
 from pcr_tf.format import PcrReader, PcrWriter, filesystem, names
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.example import encode_example
-from tests.conversion import ROOT, digests, jpeg, png
+from tests.conversion import ROOT, digests, jpeg, png, write_tfrecord
 
 BAD = os.fsdecode(b"bad\xff")
 
@@ -189,6 +189,17 @@ def test_a_table_finds_its_images_under_every_locale_or_says_which_it_needs(
     else:
         assert done.returncode == 0, _said(done)
         assert len(PcrReader(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_key_of_a_feature_is_utf8_under_every_locale(tmp_path: Path, locale: str) -> None:
+    write_tfrecord(tmp_path / "in.tfrecord", [{"größe": [jpeg()]}])
+    flags = [f"--input={tmp_path / 'in.tfrecord'}", f"--output={tmp_path / 'out'}"]
+    flags += ["--image_feature=größe", "--num_workers=0", "--profile_images=0"]
+    done = _run(locale, "convert", *flags)
+    assert done.returncode == 0, _said(done)
+    assert PcrReader(tmp_path / "out").index.header.image_features == ["größe"]
+    assert _run(locale, "verify", str(tmp_path / "out"), f"--source={flags[0][8:]}").returncode == 0
 
 
 def test_a_shard_whose_name_is_not_utf8_is_read_but_not_put_into_a_side_index(

@@ -13,6 +13,7 @@ from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
 from pcr_tf.format import scan_scripts
+from pcr_tf.format.names import stored_name
 
 # In an installed package configs/ travels inside it; in a source tree it is at the root.
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -83,7 +84,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         inputs=split_paths(values.input),
         output=values.output,
         source=values.source,
-        image_features=tuple(values.image_feature),
+        image_features=tuple(map(stored_name, values.image_feature)),
         images_per_record=values.images_per_record,
         num_shards=values.num_shards,
         shard_size_mib=values.shard_size_mib,

@@ -44,9 +44,10 @@ def flattened(opened: Any, image: bytes) -> Any:
         return Image.fromarray(_of_16_bits(samples, opened.info.get("transparency")))
     if opened.mode in ("LA", "La"):
         return _on_white(opened.convert("LA"), "L")
-    if opened.mode in ("PA", "RGBA", "RGBa") or (
-        opened.mode == "P" and "transparency" in opened.info
-    ):
+    has_palette_with_alpha = opened.mode == "P" and (
+        "transparency" in opened.info or opened.palette.mode == "RGBA"
+    )
+    if opened.mode in ("PA", "RGBA", "RGBa") or has_palette_with_alpha:
         return _on_white(opened.convert("RGBA"), "RGB")
     if opened.mode in ("1", "L", "RGB"):
         picture = opened.convert("L" if opened.mode == "1" else opened.mode)
@@ -142,7 +143,8 @@ def _wide_samples(opened: Any, image: bytes) -> _Samples | None:
 
 def _raw_mode(opened: Any) -> str:
     """How the samples lie in the file, by the name that Pillow's decoders have for it; or ""."""
-    arguments = opened.tile[0][3] if opened.tile else ""
+    tiles = getattr(opened, "tile", ())
+    arguments = tiles[0][3] if tiles else ""
     if isinstance(arguments, (tuple, list)):
         arguments = arguments[0] if arguments else ""
     return arguments if isinstance(arguments, str) else ""
