@@ -343,7 +343,7 @@ class DatasetIndex:
     def prefix_bytes(self, scan_groups: int) -> int:
         """Sum of the sizes of all records' prefixes at a fidelity of 1 to G."""
 
-def check_shard_names(names: list[bytes]) -> None:
+def check_shard_names(names: list[str] | list[bytes]) -> None:
     """Raises ValueError if files of a set NAME-00000-of-00008.pcr and so on are not among the names
     of a folder while others are; names some of them, and the remedies.
     """

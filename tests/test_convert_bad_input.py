@@ -899,7 +899,7 @@ def test_policy_encode_leaves_out_a_profile_of_another_colour_space(with_a_png: 
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[16:20] = b"GRAY"
     odd = with_a_png / "bee" / "odd.jpg"
-    picture(5, mode="LA").save(odd, "PNG", icc_profile=bytes(profile))
+    picture(5).save(odd, "PNG", icc_profile=bytes(profile))
     convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
     coding, image = _stored(with_a_png.parent / "out")["odd"]
     assert coding == "progressive"

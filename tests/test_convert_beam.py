@@ -168,7 +168,7 @@ def test_the_output_is_that_of_the_local_job(
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_shards": 1}, {"num_shards": 5}, {"images_per_record": 100}, {"images_per_record": 1}],
+    [{"num_shards": 1}, {"num_shards": 5}, {"images_per_record": 100}, {"images_per_record": None}],
 )
 def test_the_output_is_that_of_the_local_job_however_it_is_cut(
     options: dict[str, Any], tmp_path: Path

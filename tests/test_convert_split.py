@@ -249,7 +249,7 @@ def test_a_dry_run_says_what_the_job_will_take(
     said = capsys.readouterr().out
     assert not (tmp_path / "out").exists()
     assert re.search(r"items +181, [\d.]+ \w+, shuffled", said)
-    assert re.search(r"shards +1: shard-00000-of-00001\.pcr", said)
+    assert re.search(r"shards +8: shard-00000-of-00008\.pcr", said)
     assert re.search(r"sample +128 items, .* in .*; [01] kept as is", said)
     assert re.search(r"time +about .* with --num_workers=2", said)
     assert run("convert", *flags).returncode == 0

@@ -460,9 +460,14 @@ def test_image_batches_are_of_upright_photographs(turned_photographs: Path, on_e
 def test_image_batches_are_upright_at_every_fidelity(
     turned_photographs: Path, scan_groups: int
 ) -> None:
-    options = {"scan_groups": scan_groups, "training": False, "crop_fraction": 1.0}
     (images, *_) = image_batches(
-        turned_photographs, (HEIGHT, WIDTH), 8, honor_orientation=True, **options
+        turned_photographs,
+        (HEIGHT, WIDTH),
+        8,
+        scan_groups=scan_groups,
+        training=False,
+        crop_fraction=1.0,
+        honor_orientation=True,
     )
     features = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
     for image, orientation, serialized in zip(

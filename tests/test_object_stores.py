@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pcr_tf.format import PcrReader, PcrWriter, filesystem, open_dataset
+from pcr_tf.format import PcrReader, PcrWriter, filesystem, object_stores, open_dataset
 from tests.servers import (
     ROOT,
     Exchange,
@@ -433,6 +433,15 @@ def test_a_scheme_without_a_file_system_says_what_would_bring_one() -> None:
         ) as error:
             use(path)
         assert error.value.filename == path
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http", "hdfs"])
+@pytest.mark.parametrize("version", ["2.16.2", "2.17.1", "2.18.0", "2.21.0"])
+def test_a_scheme_of_tensorflow_io_comes_with_advice_that_works(scheme: str, version: str) -> None:
+    advice = object_stores.remedy_by_tensorflow_io(scheme, version)
+    loads = version in ("2.16.2", "2.17.1")
+    assert ("pip install tensorflow-io==0.37.1" in advice) == loads
+    assert ("mount" in advice) == ("gs://" in advice) == ("TensorFlow 2.17" in advice) != loads
 
 
 def test_the_reason_of_a_store_is_kept_when_writing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

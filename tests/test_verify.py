@@ -117,7 +117,7 @@ def of_table(tmp_path: Path) -> Path:
 def test_a_table_that_the_proof_lacks_is_asked_for(of_table: Path) -> None:
     done = run("verify", of_table / "pcr", f"--source={of_table / 'in'}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "pcr-verify: no table; name its file with --table" in done.stderr
+    assert "pcr: made of a table; expected it to be named here too, with --table" in done.stderr
     with_table = [f"--source={of_table / 'in'}", f"--table={of_table / 't.csv'}"]
     assert run("verify", of_table / "pcr", *with_table).returncode == 0
 
@@ -234,7 +234,7 @@ def test_a_missing_source_file_is_found_and_only_its_example_is_named(
 ) -> None:
     (root / "in" / "bee" / f"{number:03d}.jpg").unlink()
     (line,) = faults(root / "pcr", root / "in")
-    assert line.endswith(": made of nothing that is in the source")
+    assert line.endswith(f" (bee/{number:03d}.jpg): made of nothing that is in the source")
     names = [
         bytes_features(example, ["image/filename"])["image/filename"][0]
         for example in PcrReader(root / "pcr").examples()
@@ -242,7 +242,7 @@ def test_a_missing_source_file_is_found_and_only_its_example_is_named(
     ordinal = names.index(b"bee/%03d.jpg" % number)
     counts = [PcrReader(root / "pcr").index.record(r).num_examples for r in range(7)]
     record = next(r for r in range(7) if sum(counts[: r + 1]) > ordinal)
-    assert f", example {ordinal - sum(counts[:record])}: " in line
+    assert f", example {ordinal - sum(counts[:record])} (bee" in line
 
 
 def test_a_file_that_is_too_many_in_the_source_is_named(root: Path) -> None:

@@ -89,6 +89,20 @@ std::optional<Refusal> RefuseProcess(const JpegLayout& layout) {
   return std::nullopt;
 }
 
+// Two components with one identifier, as text; "" without. A scan of one component, which the
+// result has, cannot name the second; a scan of all, as sources have, can.
+std::string SharedIdentifier(const Frame& frame) {
+  const auto& components = frame.components;
+  for (size_t c = 0; c < components.size(); ++c) {
+    for (size_t before = 0; before < c; ++before) {
+      if (components[before].id != components[c].id) continue;
+      return "components " + std::to_string(before) + " and " + std::to_string(c) +
+             " share identifier " + std::to_string(components[c].id);
+    }
+  }
+  return "";
+}
+
 // Judges what the markers tell, before libjpeg sees the image.
 std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
                               const DecodeLimits& limits) {
@@ -99,6 +113,9 @@ std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
   if (std::optional<Refusal> refusal = RefuseProcess(layout)) return refusal;
   if (layout.scans.empty()) return damaged("no scan");
   if (!layout.has_eoi) return damaged("no EOI");
+  if (std::string shared = SharedIdentifier(*layout.frame); !shared.empty()) {
+    return Refusal{OpaqueReason::kUnsupported, std::move(shared)};
+  }
   for (const FrameComponent& component : layout.frame->components) {
     const auto names = [&component](const ScanExtent& scan) {
       return std::count(scan.component_ids.begin(), scan.component_ids.end(), component.id) > 0;
@@ -179,8 +196,8 @@ struct Carried {
   }
 };
 
-// A component of which libjpeg read no scan, as text: of two with one identifier it takes all scans
-// for the first's.
+// A component of which libjpeg read no scan, as text; "" without. Refuse() lets none pass, as far
+// as the marker walk and libjpeg agree on what a scan is.
 std::string ComponentWithoutScan(const jpeg_decompress_struct& source) {
   for (int c = 0; c < source.num_components; ++c) {
     if (source.comp_info[c].quant_table == nullptr) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "ops/base/backoff.h"
+#include "ops/base/status.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/random.h"
 
@@ -36,6 +37,11 @@ absl::Status WithReachingCode(const absl::Status& error) {
   return absl::Status(absl::StatusCode::kDeadlineExceeded, error.message());
 }
 
+absl::Status WithReadableMessage(const absl::Status& error) {
+  const std::string_view message(error.message().data(), error.message().size());
+  return error.ok() ? error : absl::Status(error.code(), ReadableUtf8(message));
+}
+
 absl::Status WithRetries(const std::string& path, const std::string& what,
                          const Cancellation& cancellation, ReadStatistics* statistics,
                          const std::function<absl::Status()>& attempt,
@@ -48,14 +54,15 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
     if (!may_pass(status)) {
       // Some file systems of tensorflow-io say no more than the server's status.
       const bool names_path = status.message().find(path) != absl::string_view::npos;
-      if (names_path || absl::IsCancelled(status)) return status;
-      return absl::Status(status.code(), absl::StrCat(place, status.message()));
+      if (names_path || absl::IsCancelled(status)) return WithReadableMessage(status);
+      return WithReadableMessage(
+          absl::Status(status.code(), absl::StrCat(place, status.message())));
     }
     if (n == kMaxAttempts) {
       statistics->AddFailure();
       const absl::string_view said = absl::StripPrefix(status.message(), place);
-      return WithReachingCode(absl::Status(
-          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said)));
+      return WithReachingCode(WithReadableMessage(absl::Status(
+          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said))));
     }
     statistics->AddRetry();
     if (cancellation.WaitMs(BackoffMs(n, tensorflow::random::New64()))) break;

@@ -26,6 +26,10 @@ bool IsRemote(const std::string& path);
 // examples; they become DEADLINE_EXCEEDED.
 absl::Status WithReachingCode(const absl::Status& error);
 
+// The error with a message that Python can take whatever the names of files: bytes that are not
+// UTF-8 as \xNN.
+absl::Status WithReadableMessage(const absl::Status& error);
+
 // Calls `attempt` until it succeeds, fails with an error that `may_pass` does
 // not accept, or has failed kMaxAttempts times. The message of that last error, which has a
 // reaching code, begins with `path` and `what` of it was asked for, as does that of another error

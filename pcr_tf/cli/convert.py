@@ -9,6 +9,10 @@ images, tar shards of WebDataset, or a builder of TensorFlow Datasets. It is onl
 changed. A job that was stopped, by whatever, goes on when the same command is given again.
 Images are re-coded losslessly; those that cannot be are kept byte for byte and named in
 manifest.json.
+
+Flags for well-known data sets come with the package; --flagfile=configs/NAME.flags finds them from
+any folder. NAME is one of celebahq_smile, class_folders, ham10000, imagenet, stanford_cars,
+stanford_cars_is_corvette, stanford_cars_make, webdataset.
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
-from pcr_tf.cli.convert_flags import SECTIONS, define_flags, to_options
+from pcr_tf.cli.convert_flags import (
+    SECTIONS,
+    define_flags,
+    to_options,
+    with_flag_files_of_the_package,
+)
 from pcr_tf.convert import (
     Conversion,
     ConvertError,
@@ -30,8 +39,8 @@ from pcr_tf.convert import (
     split_conversions,
 )
 from pcr_tf.convert.class_text import class_lines
-from pcr_tf.convert.manifest import turned_images
 from pcr_tf.convert.progress import duration, megabytes
+from pcr_tf.convert.remarks import remarks, turned_images
 from pcr_tf.format import filesystem
 
 NAME = "pcr-convert"
@@ -52,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _convert(values)
 
     errors = (ConvertError, OSError, ValueError)
-    return run_command(NAME, __doc__ or "", values, body, argv, errors, SECTIONS)
+    arguments = with_flag_files_of_the_package(sys.argv[1:] if argv is None else argv)
+    return run_command(NAME, __doc__ or "", values, body, arguments, errors, SECTIONS)
 
 
 def _convert(values: flags.FlagValues) -> int:
@@ -118,6 +128,7 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
         f"encoded     {counts['encoded']}",
         f"skipped     {counts['skipped']}",
         *(f"{heading:<12}{text}" for heading, text in class_lines(manifest)),
+        *(f"note        {text}" for text in remarks(manifest)),
     ]
     if summary.was_finished:
         lines.insert(0, f"{options.output} is finished: nothing to do")

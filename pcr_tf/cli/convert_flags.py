@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from absl import flags
 
 from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
@@ -10,6 +13,11 @@ from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
 from pcr_tf.format import scan_scripts
+from pcr_tf.format.names import stored_name
+
+# In an installed package configs/ travels inside it; in a source tree it is at the root.
+_PACKAGE = Path(__file__).resolve().parent.parent
+_CONFIGS_IN = (_PACKAGE, _PACKAGE.parent)
 
 # The first flag of a section -> its heading.
 SECTIONS = {
@@ -45,6 +53,28 @@ def define_job_flags() -> flags.FlagValues:
     return values
 
 
+def with_flag_files_of_the_package(arguments: Sequence[str]) -> list[str]:
+    """A command line whose ``--flagfile=configs/NAME.flags`` is found from any working folder.
+
+    A file that is there goes before one of the package.
+    """
+    found = list(arguments)
+    for n, argument in enumerate(found):
+        flag, equals, value = argument.partition("=")
+        if n > 0 and found[n - 1] in ("--flagfile", "-flagfile"):
+            found[n] = _flag_file(argument)
+        elif equals and flag in ("--flagfile", "-flagfile"):
+            found[n] = f"{flag}={_flag_file(value)}"
+    return found
+
+
+def _flag_file(name: str) -> str:
+    path = Path(name)
+    if path.exists() or path.parent != Path("configs"):
+        return name
+    return next((str(there / path) for there in _CONFIGS_IN if (there / path).exists()), name)
+
+
 @as_usage_errors(ConvertError)
 def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
     """The options that parsed flags stand for.
@@ -56,7 +86,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         inputs=split_paths(values.input),
         output=values.output,
         source=values.source,
-        image_features=tuple(values.image_feature),
+        image_features=tuple(map(stored_name, values.image_feature)),
         images_per_record=values.images_per_record,
         num_shards=values.num_shards,
         shard_size_mib=values.shard_size_mib,
@@ -66,6 +96,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         prove=values.prove,
         on_unsupported=values.on_unsupported,
         encode_quality=values.encode_quality,
+        encode_upright=values.encode_upright,
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=num_workers,
@@ -208,9 +239,10 @@ def _define_output(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer(
         "images_per_record",
-        256,
-        "examples per record, the unit of reading; 2 MB or more at the fidelity that is read suits "
-        "object stores",
+        None,
+        "examples per record, the unit of reading and of shuffling; 2 MB or more at the fidelity "
+        "that is read suits object stores; by default 256, and fewer for less than 16,384 images, "
+        "so that there are at least 64 records",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -279,6 +311,13 @@ def _define_coding(values: flags.FlagValues) -> None:
         "encode_quality",
         95,
         "JPEG quality of --on_unsupported=encode, 1 to 100",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "encode_upright",
+        False,
+        "turn images by their EXIF orientation where --on_unsupported=encode encodes them anew, "
+        "and store no orientation; other features, as boxes or image/height, stay as they are",
         flag_values=values,
     )
     flags.DEFINE_enum(

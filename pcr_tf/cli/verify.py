@@ -3,15 +3,17 @@
   pcr-verify photos.pcr
   pcr-verify photos.pcr --source=photos/
   pcr-verify val.pcr --same_classes_as=train.pcr
+  pcr-verify photos.pcr --source=photos/ --table=labels.csv
 
 Checked are: that the shards are those of manifest.json, with their sizes, checksums and counts;
 every checksum; that every image decodes at every fidelity; the side index. With --source: that
 every image has the coefficients of its source, its EXIF, ICC profile, comments and other such
 segments, and what follows its end, or its bytes where it was kept as it came; that every other
 feature is equal; and that nothing is missing or too many. The flags of the conversion are in the
-manifest. With --same_classes_as: that another data set gives the same classes the same labels, as
-a model that sees both needs it. Every fault is printed, one a line; the exit status is 1 if there
-is one.
+manifest, but for the places of files: name a table, a list of label names or a folder of
+TensorFlow Datasets here too. With --same_classes_as: that another data set gives the same classes
+the same labels, as a model that sees both needs it. Every fault is printed, one a line; the exit
+status is 1 if there is one.
 """
 
 from __future__ import annotations

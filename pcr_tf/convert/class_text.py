@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pcr_tf.convert.errors import shown
 from pcr_tf.convert.job_state import some
 from pcr_tf.convert.sources.numbers import number_of
+from pcr_tf.format.names import name_bytes
 
 
 def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -45,8 +45,8 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         effect = "not in the list of classes"
         if "classes" not in flags:
             effect = "labels count the other folders"
-            first = min(map(os.fsencode, folders))
-            behind = next((n for n, name in enumerate(names) if os.fsencode(name) > first), None)
+            first = min(map(name_bytes, folders))
+            behind = next((n for n, name in enumerate(names) if name_bytes(name) > first), None)
             if behind is not None:
                 effect += f": {shown(names[behind])} has label {behind}"
         noun = _of(folders, "folder", "folders")

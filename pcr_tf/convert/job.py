@@ -17,11 +17,12 @@ from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
 from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
+from pcr_tf.convert.remarks import few_records
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
 from pcr_tf.convert.split import check_part, part_of_listing
 from pcr_tf.convert.state import STATE_FOLDER, OutputState, job_fingerprint
-from pcr_tf.convert.workers import run_jobs
+from pcr_tf.convert.workers import check_can_start_workers, run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
@@ -109,7 +110,8 @@ class Conversion:
             *self._class_lines(),
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
-            f"records     {cuts.num_records} of {options.images_per_record} images",
+            f"records     {cuts.num_records} of {cuts.images_per_record} images",
+            *(f"note        {text}" for text in few_records(cuts.num_records, cuts.num_items)),
             f"shards      {cuts.num_shards}: {cuts.shard_name(0)} to {cuts.shard_names()[-1]}",
             f"output      {options.output}: {self._output_status()}",
         ]
@@ -125,10 +127,12 @@ class Conversion:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, or a policy says to fail.
+            ConvertError: the output is not this job's, a policy says to fail, or workers could not
+                import the calling program.
             OSError: the output cannot be written; names the file.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
+        check_can_start_workers(self.options.num_workers)
         begun = time.monotonic()
         state, names = self._state, self.plan.cuts.shard_names()
         state.check_output(self._fingerprint, names)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +18,7 @@ from pcr_tf.convert.sources import ListingSummary, Source
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.manifest import MANIFEST_NAME, MANIFEST_VERSION, read_manifest
+from pcr_tf.format.names import local_name, name_bytes, to_json
 from pcr_tf.format.writer import created_by
 
 
@@ -135,20 +134,6 @@ def rebuild_index(folder: str) -> tuple[DatasetIndex, bool]:
     return index, True
 
 
-def turned_images(manifest: dict[str, Any]) -> str:
-    """What to say of a data set's images that are not upright; "" where there are none."""
-    # Manifests of earlier versions do not count them.
-    turned = manifest["counts"].get("turned", 0)
-    if not turned:
-        return ""
-    subject = "1 image is" if turned == 1 else f"{turned} images are"
-    return (
-        f"{subject} stored turned (EXIF orientation). Decoders that ignore EXIF, tf.io.decode_jpeg "
-        "among them, show such images turned: pass honor_orientation=True to the decoding ops and "
-        "image_batches of pcr_tf, in training and validation alike"
-    )
-
-
 def finished_manifest(output: str) -> dict[str, Any]:
     """The manifest of a finished conversion, whose shards are looked at.
 
@@ -160,7 +145,7 @@ def finished_manifest(output: str) -> dict[str, Any]:
         if manifest is None:
             raise ValueError(f"{filesystem.join(output, MANIFEST_NAME)}: no such file")
         for shard in manifest["shards"]:
-            path = filesystem.join(output, shard["name"])
+            path = filesystem.join(output, local_name(shard["name"]))
             found = filesystem.size(path)
             if found != shard["bytes"]:
                 raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
@@ -172,13 +157,12 @@ def finished_manifest(output: str) -> dict[str, Any]:
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:
-    data = json.dumps(manifest, indent=1).encode() + b"\n"
-    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), data)
+    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), to_json(manifest))
 
 
 def _sorted_entries(results: Sequence[ShardResult], field: str) -> list[dict[str, str]]:
     entries = [entry for result in results for entry in dataclasses.asdict(result)[field]]
-    return sorted(entries, key=lambda entry: (os.fsencode(entry["name"]), entry["reason"]))
+    return sorted(entries, key=lambda entry: (name_bytes(entry["name"]), entry["reason"]))
 
 
 def _reasons(entries: Sequence[dict[str, str]]) -> dict[str, int]:

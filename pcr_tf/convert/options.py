@@ -29,7 +29,8 @@ class ConvertOptions:
         inputs: folders, files and globs. output: the folder of the data set.
         source: "auto", or a kind of source.
         image_features: keys of the bytes features that hold images.
-        images_per_record: examples per record, at least 1.
+        images_per_record: examples per record, at least 1; None for 256, and fewer for small data
+            sets (`pcr_tf.convert.plan.default_images_per_record`).
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
         shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.
@@ -37,6 +38,8 @@ class ConvertOptions:
         prove: whether to compare the coefficients of every stored image with its source's.
         on_unsupported: what becomes of images that cannot be re-coded losslessly.
         encode_quality: JPEG quality for "encode", 1 to 100.
+        encode_upright: for "encode", whether to turn images by their EXIF orientation, and to
+            store none. Other features, as boxes, stay as they are.
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
@@ -53,7 +56,7 @@ class ConvertOptions:
     output: str
     source: str = "auto"
     image_features: tuple[str, ...] = ("image/encoded",)
-    images_per_record: int = 256
+    images_per_record: int | None = None
     num_shards: int | None = None
     shard_size_mib: int = 128
     shuffle: bool = True
@@ -62,6 +65,7 @@ class ConvertOptions:
     prove: bool = True
     on_unsupported: str = "keep"
     encode_quality: int = 95
+    encode_upright: bool = False
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
@@ -72,7 +76,8 @@ class ConvertOptions:
     profile_images: int = 64
 
     def __post_init__(self) -> None:
-        check_at_least("images_per_record", self.images_per_record, 1)
+        if self.images_per_record is not None:
+            check_at_least("images_per_record", self.images_per_record, 1)
         check_at_least("shard_size_mib", self.shard_size_mib, 1)
         check_at_least("num_workers", self.num_workers, 0)
         check_at_least("profile_images", self.profile_images, 0)
@@ -85,6 +90,11 @@ class ConvertOptions:
         check_choice("source", self.source, ("auto", *KINDS))
         check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
         check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        if self.encode_upright and self.on_unsupported != "encode":
+            raise ConvertError(
+                "--encode_upright: turns images that are encoded anew; needs "
+                "--on_unsupported=encode"
+            )
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(
@@ -150,6 +160,8 @@ class ConvertOptions:
             fields["shard_size_mib"] = None
         if self.on_unsupported != "encode":
             fields["encode_quality"] = None
+        if not self.encode_upright:
+            del fields["encode_upright"]
         if not self.split:
             for name in ("split", "split_seed", "part"):
                 del fields[name]

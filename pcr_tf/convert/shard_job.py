@@ -17,6 +17,7 @@ from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import bytes_features, feature_keys, has_feature_lists
+from pcr_tf.format.names import local_name
 from pcr_tf.format.writer import PcrWriter
 
 
@@ -29,7 +30,8 @@ class ShardResult:
         turned: images whose EXIF orientation is not upright.
         source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
-            anew, and left out.
+            anew, and left out. Of those encoded, "frames" where there was more than the one taken,
+            and "turned", the EXIF orientation, where it was turned upright.
     """
 
     name: str
@@ -48,7 +50,9 @@ class ShardResult:
     @staticmethod
     def from_json(fields: dict[str, Any]) -> ShardResult:
         """The inverse of `dataclasses.asdict`; TypeError where the fields are others."""
-        return ShardResult(**fields)
+        result = ShardResult(**fields)
+        result.name = local_name(result.name)
+        return result
 
 
 def convert_shard(
@@ -68,7 +72,7 @@ def convert_shard(
         path,
         image_features=options.image_features,
         scan_script=options.scan_script,
-        examples_per_record=options.images_per_record,
+        examples_per_record=plan.images_per_record,
         prove=options.prove,
     ) as writer:
         converter = _ItemConverter(writer, source, options, result)
@@ -183,6 +187,7 @@ class _ItemConverter:
                 bytes_features(example, self._options.image_features),
                 opaque,
                 quality=self._options.encode_quality,
+                upright=self._options.encode_upright,
                 other_features=self._source.reencoded_features(),
             )
         except ValueError as error:
@@ -190,9 +195,14 @@ class _ItemConverter:
         if not encoded:
             return coded
         recoded = self._code(item, changed)
-        for position in encoded:
+        for position, made in encoded.items():
             summary = coded.summaries[position]
-            self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
+            entry = self._entry(item, summary.reason, summary.detail)
+            if made.frames > 1:
+                entry["frames"] = str(made.frames)
+            if made.turned > 1:
+                entry["turned"] = str(made.turned)
+            self._result.encoded.append(entry)
         return recoded
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:

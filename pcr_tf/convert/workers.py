@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -38,6 +39,33 @@ _STOP_TIMEOUT_S = 1.0
 _DEATH_TIMEOUT_S = 60.0
 
 
+def check_can_start_workers(num_workers: int) -> None:
+    """Refuses, before anything is done, a program that worker processes cannot import.
+
+    Each one runs the program's file from the top, under another ``__name__``.
+
+    Raises:
+        ConvertError: this is a worker at that, or the program is in no file.
+    """
+    if num_workers == 0:
+        return
+    remedy = "or convert in this process with num_workers=0"
+    # What multiprocessing itself goes by, where it refuses to start a process from such an import.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConvertError(
+            "a worker process runs the program from the top, to import it, and came to this job "
+            f'again: keep the call under if __name__ == "__main__":, {remedy}'
+        )
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    is_a_module = getattr(main, "__spec__", None) is not None
+    if not is_a_module and path is not None and not os.path.exists(path):
+        raise ConvertError(
+            f"worker processes have to import the program, but {path} is no file: save the "
+            f"program, {remedy}"
+        )
+
+
 def run_jobs(
     work: Work, jobs: Iterable[Job], *, num_workers: int, on_progress: OnProgress
 ) -> Iterator[Any]:
@@ -55,6 +83,7 @@ def run_jobs(
     Raises:
         ConvertError, OSError: a job failed; the others are stopped.
     """
+    check_can_start_workers(num_workers)
     pending = iter(jobs)
     if num_workers == 0:
         for job in pending:
@@ -74,6 +103,8 @@ def run_jobs(
             for connection in wait(list(busy)):
                 worker = busy[connection]
                 kind, payload = worker.receive()
+                if kind == "ready":
+                    continue
                 if kind == "progress":
                     on_progress(*payload)
                     continue
@@ -111,6 +142,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.job_name = ""
+        self.is_ready = False
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         self.process.start()
         theirs.close()
@@ -127,6 +159,7 @@ class _Worker:
             message: tuple[str, Any] = self.connection.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
+        self.is_ready = True
         return message
 
     def _death(self) -> ConvertError:
@@ -137,6 +170,12 @@ class _Worker:
             how = f"signal {signal.Signals(-code).name}"
             if -code == signal.SIGKILL:
                 how += " (the kernel does this when memory runs out; try fewer --num_workers)"
+        if not self.is_ready and code is not None and code > 0:
+            return ConvertError(
+                f"{self.job_name}: worker process {self.process.pid} ended while it imported the "
+                f"program: {how}, and said why above; a program of yours keeps its calls under "
+                'if __name__ == "__main__":, or converts in its own process with num_workers=0'
+            )
         return ConvertError(
             f"{self.job_name}: worker process {self.process.pid} died: {how}; "
             "run the same command again to resume"
@@ -194,6 +233,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
     # The parent may have been killed; nobody is left to be told.
     with contextlib.suppress(EOFError, ConnectionError):
+        connection.send(("ready", None))
         while True:
             job: Job = connection.recv()
             connection.send(_done(work, job, on_progress))

@@ -15,6 +15,7 @@ from pcr_tf._native import (
     masked_crc32c,
 )
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import is_utf8
 from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
 SIDE_INDEX_NAME = "dataset.pcr-index"
@@ -93,7 +94,7 @@ def check_complete(folder: PathLike, names: Sequence[str]) -> None:
         ValueError: of a set NAME-00000-of-00008.pcr and so on some are among `names`, not all.
     """
     try:
-        check_shard_names([os.fsencode(name) for name in names])
+        check_shard_names(list(names))
     except ValueError as error:
         raise ValueError(f"{os.fspath(folder)}: {error}") from None
 
@@ -130,8 +131,14 @@ def write_side_index(folder: PathLike) -> DatasetIndex:
     """Makes `dataset.pcr-index` of a folder from the shards that are there, replacing what was.
 
     Raises:
-        ValueError: see `index_from_shards`.
+        ValueError: see `index_from_shards`; or a name is not UTF-8.
     """
+    for name in shard_names(folder):
+        if not is_utf8(name):
+            raise ValueError(
+                f"{filesystem.join(os.fspath(folder), name)}: name of a shard; expected UTF-8, "
+                "since the side index holds it; rename the file"
+            )
     index = index_from_shards(folder)
     path = filesystem.join(os.fspath(folder), SIDE_INDEX_NAME)
     filesystem.write_atomic(path, index.to_bytes())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pcr_tf.convert.errors import ListingError
 from pcr_tf.convert.sources import mat_file
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import can_name_a_file
 
 # What the column of names is called where a header leaves it out.
 UNNAMED_FIRST_COLUMN = "image_id"
@@ -94,9 +95,20 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
     if not rows:
         raise ListingError(f"{path}: no rows; expected a header and a row for each image")
     _check_header(path, header)
+    _check_locale(path, rows)
     sound = [row for row in rows if len(row.cells) == len(header)]
     misshapen = [row for row in rows if len(row.cells) != len(header)]
     return Table(path, header, sound, misshapen, hashlib.sha256(data).hexdigest()[:16])
+
+
+def _check_locale(path: str, rows: list[Row]) -> None:
+    """Refuses text that names no file under this locale: no row would find its image."""
+    for row in rows:
+        if not all(map(can_name_a_file, row.cells)):
+            raise ListingError(
+                f"{path}: {row.place}: expected ASCII, which the locale has names of files for; "
+                "set PYTHONUTF8=1"
+            )
 
 
 def read_names(path: str, encoding: str, *, any_bytes: bool = False) -> tuple[list[str], str]:
