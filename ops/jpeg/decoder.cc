@@ -217,7 +217,10 @@ class JpegDecoder::Image {
 
   // Of a started image. Inside Run().
   void GoToRegion() {
-    const int margin = info_.do_fancy_upsampling ? kUpsamplingMargin : 0;
+    // At least a column of each component on either side: of rows in which one has a single column
+    // libjpeg chooses the way of upsampling anew, for the others too.
+    const int margin =
+        info_.do_fancy_upsampling ? std::max(kUpsamplingMargin, info_.max_h_samp_factor) : 0;
     const int begin = std::max(0, region_.x - margin - smoothing_margin());
     const int end = std::min<int>(info_.output_width, region_.x + region_.width + margin);
     JDIMENSION x = begin;
@@ -337,11 +340,14 @@ class JpegDecoder::Image {
   }
 
   // libjpeg-turbo 2.1 gives wrong columns of an image that is shrunk and of which a component
-  // has a quarter of the width of another. And where it merges upsampling with the conversion of
-  // colours, up to 2.1.2 it writes rows of the whole width into those of cropped ones.
+  // has a quarter of the width or of the height of another: such a component is shrunk less than
+  // the image, and yet to be upsampled, and cropping forgets the former. And where it merges
+  // upsampling with the conversion of colours, up to 2.1.2 it writes rows of the whole width into
+  // those of cropped ones.
   bool can_crop_rows() const {
     const bool may_merge = !info_.do_fancy_upsampling && info_.max_v_samp_factor == 2;
-    return !may_merge && (info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom);
+    const bool halves_at_most = info_.max_h_samp_factor <= 2 && info_.max_v_samp_factor <= 2;
+    return !may_merge && (halves_at_most || info_.scale_num == info_.scale_denom);
   }
 
   bool is_cmyk() const {

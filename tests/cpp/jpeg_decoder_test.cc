@@ -205,6 +205,114 @@ TEST(JpegDecoder, ARegionOfAPrefixHoldsThePixelsOfTheWholeImage) {
   }
 }
 
+using Sampling = std::vector<std::pair<int, int>>;  // (h, v) of each component
+
+// All that libjpeg can decode of one or three components: each factor must divide the largest.
+std::vector<Sampling> EverySampling(int components) {
+  std::vector<Sampling> samplings = {{}};
+  for (int c = 0; c < components; ++c) {
+    std::vector<Sampling> longer;
+    for (const Sampling& sampling : samplings) {
+      for (int factors = 0; factors < 16; ++factors) {
+        longer.push_back(sampling);
+        longer.back().emplace_back(1 + factors / 4, 1 + factors % 4);
+      }
+    }
+    samplings = std::move(longer);
+  }
+  const auto is_unknown = [](const Sampling& sampling) {
+    int max_h = 1;
+    int max_v = 1;
+    for (const auto& [h, v] : sampling) {
+      max_h = std::max(max_h, h);
+      max_v = std::max(max_v, v);
+    }
+    return std::any_of(sampling.begin(), sampling.end(), [&](const std::pair<int, int>& factors) {
+      return max_h % factors.first != 0 || max_v % factors.second != 0;
+    });
+  };
+  samplings.erase(std::remove_if(samplings.begin(), samplings.end(), is_unknown), samplings.end());
+  return samplings;
+}
+
+int BlocksInMcu(const Sampling& sampling) {
+  int blocks = 0;
+  for (const auto& [h, v] : sampling) blocks += h * v;
+  return blocks;
+}
+
+// Of these parities, and every third one narrow, where upsampling has no neighbours to look at.
+Region RegionOfParity(int width, int height, int parity, std::mt19937* random) {
+  Region region = RandomRegion(width, height, random);
+  if ((*random)() % 3 == 0) {
+    region.x %= 4;
+    region.width = std::min(region.width, 2);
+  }
+  region.x = std::min(width - 1, (region.x & ~1) | (parity & 1));
+  region.y = std::min(height - 1, (region.y & ~1) | (parity >> 1 & 1));
+  region.width = std::clamp((region.width & ~1) | (parity >> 2 & 1), 1, width - region.x);
+  region.height = std::clamp((region.height & ~1) | (parity >> 3 & 1), 1, height - region.y);
+  return region;
+}
+
+// Compares regions of an image at every scale, with and without fancy upsampling.
+void SweepRegions(std::string_view jpeg, const std::string& what, bool smoothing,
+                  std::mt19937* random) {
+  // Of each image and scale. With 16 the test takes half a minute.
+  constexpr int kRegions = 2;
+  JpegDecoder decoder;
+  for (const int eighths : {8, 4, 2, 1}) {
+    for (const bool fancy : {true, false}) {
+      const PixelOptions options{DctMethod::kIslow, fancy, smoothing};
+      const Pixels whole = Reference(jpeg, JCS_RGB, eighths, options);
+      for (int i = 0; i < kRegions; ++i) {
+        const int parity = static_cast<int>((*random)() % 16);
+        const Region region = RegionOfParity(whole.width, whole.height, parity, random);
+        SCOPED_TRACE(::testing::Message()
+                     << what << ", eighths " << eighths << ", fancy " << fancy << ", smoothing "
+                     << smoothing << ", " << ToString(region));
+        ExpectSame(Decode(&decoder, jpeg, &region, 3, eighths, options), Crop(whole, region));
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, ARegionHoldsThePixelsOfTheWholeImageWhateverSamplingAndScale) {
+  std::mt19937 random(7);
+  for (const int components : {1, 3}) {
+    for (const Sampling& sampling : EverySampling(components)) {
+      const std::string name = "sampling " + ::testing::PrintToString(sampling);
+      JpegSpec spec = Large(sampling);
+      if (components == 1) spec.color_space = JCS_GRAYSCALE;
+      // More blocks than an MCU may have come in scans of their own.
+      const bool interleaved = components == 1 || BlocksInMcu(sampling) <= 10;
+      for (int c = 0; !interleaved && c < components; ++c) {
+        spec.scans.push_back(testing::LibjpegScan({c}, 0, 63, 0, 0));
+      }
+      SweepRegions(MakeJpeg(spec), name, true, &random);
+      if (!interleaved) continue;
+      const std::string progressive = Progressive(spec);
+      const int scans = components == 1 ? 6 : 10;
+      for (const int prefix : {1, scans / 2, scans}) {
+        for (const bool smoothing : {true, false}) {
+          SweepRegions(Prefix(progressive, prefix), name + ", " + std::to_string(prefix) + " scans",
+                       smoothing, &random);
+        }
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, RefusesTwoComponentsWhateverTheirSampling) {
+  for (const Sampling& sampling : EverySampling(2)) {
+    if (BlocksInMcu(sampling) > 10) continue;
+    JpegSpec spec = Large(sampling);
+    spec.color_space = JCS_UNKNOWN;
+    spec.components = 2;
+    EXPECT_EQ(ErrorOf(MakeJpeg(spec)), "Unsupported color conversion request");
+  }
+}
+
 TEST(JpegDecoder, UsesTheDctMethodAskedFor) {
   JpegDecoder decoder;
   const std::string jpeg = MakeJpeg(Large({{2, 2}}));
