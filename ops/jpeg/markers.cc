@@ -1,5 +1,6 @@
 #include "ops/jpeg/markers.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -88,7 +89,8 @@ class MarkerWalk {
   // position_ is at the segment's length.
   Status ReadSegment(uint8_t code) {
     const uint64_t left = jpeg_.size() - position_;
-    const int length = left < 2 ? 2 : Word(position_);
+    int length = left < 2 ? 2 : Word(position_);
+    if (between_ == BetweenSegments::kAnythingGoes && IsSkipped(code)) length = std::max(length, 2);
     if (length < 2) {
       return At(position_, Expected("a segment's length counts itself", "2 or more", length));
     }
@@ -99,6 +101,7 @@ class MarkerWalk {
     const Segment segment{code, position_ - 2, 2 + static_cast<uint64_t>(length)};
     position_ += length;
     layout_.segments.push_back(segment);
+    if (code == marker::kDri) restarts_ = length == 4 && Word(segment.offset + 4) != 0;
     if (IsFrameHeader(code) && !layout_.frame) return ReadFrame(segment);
     if (code == marker::kSos) return ReadScan(segment);
     return Status();
@@ -143,8 +146,11 @@ class MarkerWalk {
   }
 
   // The end of the entropy-coded data that begin at `begin`: where a marker other than
-  // RSTn, or the fill bytes before it, begins.
+  // RSTn, or the fill bytes before it, begins. Where anything goes, decoders that come upon an
+  // undefined marker look for the next RSTn.
   uint64_t EntropyCodedEnd(uint64_t begin) const {
+    const bool pass_undefined = restarts_ && between_ == BetweenSegments::kAnythingGoes;
+    const char* undefined = nullptr;  // the first since the last RSTn
     const char* const last = jpeg_.data() + jpeg_.size();
     const char* p = jpeg_.data() + begin;
     while (p < last) {
@@ -154,18 +160,31 @@ class MarkerWalk {
       while (p < last && static_cast<uint8_t>(*p) == kMarkerPrefix) ++p;
       if (p == last) break;
       const auto code = static_cast<uint8_t>(*p++);
-      if (code != 0 && !IsRestart(code)) return prefix - jpeg_.data();
+      if (code == 0) continue;
+      if (IsRestart(code)) {
+        undefined = nullptr;
+      } else if (pass_undefined && code < marker::kSof0) {
+        if (undefined == nullptr) undefined = prefix;
+      } else {
+        return (undefined != nullptr ? undefined : prefix) - jpeg_.data();
+      }
     }
-    return jpeg_.size();
+    return undefined != nullptr ? undefined - jpeg_.data() : jpeg_.size();
   }
 
   std::string_view jpeg_;
   BetweenSegments between_;
   uint64_t position_ = 0;
+  bool restarts_ = false;  // a restart interval is defined
   JpegLayout layout_;
 };
 
 }  // namespace
+
+bool IsSkipped(uint8_t code) {
+  return (code >= marker::kApp0 && code <= marker::kApp15) || code == marker::kCom ||
+         code == marker::kDnl;
+}
 
 Result<JpegLayout> WalkMarkers(std::string_view jpeg, BetweenSegments between) {
   return MarkerWalk(jpeg, between).Run();

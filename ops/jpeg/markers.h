@@ -89,8 +89,11 @@ struct JpegLayout {
 
 // What may stand where a marker should begin.
 enum class BetweenSegments {
-  kMarkersOnly,   // what T.81 says
-  kAnythingGoes,  // bytes without meaning, passed over as decoders do (libjpeg's next_marker)
+  kMarkersOnly,  // what T.81 says
+  // As libjpeg takes it: bytes without meaning are passed over (its next_marker), a length below 2
+  // is that of an empty segment where IsSkipped, and with restart intervals an undefined marker
+  // ends a scan's data only if no RSTn follows.
+  kAnythingGoes,
 };
 
 // Walks from SOI to EOI, or to the end of the input if a prefix of scans is given: a
@@ -98,6 +101,10 @@ enum class BetweenSegments {
 // <rule>; expected <x>, got <y>".
 Result<JpegLayout> WalkMarkers(std::string_view jpeg,
                                BetweenSegments between = BetweenSegments::kMarkersOnly);
+
+// Whether libjpeg passes over a segment with this marker by its length, whatever it holds: APPn,
+// COM and DNL. Nothing is passed over for a length below 2.
+bool IsSkipped(uint8_t code);
 
 // Requires a segment of a layout of `jpeg`.
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment);
