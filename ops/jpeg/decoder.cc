@@ -63,9 +63,10 @@ Result<JpegLayout> Judge(std::string_view jpeg, const DecodeLimits& limits) {
   return walked;
 }
 
-// Whether libjpeg would judge, and not skip, a segment behind the first scan.
+// Whether libjpeg would judge, and not skip, a segment behind the first scan, or a marker in it.
 bool GoesOnBehindFirstScan(const JpegLayout& layout) {
   if (layout.scans.empty()) return false;
+  if (layout.has_undefined_markers) return true;
   return std::any_of(layout.segments.rbegin(), layout.segments.rend(), [&](const Segment& segment) {
     return segment.offset > layout.scans[0].sos_offset && !IsSkipped(segment.marker);
   });

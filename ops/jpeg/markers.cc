@@ -146,11 +146,10 @@ class MarkerWalk {
   }
 
   // The end of the entropy-coded data that begin at `begin`: where a marker other than
-  // RSTn, or the fill bytes before it, begins. Where anything goes, decoders that come upon an
-  // undefined marker look for the next RSTn.
-  uint64_t EntropyCodedEnd(uint64_t begin) const {
+  // RSTn, or the fill bytes before it, begins. Where anything goes, an undefined one that stands
+  // where a restart is due does not end them.
+  uint64_t EntropyCodedEnd(uint64_t begin) {
     const bool pass_undefined = restarts_ && between_ == BetweenSegments::kAnythingGoes;
-    const char* undefined = nullptr;  // the first since the last RSTn
     const char* const last = jpeg_.data() + jpeg_.size();
     const char* p = jpeg_.data() + begin;
     while (p < last) {
@@ -160,16 +159,11 @@ class MarkerWalk {
       while (p < last && static_cast<uint8_t>(*p) == kMarkerPrefix) ++p;
       if (p == last) break;
       const auto code = static_cast<uint8_t>(*p++);
-      if (code == 0) continue;
-      if (IsRestart(code)) {
-        undefined = nullptr;
-      } else if (pass_undefined && code < marker::kSof0) {
-        if (undefined == nullptr) undefined = prefix;
-      } else {
-        return (undefined != nullptr ? undefined : prefix) - jpeg_.data();
-      }
+      if (code == 0 || IsRestart(code)) continue;
+      if (!pass_undefined || code >= marker::kSof0) return prefix - jpeg_.data();
+      layout_.has_undefined_markers = true;
     }
-    return undefined != nullptr ? undefined - jpeg_.data() : jpeg_.size();
+    return jpeg_.size();
   }
 
   std::string_view jpeg_;

@@ -84,15 +84,16 @@ struct JpegLayout {
   std::vector<ScanExtent> scans;
   std::optional<Frame> frame;  // the first one
   bool has_eoi = false;
-  uint64_t end = 0;  // just past EOI, or the size of the input without one
+  bool has_undefined_markers = false;  // in the data of scans with restart intervals
+  uint64_t end = 0;                    // just past EOI, or the size of the input without one
 };
 
 // What may stand where a marker should begin.
 enum class BetweenSegments {
   kMarkersOnly,  // what T.81 says
   // As libjpeg takes it: bytes without meaning are passed over (its next_marker), a length below 2
-  // is that of an empty segment where IsSkipped, and with restart intervals an undefined marker
-  // ends a scan's data only if no RSTn follows.
+  // is that of an empty segment where IsSkipped, and with restart intervals undefined markers are
+  // part of a scan's data.
   kAnythingGoes,
 };
 
