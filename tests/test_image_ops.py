@@ -7,8 +7,11 @@ import functools
 import inspect
 import io
 import itertools
+import pickle
 import re
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -646,6 +649,7 @@ def header(width: int, height: int, scans: int = 1) -> bytes:
 BROKEN = {
     "no bytes": b"",
     "no JPEG": b"GIF89a not a JPEG",
+    "RIFF, cut short": b"RIFF",
     "cut in the header": PHOTO[:100],
     "cut in the data": PHOTO[: len(PHOTO) // 2],
     "60,000 x 60,000": header(60_000, 60_000),
@@ -704,6 +708,210 @@ def test_decompression_bombs_cost_no_memory() -> None:
     assert process.memory_info().rss - before < 32 << 20
 
 
+def segment(code: int, parameters: bytes) -> bytes:
+    return bytes([0xFF, code]) + (2 + len(parameters)).to_bytes(2, "big") + parameters
+
+
+def huge(code: int, ids: Sequence[int], scan: bytes, in_scan: Sequence[int]) -> bytes:
+    """65,500 x 8,190 pixels of three components, of which a scan has a few bytes."""
+    components = b"".join(bytes([one, 0x11, 0]) for one in ids)
+    sof = b"\x08" + (8190).to_bytes(2, "big") + (65500).to_bytes(2, "big") + b"\x03" + components
+    sos = bytes([len(in_scan)]) + b"".join(bytes([one, 0]) for one in in_scan) + b"\0\0\0"
+    dqt = segment(0xDB, b"\0" + bytes([1]) * 64)
+    dht = segment(0xC4, b"\0" + bytes([1] + [0] * 15) + b"\0")
+    return b"\xff\xd8" + dqt + dht + segment(code, sof) + segment(0xDA, sos) + scan + b"\xff\xd9"
+
+
+# Bombs of every kind, decoded in a process of its own; prints by how many KiB its peak of memory
+# grew. (ru_maxrss is no less than the parent's.)
+MEMORY_OF_BOMBS = """
+import pickle, re, sys
+import tensorflow as tf
+from pcr_tf.image import decode_and_center_crop_resize, decode_jpeg
+
+def peak_kib():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+
+sound, bombs = pickle.load(sys.stdin.buffer)
+decode_and_center_crop_resize([sound] * 4, 64, on_error="mark")
+before = peak_kib()
+for bomb in bombs:
+    _, decoded = decode_and_center_crop_resize([bomb], 64, on_error="mark")
+    assert not decoded.numpy().any()
+    try:
+        decode_jpeg(bomb)
+        sys.exit("decoded")
+    except tf.errors.InvalidArgumentError:
+        pass
+print(peak_kib() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_what_a_header_claims_costs_no_memory_in_any_coding() -> None:
+    bombs = [
+        huge(0xCA, (0, 0, 0), b"", (0, 0, 0)),  # arithmetic, progressive
+        huge(0xC9, (1, 2, 3), b"", (1, 2, 3)),  # arithmetic, sequential
+        huge(0xC2, (0, 0, 0), b"", (0, 0, 0)),
+        huge(0xC2, (1, 2, 3), bytes(1 << 16), (1,)),  # two components without a scan
+        huge(0xC0, (1, 2, 3), b"", (1,)),
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY_OF_BOMBS],
+        input=pickle.dumps((PHOTO, bombs)),
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+    assert int(run.stdout) < 32 << 10
+
+
+# So many segments that a list of them does not fit into what memory the process may have.
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+import psutil
+from pcr_tf.image import decode_and_center_crop_resize
+sound = sys.stdin.buffer.read()
+decode_and_center_crop_resize([sound, sound, sound, sound], 64, on_error="mark")
+crowd = b"\\xff\\xd8" + b"\\xff\\xfe\\x00\\x02" * (32 << 20)
+contents = np.array([sound, crowd, sound], object)
+limit = psutil.Process().memory_info().vms + (600 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+images, decoded = decode_and_center_crop_resize(contents, 64, on_error="mark")
+print(decoded.numpy().tolist(), bool((images[0] == images[2]).numpy().all()))
+try:
+    decode_and_center_crop_resize(contents, 64)
+except Exception as error:
+    print(str(error)[:300])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
+def test_an_image_for_which_memory_runs_out_is_marked_like_a_broken_one() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], input=PHOTO, capture_output=True, check=False
+    )
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+    marks, error = run.stdout.decode().splitlines()
+    assert marks == "[True, False, True] True"
+    assert "contents[1]: out of memory" in error
+
+
+def test_a_blank_image_decodes_at_every_fidelity_of_every_script() -> None:
+    blank = encode(np.full((2000, 3000, 3), 255, np.uint8))
+    for script in ("standard", "compact", "early_detail", "fast_decode", "no_refinement"):
+        coded = _native.transcode(blank, _native.ScanScript(load_scan_script(script)))
+        assert coded.coding == "progressive", coded.detail
+        for groups in range(1, len(coded.group_sizes) + 1):
+            jpeg = coded.scans[: sum(coded.group_sizes[:groups])] + b"\xff\xd9"
+            crop = decode_and_center_crop_resize(jpeg, 16)
+            assert crop.numpy().min() == 255, (script, groups)
+
+
+# Verdicts beside those of tf.io.decode_jpeg
+
+
+def marker_walk(jpeg: bytes) -> list[tuple[int, int]]:
+    """(marker, offset) of the segments in front of the first scan's data."""
+    found, at = [], 2
+    while True:
+        found.append((jpeg[at + 1], at))
+        if jpeg[at + 1] == 0xDA:
+            return found
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+
+
+def before(jpeg: bytes, code: int, bytes_: bytes) -> bytes:
+    at = dict(marker_walk(jpeg))[code]
+    return jpeg[:at] + bytes_ + jpeg[at:]
+
+
+def behind_data(jpeg: bytes, bytes_: bytes) -> bytes:
+    return jpeg[:-2] + bytes_ + jpeg[-2:]
+
+
+def copy_of(jpeg: bytes, code: int) -> bytes:
+    at = dict(marker_walk(jpeg))[code]
+    return jpeg[at : at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")]
+
+
+def with_restart_replaced(jpeg: bytes, number: int, code: int) -> bytes:
+    return jpeg.replace(bytes([0xFF, 0xD0 + number]), bytes([0xFF, code]), 1)
+
+
+BASE = JPEGS["baseline 4:2:0"]
+RESTARTS = encode(textured(61, 83), restart_marker_blocks=3)
+SCANS_WITH_RESTARTS = encode(textured(61, 83), progressive=True, restart_marker_blocks=3)
+# The last restart of the first scan.
+LAST_RESTART = max(
+    SCANS_WITH_RESTARTS.rindex(bytes([0xFF, code]), 0, SCANS_WITH_RESTARTS.index(b"\xff\xc4", 1000))
+    for code in range(0xD0, 0xD8)
+)
+
+# Of files at the border: whether they are taken, by both.
+SAME_VERDICTS: dict[str, tuple[bytes, bool]] = {
+    "undefined marker in place of a restart": (with_restart_replaced(RESTARTS, 2, 0x02), True),
+    "undefined marker within an interval": (
+        RESTARTS.replace(b"\xff\xd3", b"\xff\x80\x12\xff\xd3", 1),
+        True,
+    ),
+    "undefined marker in place of the last restart of a scan": (
+        SCANS_WITH_RESTARTS[: LAST_RESTART + 1] + b"\x80" + SCANS_WITH_RESTARTS[LAST_RESTART + 2 :],
+        True,
+    ),
+    "undefined marker behind the last restart": (RESTARTS[:-4] + b"\xff\x80\xff\xd9", False),
+    "undefined marker without restarts": (BASE[:-200] + b"\xff\x80" + BASE[-200:], False),
+    "APP3 of length 0": (before(BASE, 0xDB, b"\xff\xe3\0\0"), True),
+    "APP1 of length 1": (before(BASE, 0xDB, b"\xff\xe1\0\1"), True),
+    "COM of length 0": (before(BASE, 0xDB, b"\xff\xfe\0\0"), True),
+    "DHT of length 0": (before(BASE, 0xDB, b"\xff\xc4\0\0"), False),
+    "DQT of length 1": (before(BASE, 0xDB, b"\xff\xdb\0\1"), False),
+    "DHT of length 0 between scans": (
+        JPEGS["progressive"].replace(b"\xff\xda", b"\xff\xc4\0\0\xff\xda", 1),
+        False,
+    ),
+    "no EOI": (BASE[:-2], False),
+    "second SOF behind the data": (behind_data(BASE, copy_of(BASE, 0xC0)), False),
+    "second SOF in front": (before(BASE, 0xDA, copy_of(BASE, 0xC0)), False),
+    "second scan": (behind_data(BASE, copy_of(BASE, 0xDA)), False),
+    "bad DHT behind the data": (behind_data(BASE, segment(0xC4, b"bad")), False),
+    "good DHT behind the data": (behind_data(BASE, copy_of(BASE, 0xC4)), True),
+    "bad DQT behind the data": (behind_data(BASE, segment(0xDB, b"\x09")), False),
+    "unknown segment behind the data": (behind_data(BASE, segment(0xF3, b"")), False),
+    "comment behind the data": (behind_data(BASE, segment(0xFE, b"x")), True),
+    "SOI without a marker behind it": (b"\xff\xd8\0" + BASE[2:], False),
+    "bytes behind EOI": (BASE + b"\xff\xd8\0", True),
+    "damaged data": (BASE[: len(BASE) * 3 // 4] + b"\xff\xd9", True),
+    "no data": (BASE[: dict(marker_walk(BASE))[0xDA] + 14] + b"\xff\xd9", True),
+}
+# Taken by tf.io.decode_jpeg, refused here: what docs/DECODING.md lists.
+REFUSED_HERE: dict[str, bytes] = {
+    "ff ff in place of EOI": JPEGS["greyscale"][:-2] + b"\xff\xff",
+    "segment behind the data that reaches past the end": BASE[:-2] + b"\xff\xc4\x01\0",
+}
+
+
+@pytest.mark.parametrize("kind", SAME_VERDICTS)
+def test_a_file_at_the_border_is_taken_or_refused_as_by_tensorflow(kind: str) -> None:
+    jpeg, taken = SAME_VERDICTS[kind]
+    if not taken:
+        for decode in (oracle, decode_jpeg, lambda one: decode_and_center_crop_resize(one, 8)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                decode(jpeg)
+        return
+    np.testing.assert_array_equal(decode_jpeg(jpeg), oracle(jpeg))
+    _, decoded = decode_and_center_crop_resize(jpeg, 8, on_error="mark")
+    assert decoded.numpy()
+
+
+@pytest.mark.parametrize("kind", REFUSED_HERE)
+def test_a_file_that_tensorflow_alone_takes_is_one_that_the_docs_list(kind: str) -> None:
+    assert oracle(REFUSED_HERE[kind]).shape[:2] == (61, 83)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_jpeg(REFUSED_HERE[kind])
+
+
 def test_the_limits_are_arguments_of_the_ops() -> None:
     assert decode_jpeg(PHOTO, max_pixels=HEIGHT * WIDTH).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"29,?999"):
@@ -717,9 +925,12 @@ def test_the_limits_are_arguments_of_the_ops() -> None:
 def test_a_marked_image_is_zeros_and_counted() -> None:
     before = decode_errors()
     images, decoded = decode_and_random_crop_resize(
-        [PHOTO, *BROKEN.values(), PHOTO], 24, np.zeros([8, 2], np.int64), on_error="mark"
+        [PHOTO, *BROKEN.values(), PHOTO],
+        24,
+        np.zeros([len(BROKEN) + 2, 2], np.int64),
+        on_error="mark",
     )
-    assert decoded.numpy().tolist() == [True, *[False] * 6, True]
+    assert decoded.numpy().tolist() == [True, *[False] * len(BROKEN), True]
     np.testing.assert_array_equal(images[0], images[-1])
     assert not images[1:-1].numpy().any()
     assert decode_errors() - before == len(BROKEN)

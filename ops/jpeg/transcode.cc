@@ -128,6 +128,9 @@ std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
     return Refusal{OpaqueReason::kTooLarge, std::move(exceeded)};
   }
   if (std::string missing = MissingData(layout); !missing.empty()) return damaged(missing);
+  if (std::string exceeded = ExceededWork(layout); !exceeded.empty()) {
+    return Refusal{OpaqueReason::kTooLarge, std::move(exceeded)};
+  }
   const auto& segments = layout.segments;
   for (auto s = std::find_if(segments.begin(), segments.end(), IsSos); s != segments.end(); ++s) {
     const SegmentKind kind = KindOf(image, *s);
@@ -256,11 +259,8 @@ EncodedFrame DescribeFrame(const CoefficientReader& source) {
 
 // Cuts what was written at scan ends. Returns "" or the way in which the output is not
 // what was ordered.
-std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scans,
-                          CodedImage* image) {
-  const Result<JpegLayout> walked = WalkMarkers(output);
-  if (!walked.ok()) return walked.status().message();
-  const JpegLayout& layout = walked.value();
+std::string CutIntoGroups(std::string_view output, const JpegLayout& layout,
+                          const std::vector<Scan>& scans, CodedImage* image) {
   if (layout.scans.size() != scans.size()) {
     return Expected("number of scans", scans.size(), layout.scans.size());
   }
@@ -370,7 +370,18 @@ Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& scri
   CodedImage& coded = result.image;
   coded.coding = Coding::kProgressive;
   coded.group_sizes.assign(script.num_groups(), 0);
-  if (std::string wrong = CutIntoGroups(written, scans, &coded); !wrong.empty()) {
+  const Result<JpegLayout> result_walked = WalkMarkers(written);
+  if (!result_walked.ok()) {
+    return opaque(OpaqueReason::kProofFailed, result_walked.status().message());
+  }
+  const JpegLayout& result_layout = result_walked.value();
+  // Readers have their limits too, and the source may have had fewer scans.
+  std::string exceeded = ExceededLimit(result_layout, DecodeLimits());
+  if (exceeded.empty()) exceeded = ExceededWork(result_layout);
+  if (!exceeded.empty()) {
+    return opaque(OpaqueReason::kTooLarge, "in the scans of the script: " + exceeded);
+  }
+  if (std::string wrong = CutIntoGroups(written, result_layout, scans, &coded); !wrong.empty()) {
     return opaque(OpaqueReason::kProofFailed, std::move(wrong));
   }
   coded.ancillary = carried.ancillary;

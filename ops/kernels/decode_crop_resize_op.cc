@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ops/augment/decode_augment.h"
+#include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -172,7 +173,9 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
     Finish(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
              const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
              char* const to = pixels + i * image_bytes;
-             Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
+             // Whatever goes wrong with an image is this image's error, memory included.
+             Status status = CatchExceptions(
+                 [&] { return ThreadAugmenter()->Run(jpegs(i), options_, of_image, to); });
              marks(i) = status.ok();
              if (status.ok()) return status;
              if (named) status = status.WithContext(names.flat<tstring>()(i));

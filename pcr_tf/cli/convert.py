@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(values: flags.FlagValues) -> int:
-    options = to_options(values, values.num_workers)
+    options = to_options(values, values.num_workers, values.max_memory)
     jobs = split_conversions(options)
     if values.dry_run:
         print("\n\n".join(_plan_text(job) for job in jobs))

@@ -9,6 +9,7 @@ from absl import flags
 
 from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions
+from pcr_tf.convert.memory import parse_bytes
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
@@ -76,7 +77,7 @@ def _flag_file(name: str) -> str:
 
 
 @as_usage_errors(ConvertError)
-def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
+def to_options(values: flags.FlagValues, num_workers: int, max_memory: str = "") -> ConvertOptions:
     """The options that parsed flags stand for.
 
     Raises:
@@ -100,6 +101,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=num_workers,
+        max_memory_bytes=parse_bytes(max_memory) if max_memory else None,
         profile_images=values.profile_images,
         split=parse_split(values.split),
         split_seed=values.split_seed,
@@ -339,6 +341,13 @@ def _define_coding(values: flags.FlagValues) -> None:
 
 def _define_run(values: flags.FlagValues) -> None:
     define_worker_flags(values)
+    flags.DEFINE_string(
+        "max_memory",
+        "",
+        "what the workers share for images that are being re-coded, as 8G: a large image waits "
+        "until there is room for it; half of the machine's or the container's memory by default",
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "dry_run",
         False,

@@ -13,6 +13,7 @@ from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
 from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.convert.manifest import describe_listing, finished_manifest, write_manifest
+from pcr_tf.convert.memory import MemoryBudget, default_max_memory_bytes
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
 from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
@@ -181,10 +182,15 @@ class Conversion:
         # The largest first: no worker is left alone with a large shard at the end.
         waiting.sort(key=lambda number: -self.plan.shard(number).source_bytes)
         images = 0
+        memory = None
+        if self.options.num_workers > 1:
+            memory = MemoryBudget(self.options.max_memory_bytes or default_max_memory_bytes())
         with ProgressDisplay(items, log, quiet=quiet) as display:
             if waiting:
                 for result in run_jobs(
-                    functools.partial(convert_shard, source=self.source, options=self.options),
+                    functools.partial(
+                        convert_shard, source=self.source, options=self.options, memory=memory
+                    ),
                     map(self.plan.shard, waiting),
                     num_workers=self.options.num_workers,
                     on_progress=display.update,

@@ -18,7 +18,7 @@ ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
 ON_UNREADABLE = ("fail", "skip")
 
 # Options that change neither the bytes of a shard nor which shards there are.
-_FREE = frozenset({"inputs", "output", "num_workers", "profile_images"})
+_FREE = frozenset({"inputs", "output", "num_workers", "max_memory_bytes", "profile_images"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,8 @@ class ConvertOptions:
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
+        max_memory_bytes: what the processes share for images that are being re-coded, at least 1;
+            None for half of the machine's or the container's memory.
         source_options: options of single kinds of sources.
         split: parts and their shares, which add up to 1, as ("train", 0.8), ("validation", 0.2).
             Each part is a data set of its own, in a folder of its name below `output`; which part
@@ -69,6 +71,7 @@ class ConvertOptions:
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    max_memory_bytes: int | None = None
     source_options: SourceOptions = dataclasses.field(default_factory=SourceOptions)
     split: tuple[tuple[str, float], ...] = ()
     split_seed: int = 0
@@ -81,6 +84,8 @@ class ConvertOptions:
         check_at_least("shard_size_mib", self.shard_size_mib, 1)
         check_at_least("num_workers", self.num_workers, 0)
         check_at_least("profile_images", self.profile_images, 0)
+        if self.max_memory_bytes is not None:
+            check_at_least("max_memory_bytes", self.max_memory_bytes, 1)
         if self.num_shards is not None:
             check_at_least("num_shards", self.num_shards, 1)
             if self.num_shards > 99999:

@@ -10,6 +10,7 @@ from typing import Any
 from pcr_tf import _native
 from pcr_tf.convert.encode import encode_images
 from pcr_tf.convert.errors import ConvertError, UnreadableItemError, UnsupportedImageError
+from pcr_tf.convert.memory import MemoryBudget, coding_bytes
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import ShardPlan
 from pcr_tf.convert.sources import Source, SourceItem
@@ -56,9 +57,16 @@ class ShardResult:
 
 
 def convert_shard(
-    plan: ShardPlan, source: Source, options: ConvertOptions, progress: Report
+    plan: ShardPlan,
+    source: Source,
+    options: ConvertOptions,
+    progress: Report,
+    memory: MemoryBudget | None = None,
 ) -> ShardResult:
     """Writes the shard under its final name, replacing what is there, and returns what it holds.
+
+    Args:
+        memory: what this process shares with others; None where it need not.
 
     Raises:
         UnreadableItemError: an item cannot be read and the policy is to fail.
@@ -75,7 +83,7 @@ def convert_shard(
         examples_per_record=plan.images_per_record,
         prove=options.prove,
     ) as writer:
-        converter = _ItemConverter(writer, source, options, result)
+        converter = _ItemConverter(writer, source, options, result, memory)
         statistics = writer.statistics
         for item in plan.items:
             images, source_bytes = statistics.images, statistics.source_bytes
@@ -112,12 +120,18 @@ class _ItemConverter:
     """Applies the policies to one item after the other."""
 
     def __init__(
-        self, writer: PcrWriter, source: Source, options: ConvertOptions, result: ShardResult
+        self,
+        writer: PcrWriter,
+        source: Source,
+        options: ConvertOptions,
+        result: ShardResult,
+        memory: MemoryBudget | None,
     ) -> None:
         self._writer = writer
         self._source = source
         self._options = options
         self._result = result
+        self._memory = memory
 
     def add(self, item: SourceItem) -> None:
         try:
@@ -152,7 +166,8 @@ class _ItemConverter:
 
     def _code(self, item: SourceItem, example: bytes) -> _native.CodedExample:
         try:
-            coded = self._writer.code(example)
+            with self._hold_memory(example):
+                coded = self._writer.code(example)
             if coded.summaries:
                 return coded
             keys = feature_keys(example)
@@ -176,6 +191,18 @@ class _ItemConverter:
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "
             f"{', '.join(keys) or 'no features'}; name it with --image_feature",
         )
+
+    def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:
+        """For the largest of the example's images, which are coded one after the other.
+
+        Raises:
+            ValueError: the bytes are no example.
+        """
+        if self._memory is None:
+            return contextlib.nullcontext()
+        images = bytes_features(example, self._options.image_features).values()
+        needs = (coding_bytes(image) for values in images for image in values)
+        return self._memory.hold(max(needs, default=0))
 
     def _encode(
         self, item: SourceItem, example: bytes, coded: _native.CodedExample, opaque: list[int]

@@ -548,6 +548,25 @@ TEST(Transcode, LimitsStopDecompressionBombs) {
   EXPECT_EQ(Transcode(image, Standard(), options).value().reason, OpaqueReason::kTooLarge);
 }
 
+TEST(Transcode, AScriptOfMoreScansThanReadersTakeOfAnImageLeavesItOpaque) {
+  std::string text = "# group\n0,1,2: 0-0,0,0;\n# group\n1: 1-63,0,0;\n2: 1-63,0,0;\n";
+  for (int k = 1; k < 64; ++k) {
+    const std::string band = "0: " + std::to_string(k) + "-" + std::to_string(k);
+    text += band + ",0,1;\n" + band + ",1,0;\n";
+  }
+  JpegSpec spec;
+  spec.color_space = JCS_GRAYSCALE;
+  spec.quality = 1;  // blocks of a few bits
+  spec.wide_quantization = true;
+  const ScanScript script = testing::Script(text);
+  spec.width = spec.height = 1000;
+  EXPECT_EQ(Transcode(MakeJpeg(spec), script).value().reason, OpaqueReason::kNone);
+  spec.width = spec.height = 3000;
+  const Transcoded large = Transcode(MakeJpeg(spec), script).value();
+  EXPECT_EQ(large.reason, OpaqueReason::kTooLarge);
+  EXPECT_EQ(large.detail.substr(0, 27), "in the scans of the script:");
+}
+
 TEST(Transcode, AHeaderThatClaimsMorePixelsThanItsDataHoldCostsNothing) {
   std::string image = MakeJpeg();
   const size_t frame = FindMarker(image, 0xc0);
