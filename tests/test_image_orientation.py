@@ -13,14 +13,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from pcr_tf.data import PcrDataset, image_batches
-from pcr_tf.format import PcrWriter
+from pcr_tf.data import Fidelity, PcrDataset, image_batches
+from pcr_tf.format import PcrWriter, open_dataset
 from pcr_tf.format.example import encode_example
 from pcr_tf.image import (
     decode_and_center_crop_resize,
     decode_and_random_crop_resize,
     decode_jpeg,
 )
+from tests.conversion import ROOT
 from tests.test_image_ops import (
     JPEGS,
     Window,
@@ -525,3 +526,14 @@ def test_photographs_of_any_orientation_equal_those_that_pillow_turns(test_image
             turned, (96, 128), seed, dtype=tf.float32, dct_scaling=False, honor_orientation=True
         )
         assert_nearly_equal(crop, cropped(upright, window, (96, 128)), tf.float32, window)
+
+
+def test_a_data_set_of_format_1_0_is_refused_below_full_fidelity_with_the_remedy() -> None:
+    old = ROOT / "tests" / "golden" / "v1" / "valid" / "two_records.pcr"
+    for fidelity in (1, Fidelity(1)):
+        with pytest.raises(ValueError, match=r"honor_orientation; .*convert the data set again"):
+            image_batches(old, 8, 1, scan_groups=fidelity, honor_orientation=True)
+        image_batches(old, 8, 1, scan_groups=fidelity)
+    all_groups = open_dataset(old).index.header.num_groups
+    for full in (None, all_groups):
+        image_batches(old, 8, 1, scan_groups=full, honor_orientation=True)

@@ -44,7 +44,7 @@ PYTHON_MAY_IMPORT = {
     "format": {"_native", "version"},
     "convert": {"_native", "version", "format", "image"},
     "image": {"_arguments", "_op_library", "format"},
-    "data": {"_native", "version", "_arguments", "_op_library", "format", "image"},
+    "data": {"_native", "version", "_arguments", "_op_library", "_op_signatures", "format", "image"},
     "tuning": {"version", "_arguments"},
     "scan_scripts": {"_native", "format", "convert", "image"},
     "keras": {"version", "_arguments", "format", "convert", "image", "data", "tuning"},

@@ -37,12 +37,16 @@ std::string NotAJpeg(std::string_view bytes) {
   const auto begins_with = [bytes](std::string_view text) {
     return bytes.substr(0, text.size()) == text;
   };
+  const auto but_a = [](const std::string& format) {
+    return "not a JPEG but a " + format +
+           "; pcr-convert --on_unsupported=encode makes JPEGs of such";
+  };
   if (bytes.empty()) return "not a JPEG: no bytes";
-  if (begins_with("\x89PNG")) return "not a JPEG but a PNG";
-  if (begins_with("GIF8")) return "not a JPEG but a GIF";
-  if (begins_with("BM")) return "not a JPEG but a BMP";
+  if (begins_with("\x89PNG")) return but_a("PNG");
+  if (begins_with("GIF8")) return but_a("GIF");
+  if (begins_with("BM")) return but_a("BMP");
   if (begins_with("RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP") {
-    return "not a JPEG but a WebP";
+    return but_a("WebP");
   }
   return "not a JPEG: " +
          Expected("it begins with SOI and a marker", kBeginning, bytes.substr(0, 3));

@@ -300,6 +300,24 @@ class PcrDataset(tf.data.Dataset):
         """
         return int(self._info().num_records)
 
+    def check_orientations(self, scan_groups: int | tf.Tensor | Fidelity | None) -> None:
+        """Refuses fidelities at which images lack the orientation that they have at others.
+
+        Raises:
+          ValueError: for a data set of format 1.0, unless all scan groups are read.
+        """
+        info = self._info()
+        if int(info.format_minor) > 0 or scan_groups is None:
+            return
+        num_scan_groups = int(info.num_scan_groups)
+        if not isinstance(scan_groups, Fidelity) and int(scan_groups) == num_scan_groups:
+            return
+        raise ValueError(
+            "honor_orientation; expected False, or scan_groups=None, for a data set of format 1.0, "
+            "which holds the orientation of images at full fidelity only, got True; convert the "
+            "data set again"
+        )
+
     def _info(self) -> DatasetInfo:
         return load_op_library().pcr_dataset_info(self._variant_tensor)
 
