@@ -402,6 +402,8 @@ def test_shuffling_a_single_record_warns_with_the_remedy(
         image_batches(folder, 8, 2, shuffle_buffer=5)
         make_dataset(folder, num_examples=5, examples_per_record=4, num_shards=1)
         make(folder, shuffle=True)
+        # Of several readers each may have one record, and another one in each epoch.
+        make(folder, shuffle=True, seed=1, num_shards=2, shard_index=0)
 
 
 def test_a_reader_without_a_record_does_not_warn_of_the_epochs_behind_the_rest_of_one(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from pcr_tf._op_library import load_op_library
 from pcr_tf.data import Fidelity, PcrDataset, image_batches
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
@@ -106,9 +107,10 @@ def test_a_first_epoch_out_of_range_is_refused_also_as_a_tensor(folder: Path, va
         labels(nested)
 
 
-def test_a_first_epoch_that_is_no_integer_is_refused(folder: Path) -> None:
-    with pytest.raises(TypeError, match="first_epoch; expected an integer"):
-        shuffled(folder, first_epoch=tf.constant(1.0))
+@pytest.mark.parametrize("value", [tf.constant(1.0), tf.constant([1, 2])])
+def test_a_first_epoch_that_is_no_integer_is_refused(folder: Path, value: tf.Tensor) -> None:
+    with pytest.raises(TypeError, match="first_epoch; expected a scalar integer"):
+        shuffled(folder, first_epoch=value)
 
 
 @pytest.mark.parametrize("num_parallel_calls", [None, 3])
@@ -140,13 +142,62 @@ def test_epochs_of_the_same_files_in_a_parallel_interleave_are_named_or_refused(
         epochs = tf.data.Dataset.range(2)
         return epochs.interleave(make, cycle_length=2, block_length=100, num_parallel_calls=2)
 
-    with pytest.raises(tf.errors.FailedPreconditionError, match=r"expected first_epoch, from"):
+    with pytest.raises(tf.errors.FailedPreconditionError, match=r"or give first_epoch a tensor"):
         labels(interleaved(lambda _: shuffled(folder)))
+    # A fidelity that is the same for all epochs leaves nothing to decide.
+    fidelity = Fidelity(1)
+    assert len(labels(interleaved(lambda _: PcrDataset(folder, fidelity)))) == 2 * NUM_EXAMPLES
     named = interleaved(lambda epoch: shuffled(folder, first_epoch=epoch))
     assert epochs_of(labels(named), 2) == epochs_at_top(folder, 2)
     # Without a seed no order is promised; each epoch still has one of its own.
     drawn = interleaved(lambda _: PcrDataset(folder, 1, shuffle=True))
     assert len(set(map(tuple, epochs_of(labels(drawn), 2)))) == 2
+
+
+def test_two_iterators_of_a_parallel_interleave_can_be_alive_at_once(folder: Path) -> None:
+    dataset = files_of(folder).interleave(shuffled, cycle_length=2, num_parallel_calls=2)
+    kept = iter(dataset)
+    first = label_of(next(kept))
+    assert sorted(labels(dataset)) == list(range(NUM_EXAMPLES))
+    assert sorted([first, *labels(kept)]) == list(range(NUM_EXAMPLES))
+
+
+def test_a_constant_first_epoch_in_a_function_names_the_epoch_as_any_tensor_does(
+    folder: Path,
+) -> None:
+    nested = tf.data.Dataset.range(2).flat_map(
+        lambda _: shuffled(folder, first_epoch=tf.constant(3))
+    )
+    assert epochs_of(labels(nested), 2) == epochs_at_top(folder, 1, first_epoch=3) * 2
+
+
+def test_functions_of_two_programs_that_have_one_number_keep_their_own_seeds(folder: Path) -> None:
+    def read(seed: int) -> list[int]:
+        variant = load_op_library().pcr_dataset(
+            paths=[str(folder)],
+            scan_groups=1,
+            shuffle=True,
+            seed=seed,
+            seed_is_private=False,
+            seeded_shuffles=0,
+            num_shards=1,
+            shard_index=0,
+            reads_in_flight=1,
+            bytes_in_flight=1,
+            shared_id="function of a loaded program",
+            first_epoch=0,
+            resume_num_shards=tf.zeros([0], tf.int64),
+            resume_examples=tf.zeros([0], tf.int64),
+            provenance=False,
+            fidelity="",
+            fidelity_poll_ms=0,
+        )
+        return labels(tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string)))
+
+    assert [read(99), read(5)] == [
+        labels(shuffled(folder, seed=99)),
+        labels(shuffled(folder, seed=5)),
+    ]
 
 
 def test_a_data_set_made_inside_a_tf_function_goes_on_with_the_next_epoch_in_each_call(
@@ -265,6 +316,35 @@ def test_a_checkpoint_of_the_outer_iterator_goes_on_with_the_same_epochs(
         restored = iter(PIPELINES[name](folder))
         tf.train.Checkpoint(iterator=restored).restore(path)
         assert read + labels(restored) == everything, stop
+
+
+def inner_batch(folder: Path, epoch: tf.Tensor) -> tf.data.Dataset:
+    return shuffled(folder, first_epoch=epoch).batch(4).unbatch()
+
+
+def inner_parallel_interleave(folder: Path, epoch: tf.Tensor) -> tf.data.Dataset:
+    return files_of(folder).interleave(
+        lambda file: shuffled(file, first_epoch=epoch), cycle_length=4, num_parallel_calls=4
+    )
+
+
+@pytest.mark.parametrize("inner", [inner_batch, inner_parallel_interleave])
+def test_what_buffers_in_the_function_have_drained_is_restored_where_a_tensor_names_the_epoch(
+    folder: Path, tmp_path: Path, inner: Callable[[Path, tf.Tensor], tf.data.Dataset]
+) -> None:
+    def make() -> tf.data.Dataset:
+        return tf.data.Dataset.range(3).flat_map(lambda epoch: inner(folder, epoch))
+
+    everything = labels(make())
+    assert len(set(map(tuple, epochs_of(everything, 3)))) == 3
+    for stop in range(0, len(everything), 5):
+        iterator = iter(make())
+        for _ in range(stop):
+            next(iterator)
+        path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "state"))
+        restored = iter(make())
+        tf.train.Checkpoint(iterator=restored).restore(path)
+        assert labels(restored) == everything[stop:], stop
 
 
 @pytest.mark.parametrize("name", ["flat_map", "interleave"])

@@ -171,11 +171,47 @@ def test_a_shuffle_before_the_shard_of_tf_is_refused_with_the_remedy(
 ) -> None:
     dataset = PcrDataset(folder, 1, shuffle=True, seed=3).shuffle(20, **shuffle).batch(2)
     assert len(list(dataset)) == 27
-    with pytest.raises(tf.errors.FailedPreconditionError, match=r"num_shards and shard_index, by"):
+    with pytest.raises(
+        tf.errors.FailedPreconditionError, match=r"of files, num_shards and shard_index, by"
+    ):
         list(sharded_by_tf(dataset, 0))
     # Who knows that all processes shuffle alike can say so.
     own = with_policy(dataset.shard(2, 0), AutoShardPolicy.OFF)
     assert len(list(own)) == 14
+
+
+FUNCTIONS_AND_CHOICES: dict[str, Callable[[Path], tf.data.Dataset]] = {
+    "interleave of files in a random order": lambda folder: tf.data.Dataset.list_files(
+        str(folder / "*.pcr")
+    ).interleave(lambda file: PcrDataset(file, 1, shuffle=True, seed=5)),
+    "parallel interleave": lambda folder: tf.data.Dataset.list_files(
+        str(folder / "*.pcr")
+    ).interleave(lambda file: PcrDataset(file, 1), num_parallel_calls=2),
+    "flat_map": lambda folder: tf.data.Dataset.list_files(str(folder / "*.pcr")).flat_map(
+        lambda file: PcrDataset(file, 1).batch(2)
+    ),
+    "sample_from_datasets": lambda folder: tf.data.Dataset.sample_from_datasets(
+        [PcrDataset(folder, 1), PcrDataset(folder, 1)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS_AND_CHOICES)
+def test_what_processes_may_not_do_alike_is_refused_where_tf_shards_it(
+    name: str, folder: Path
+) -> None:
+    with pytest.raises(
+        tf.errors.FailedPreconditionError, match="give PcrDataset the list of files"
+    ):
+        list(sharded_by_tf(FUNCTIONS_AND_CHOICES[name](folder), 0))
+
+
+def test_a_shard_of_the_user_is_not_sharded_again_by_tf(folder: Path) -> None:
+    mine = PcrDataset(folder, 1).shard(2, 0)
+    with pytest.raises(tf.errors.FailedPreconditionError, match="share it only once"):
+        labels(sharded_by_tf(mine.batch(2), 0))
+    off = with_policy(mine, AutoShardPolicy.OFF)
+    assert len(labels(sharded_by_tf(off, 0))) == (NUM_EXAMPLES + 1) // 2
 
 
 # Reads this worker's part of what a strategy makes of four data sets; for the last two, why not.
@@ -232,4 +268,4 @@ def test_two_processes_that_a_strategy_gives_a_data_set_read_it_between_them_or_
         assert sorted(mine + theirs) == list(range(NUM_EXAMPLES))
     for refusals in (first[2:], second[2:]):
         assert "seed; expected one" in refusals[0]
-        assert "num_shards and shard_index, by" in refusals[1]
+        assert "of files, num_shards and shard_index, by" in refusals[1]

@@ -33,6 +33,7 @@ class FidelityMixture {
 
   // As given to Parse, but for white space.
   const std::string& text() const { return text_; }
+  bool is_single() const { return parts_.size() == 1; }
   int max_scan_groups() const { return parts_.back().scan_groups; }
 
   // The scan groups to read of a record (a global ordinal) in an epoch. Follows from the arguments

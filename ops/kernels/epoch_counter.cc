@@ -39,14 +39,14 @@ EpochCounter::Epoch EpochCounter::Next(Files files) {
   return {seed_, next++};
 }
 
-bool EpochCounter::Claim(const std::string& paths) {
+bool EpochCounter::Claim(Files files, const void* consumer) {
   std::lock_guard<std::mutex> lock(mutex_);
-  return ++claims_[paths] == 1;
+  return ++claims_[{files, consumer}] == 1;
 }
 
-void EpochCounter::Release(const std::string& paths) {
+void EpochCounter::Release(Files files, const void* consumer) {
   std::lock_guard<std::mutex> lock(mutex_);
-  const auto claim = claims_.find(paths);
+  const auto claim = claims_.find({files, consumer});
   if (--claim->second == 0) claims_.erase(claim);
 }
 
@@ -61,8 +61,8 @@ tensorflow::tstring EpochCounter::Serialize() {
   return serialized;
 }
 
-absl::Status EpochCounter::ContinueAfter(Files files, const Epoch& epoch,
-                                         const tensorflow::tstring& serialized) {
+absl::Status EpochCounter::Restore(uint64_t seed, const tensorflow::tstring& serialized,
+                                   Files files, std::optional<int64_t> epoch) {
   std::map<Files, int64_t> next;
   bool valid = serialized.size() % kEntryBytes == 0;
   for (size_t at = 0; valid && at < serialized.size(); at += kEntryBytes) {
@@ -70,15 +70,17 @@ absl::Status EpochCounter::ContinueAfter(Files files, const Epoch& epoch,
     const auto number = static_cast<int64_t>(LoadLittle64(entry + 8));
     valid = number >= 0 && next.emplace(static_cast<Files>(LoadLittle64(entry)), number).second;
   }
-  if (!valid || epoch.number == std::numeric_limits<int64_t>::max()) {
+  if (!valid || epoch == std::numeric_limits<int64_t>::max()) {
     return tensorflow::errors::InvalidArgument(
         "checkpoint of a PcrDataset: counts of epochs; expected pairs of 64-bit integers, got ",
         serialized.size(), " bytes of something else");
   }
-  int64_t& own = next.try_emplace(files, first_).first->second;
-  own = std::max(own, epoch.number + 1);
+  if (epoch.has_value()) {
+    int64_t& own = next.try_emplace(files, first_).first->second;
+    own = std::max(own, *epoch + 1);
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  seed_ = epoch.seed;
+  seed_ = seed;
   next_ = std::move(next);
   return absl::Status();
 }

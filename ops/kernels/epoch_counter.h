@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/resource_mgr.h"
@@ -35,24 +37,25 @@ class EpochCounter {
   // The epoch behind the last one of these files.
   Epoch Next(Files files);
 
-  // Whether no other iterator of these paths is at work: only then is it certain which one takes
-  // the next epoch. Release undoes it, whatever it said.
-  bool Claim(const std::string& paths);
-  void Release(const std::string& paths);
+  // Whether no other iterator of these files is at work for `consumer`: only then is it certain
+  // which one takes the next epoch. Release undoes it, whatever it said.
+  bool Claim(Files files, const void* consumer);
+  void Release(Files files, const void* consumer);
 
   // The counts of all files, for a checkpoint.
   tensorflow::tstring Serialize();
-  // Goes on behind an iterator that was in `epoch` of `files` when all counts were `serialized`.
-  // INVALID_ARGUMENT, and nothing changes, if that is not what Serialize gives.
-  absl::Status ContinueAfter(Files files, const Epoch& epoch,
-                             const tensorflow::tstring& serialized);
+  // Goes on with the seed and the counts of a checkpoint; behind `epoch` of `files`, if there is
+  // one: where an iterator was. INVALID_ARGUMENT, and nothing changes, if that is not what
+  // Serialize gives.
+  absl::Status Restore(uint64_t seed, const tensorflow::tstring& serialized, Files files,
+                       std::optional<int64_t> epoch);
 
  private:
   const int64_t first_;
   std::mutex mutex_;
   uint64_t seed_;
   std::map<Files, int64_t> next_;  // where it is not first_
-  std::map<std::string, int64_t> claims_;
+  std::map<std::pair<Files, const void*>, int64_t> claims_;
 };
 
 // The counter of the PcrDataset that a function makes each time it is called. It lives as long as

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "ops/format/record_order.h"
 #include "ops/kernels/dataset_opener.h"
@@ -176,12 +176,13 @@ class PcrDatasetOp::Dataset : public DatasetBase {
         {inputs_.num_shards, inputs_.shuffle && inputs_.seed_is_private, inputs_.seeded_shuffles});
   }
 
-  // Whether the user's seed, rather than one that this process drew, says what an epoch is like.
+  // Whether a seed that the user gave says what an epoch is like.
   bool seed_decides() const {
-    return (inputs_.shuffle || inputs_.provenance || fidelity_cell_ != nullptr) &&
-           !inputs_.seed_is_private;
+    if (inputs_.seed_is_private) return false;
+    if (inputs_.shuffle || inputs_.provenance) return true;
+    const FidelityCell::Value value = fidelity_cell_ == nullptr ? nullptr : fidelity_cell_->value();
+    return value != nullptr && !value->is_single();
   }
-  const std::vector<tstring>& paths() const { return inputs_.paths; }
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
   int64_t num_records() const { return num_records_; }
   bool provenance() const { return inputs_.provenance; }
@@ -256,14 +257,16 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
 
   ~Iterator() override {
     if (deregister_) deregister_();
-    if (!claimed_.empty()) dataset()->shared()->epochs->Release(claimed_);
+    if (claimed_for_ != nullptr) {
+      dataset()->shared()->epochs->Release(dataset()->shared()->files(), claimed_for_);
+    }
   }
 
   bool SymbolicCheckpointCompatible() const override { return true; }
 
   absl::Status Initialize(IteratorContext* ctx) override {
     TF_RETURN_IF_ERROR(dataset()->CheckSharding(*ctx, prefix()));
-    TF_RETURN_IF_ERROR(CheckInterleaving());
+    TF_RETURN_IF_ERROR(CheckInterleaving(ctx));
     std::shared_ptr<SplitProvider> splits;
     if (!ctx->split_providers().empty()) {
       if (ctx->split_providers().size() != 1) {
@@ -328,21 +331,26 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     std::copy(seed.begin(), seed.end(), out_tensors->back().vec<int64_t>().data());
   }
 
-  // The iterators of a parallel interleave begin when their threads do.
-  absl::Status CheckInterleaving() {
+  // The iterators of a parallel interleave begin when their threads do. All of one interleave, and
+  // no others, have its cancellation manager.
+  absl::Status CheckInterleaving(IteratorContext* ctx) {
     const std::vector<std::string_view> consumers = ConsumersOf(prefix());
     const bool parallel =
-        std::any_of(consumers.begin(), consumers.end(),
-                    [](std::string_view name) { return IsOp(name, "ParallelInterleave"); });
-    if (!parallel || !dataset()->seed_decides()) return absl::Status();
-    claimed_ = absl::StrJoin(dataset()->paths(), "\n");
-    if (dataset()->shared()->epochs->Claim(claimed_)) return absl::Status();
+        std::any_of(consumers.begin(), consumers.end(), [](std::string_view name) {
+          return IsOp(name, "ParallelInterleave") || IsOp(name, "LegacyParallelInterleave");
+        });
+    if (!parallel || ctx->cancellation_manager() == nullptr || !dataset()->seed_decides()) {
+      return absl::Status();
+    }
+    const SharedDataset& shared = *dataset()->shared();
+    claimed_for_ = ctx->cancellation_manager();
+    if (shared.epochs->Claim(shared.files(), claimed_for_)) return absl::Status();
     return tensorflow::errors::FailedPrecondition(
-        dataset()->paths().front(),
-        ": epochs of the same files in a parallel interleave; expected first_epoch, from the "
-        "element "
-        "that the function is given, got none: threads would decide which of them is which epoch, "
-        "and the seed would not; or leave out num_parallel_calls");
+        shared.paths.front(),
+        ": epochs in a parallel interleave; expected one at a time of the same files, got another "
+        "that is still read: threads would decide which of them is which epoch, and the seed would "
+        "not; put .repeat() behind the interleave, or give first_epoch a tensor, from the element "
+        "that the function is given, or leave out num_parallel_calls");
   }
 
   absl::Status RegisterCancellation(tensorflow::CancellationManager* manager) {
@@ -359,7 +367,7 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
   // Set once, by Initialize, before anything can be cancelled.
   std::unique_ptr<RecordIteration> iteration_;
   std::function<void()> deregister_;
-  std::string claimed_;
+  const void* claimed_for_ = nullptr;
 };
 
 std::unique_ptr<IteratorBase> PcrDatasetOp::Dataset::MakeIteratorInternal(
@@ -372,19 +380,28 @@ absl::Status PcrDatasetOp::Dataset::Share(tensorflow::OpKernelContext* ctx, cons
                                           std::shared_ptr<SharedDataset>* shared) {
   const auto seed = static_cast<uint64_t>(inputs.seed);
   absl::string_view id = inputs.shared_id;
+  const std::vector<std::string> paths(inputs.paths.begin(), inputs.paths.end());
   if (absl::ConsumePrefix(&id, kCopy)) {
-    *shared = SharedDataset::Find(std::string(id));
+    *shared = SharedDataset::Find(std::string(id), paths);
     if (*shared != nullptr) return absl::Status();
+    id = "";
   }
+  const bool made_by_function = absl::ConsumePrefix(&id, kFunction);
   std::shared_ptr<EpochCounter> epochs;
-  if (absl::ConsumePrefix(&id, kFunction)) {
-    TF_RETURN_IF_ERROR(CounterOfFunction(ctx->resource_manager(), std::string(id), seed,
-                                         inputs.first_epoch, &epochs));
-  } else {
+  if (made_by_function) {
+    // A function of another program that was saved and loaded may have the same number.
+    const std::string key = absl::StrCat(id, "/", inputs.seed, "/", inputs.first_epoch, "/",
+                                         inputs.num_shards, "/", inputs.shard_index);
+    TF_RETURN_IF_ERROR(
+        CounterOfFunction(ctx->resource_manager(), key, seed, inputs.first_epoch, &epochs));
+  } else if (id.empty()) {
     epochs = std::make_shared<EpochCounter>(seed, inputs.first_epoch);
+  } else {
+    return tensorflow::errors::InvalidArgument(
+        kSharedId, "; expected \"\", \"function <n>\" or \"copy <n>\", got ",
+        Printable(inputs.shared_id));
   }
-  return SharedDataset::Open(ctx->env(), {inputs.paths.begin(), inputs.paths.end()},
-                             std::move(epochs), shared);
+  return SharedDataset::Open(ctx->env(), paths, std::move(epochs), made_by_function, shared);
 }
 
 void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** output) {
@@ -431,6 +448,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
     const int64_t examples = inputs.resume_examples[i];
     require(examples >= 0, kResumeExamples, "at least 0", examples);
   }
+  require(inputs.seeded_shuffles >= 0, kSeededShuffles, "at least 0", inputs.seeded_shuffles);
   require(inputs.bytes_in_flight == kAutoInFlight || inputs.bytes_in_flight >= 1, kBytesInFlight,
           "at least 1", inputs.bytes_in_flight);
   if (!ctx->status().ok()) return;

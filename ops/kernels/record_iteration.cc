@@ -23,6 +23,7 @@ constexpr char kVersion[] = "version";
 constexpr char kSeed[] = "seed";
 constexpr char kEpoch[] = "epoch";
 constexpr char kEpochCounts[] = "epoch_counts";
+constexpr char kBegun[] = "begun";
 constexpr char kShuffle[] = "shuffle";
 constexpr char kNumRecords[] = "num_records";
 constexpr char kContents[] = "contents";
@@ -75,7 +76,8 @@ RecordIteration::~RecordIteration() { Cancel(); }
 
 void RecordIteration::TakeEpoch() {
   if (epoch_.has_value()) return;
-  epoch_ = order_options_.resume.empty() ? shared_->NextEpoch() : shared_->epochs->First();
+  epoch_ = order_options_.resume.empty() ? shared_->epochs->Next(shared_->files())
+                                         : shared_->epochs->First();
   order_ = OrderOf(*epoch_);
 }
 
@@ -201,10 +203,14 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   const auto write = [&](const std::string& name, int64_t value) {
     return writer->WriteScalar(prefix, name, value);
   };
-  TakeEpoch();
+  // Where other iterators save the same counts, none of them may change these in between; such a
+  // one takes its epoch when it begins, here and where it is restored.
+  if (!shared_->made_by_function || !order_options_.resume.empty()) TakeEpoch();
+  const EpochCounter::Epoch epoch = epoch_.value_or(shared_->epochs->First());
   TF_RETURN_IF_ERROR(write(kVersion, kStateVersion));
-  TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch_->seed)));
-  TF_RETURN_IF_ERROR(write(kEpoch, epoch_->number));
+  TF_RETURN_IF_ERROR(write(kBegun, epoch_.has_value() ? 1 : 0));
+  TF_RETURN_IF_ERROR(write(kSeed, static_cast<int64_t>(epoch.seed)));
+  TF_RETURN_IF_ERROR(write(kEpoch, epoch.number));
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kContents, shared_->index.ContentsChecksum()));
   TF_RETURN_IF_ERROR(writer->WriteScalar(prefix, kEpochCounts, shared_->epochs->Serialize()));
@@ -281,7 +287,11 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
                           got, "; restore it into the data set that it was made from");
     }
   };
-  require("version of its state", kStateVersion, read(kVersion));
+  if (const int64_t version = read(kVersion); status.ok() && version != kStateVersion) {
+    return InvalidArgument(
+        "checkpoint of a PcrDataset: version of its state; expected ", kStateVersion, ", got ",
+        version, "; another version of pcr_tf made it: go on with first_epoch or resume instead");
+  }
   require("number of records", static_cast<int64_t>(shared_->index.num_records()),
           read(kNumRecords));
   require("checksum of its files' contents, in their order", shared_->index.ContentsChecksum(),
@@ -303,6 +313,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   EpochCounter::Epoch epoch{};
   epoch.seed = static_cast<uint64_t>(read(kSeed));
   epoch.number = read(kEpoch);
+  const bool begun = read(kBegun) != 0;
   const int64_t num_delivered = read(kNumDelivered);
   const int64_t num_pending = read(kNumPending);
   TF_RETURN_IF_ERROR(status);
@@ -345,8 +356,11 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
       }
     }
     if (order_options_.resume.empty()) {
-      TF_RETURN_IF_ERROR(shared_->ContinueAfter(epoch, epoch_counts));
+      TF_RETURN_IF_ERROR(
+          shared_->epochs->Restore(epoch.seed, epoch_counts, shared_->files(),
+                                   begun ? std::optional<int64_t>(epoch.number) : std::nullopt));
     }
+    if (!begun) return absl::Status();
     order_ = std::move(order);
   } else {
     TF_RETURN_IF_ERROR(splits_->provider().Restore(FullName(prefix), reader));

@@ -15,18 +15,16 @@ namespace pcr {
 // How a reader's order comes about.
 struct OrderSource {
   int64_t num_shards = 1;
-  bool is_private = false;      // drawn by this process: others have another
-  int64_t seeded_shuffles = 0;  // of the shuffles of tf.data behind it: those that all processes
-                                // do alike
+  bool is_private = false;  // drawn by this process: others have another
+  // Of the shuffles of tf.data behind it: those that all processes do alike.
+  int64_t seeded_shuffles = 0;
 };
 
-// FAILED_PRECONDITION with the remedy, for an iterator `prefix` and the options in `ctx`:
-// - if there are several readers, and what they read is sharded once more, while tf.data's
-// automatic
-//   sharding, which is the likely reason, is not switched off;
-// - if a private order is sharded;
-// - if examples are sharded that were shuffled further, unless that is known to be the same in all
-//   processes, or the automatic sharding is switched off.
+// FAILED_PRECONDITION with the remedy, for an iterator `prefix` and the options in `ctx`, if a
+// shard of the examples is read and
+// - the order is private;
+// - or, unless tf.data's automatic sharding (the likely reason) is switched off, what is sharded is
+//   a share already, or examples come through something that processes may not do alike.
 absl::Status CheckSharding(const tensorflow::data::IteratorContext& ctx, const std::string& prefix,
                            const OrderSource& order);
 

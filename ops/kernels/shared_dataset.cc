@@ -24,7 +24,7 @@ Registry& GlobalRegistry() {
 }  // namespace
 
 absl::Status SharedDataset::Open(tensorflow::Env* env, const std::vector<std::string>& paths,
-                                 std::shared_ptr<EpochCounter> epochs,
+                                 std::shared_ptr<EpochCounter> epochs, bool made_by_function,
                                  std::shared_ptr<SharedDataset>* shared) {
   auto opened = std::make_shared<SharedDataset>(env);
   absl::Status status;
@@ -34,7 +34,9 @@ absl::Status SharedDataset::Open(tensorflow::Env* env, const std::vector<std::st
   });
   if (!thrown.ok()) return ToTensorFlow(thrown.WithContext("opening " + paths.front()));
   TF_RETURN_IF_ERROR(status);
+  opened->paths = paths;
   opened->epochs = std::move(epochs);
+  opened->made_by_function = made_by_function;
   Registry& registry = GlobalRegistry();
   std::lock_guard<std::mutex> lock(registry.mutex);
   for (auto it = registry.datasets.begin(); it != registry.datasets.end();) {
@@ -46,11 +48,14 @@ absl::Status SharedDataset::Open(tensorflow::Env* env, const std::vector<std::st
   return absl::Status();
 }
 
-std::shared_ptr<SharedDataset> SharedDataset::Find(const std::string& copy_id) {
+std::shared_ptr<SharedDataset> SharedDataset::Find(const std::string& copy_id,
+                                                   const std::vector<std::string>& paths) {
   Registry& registry = GlobalRegistry();
   std::lock_guard<std::mutex> lock(registry.mutex);
   const auto found = registry.datasets.find(copy_id);
-  return found == registry.datasets.end() ? nullptr : found->second.lock();
+  if (found == registry.datasets.end()) return nullptr;
+  std::shared_ptr<SharedDataset> shared = found->second.lock();
+  return shared != nullptr && shared->paths == paths ? shared : nullptr;
 }
 
 }  // namespace pcr

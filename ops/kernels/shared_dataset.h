@@ -26,22 +26,21 @@ struct SharedDataset {
   // These are not changed once Open has returned.
   DatasetIndex index;
   RangeReader reader;
+  std::vector<std::string> paths;
   std::shared_ptr<EpochCounter> epochs;
-  std::string copy_id;  // unique in the process
+  bool made_by_function = false;  // `epochs` counts those of other files too
+  std::string copy_id;            // unique in the process
 
-  EpochCounter::Epoch NextEpoch() { return epochs->Next(index.ContentsChecksum()); }
-  absl::Status ContinueAfter(const EpochCounter::Epoch& epoch,
-                             const tensorflow::tstring& epoch_counts) {
-    return epochs->ContinueAfter(index.ContentsChecksum(), epoch, epoch_counts);
-  }
+  EpochCounter::Files files() const { return index.ContentsChecksum(); }
 
   // Opens the files.
   static absl::Status Open(tensorflow::Env* env, const std::vector<std::string>& paths,
-                           std::shared_ptr<EpochCounter> epochs,
+                           std::shared_ptr<EpochCounter> epochs, bool made_by_function,
                            std::shared_ptr<SharedDataset>* shared);
 
-  // The one of that copy_id that is still in use, or null.
-  static std::shared_ptr<SharedDataset> Find(const std::string& copy_id);
+  // The one of that copy_id and these paths that is still in use, or null.
+  static std::shared_ptr<SharedDataset> Find(const std::string& copy_id,
+                                             const std::vector<std::string>& paths);
 };
 
 }  // namespace pcr

@@ -259,7 +259,7 @@ class PcrDataset(tf.data.Dataset):
         # Of what is left of an epoch a reader may well have nothing.
         if self._warns and not stages:
             warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
-            if shuffle:
+            if shuffle and num_shards == 1:
                 warn_of_one_record(self, filenames, stacklevel=3)
 
     def _switch_off_auto_sharding(self) -> None:
@@ -372,19 +372,20 @@ def _shared_id(first_epoch: int | tf.Tensor) -> str:
 
 
 def as_epoch(first_epoch: int | tf.Tensor) -> int | tf.Tensor:
-    """The number of an epoch: an integer in range, or an int64 tensor that only the graph knows.
+    """The number of an epoch: an integer in range, or in a graph an int64 tensor.
 
     Raises:
       TypeError: for what is not an integer. ValueError: for one out of range.
     """
     if tf.is_tensor(first_epoch):
         tensor = tf.convert_to_tensor(first_epoch)
-        if not tensor.dtype.is_integer:
-            raise TypeError(f"first_epoch; expected an integer, got {first_epoch!r}")
-        tensor = tf.cast(tensor, tf.int64)
+        if not tensor.dtype.is_integer or tensor.shape.rank not in (0, None):
+            raise TypeError(f"first_epoch; expected a scalar integer, got {first_epoch!r}")
         value = tf.get_static_value(tensor)
-        if value is None:
-            return tensor
+        if value is not None:
+            in_range("first_epoch", value, 0, _MAX_EPOCH)
+        if value is None or not tf.executing_eagerly():
+            return tf.cast(tensor, tf.int64)
         first_epoch = value
     return in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
 

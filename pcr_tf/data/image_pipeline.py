@@ -195,7 +195,7 @@ def image_batches(
     whole = source(first_epoch=first_epoch, resume=resume)
     if not stages:
         warn_of_empty_share(whole, files, num_shards, shard_index, stacklevel=3)
-        if shuffle and shuffle_buffer == 0:
+        if shuffle and shuffle_buffer == 0 and num_shards == 1:
             warn_of_one_record(whole, files, stacklevel=3)
     dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
     begins_at = stages[0].epoch if stages else first_epoch
