@@ -37,7 +37,8 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("damaged") / "damaged.pcr"
     with PcrWriter(path, examples_per_record=4) as writer:
         for n in range(10):
-            image = b"not a JPEG" if n in (3, 7) else draw_jpeg(n)
+            broken = {3: b"not a JPEG", 7: b"RIFF"}  # The latter is a WebP, cut short.
+            image = broken.get(n) or draw_jpeg(n)
             writer.write(encode_example({"image/encoded": [image], LABEL: [n]}))
     return path
 
