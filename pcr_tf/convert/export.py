@@ -17,6 +17,7 @@ from pcr_tf.convert.export_part import (
     ExportPart,
     PartResult,
     RecordSlice,
+    check_is_first,
     export_part,
 )
 from pcr_tf.convert.file_names import FileNames, add_label
@@ -131,8 +132,8 @@ class Export:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, the data set is damaged, or two labels have
-                one folder.
+            ConvertError: the output is not this job's, the data set is damaged, two images have one
+                name, two labels one folder, or an example several labels.
             OSError: a file cannot be read or written; names it.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
@@ -155,8 +156,9 @@ class Export:
                 )
             examples = sum(part.examples for part in waiting)
             labels: dict[str, int] = {}
+            written: set[str] = set()
             for finished in results.values():
-                _add_labels(labels, finished)
+                _add_names(labels, written, finished)
             try:
                 with ProgressDisplay(examples, log, quiet=quiet) as display:
                     for result in run_jobs(
@@ -165,7 +167,7 @@ class Export:
                         num_workers=self.options.num_workers,
                         on_progress=display.update,
                     ):
-                        _add_labels(labels, result)
+                        _add_names(labels, written, result)
                         state.save_part(result.name, dataclasses.asdict(result))
                         results[result.name] = result
             except BaseException:
@@ -225,6 +227,10 @@ class Export:
         return True
 
 
-def _add_labels(labels: dict[str, int], part: PartResult | None) -> None:
-    for folder, label in part.labels.items() if part is not None else ():
+def _add_names(labels: dict[str, int], written: set[str], part: PartResult | None) -> None:
+    if part is None:
+        return
+    for folder, label in part.labels.items():
         add_label(labels, folder, label)
+    for name in part.image_names:
+        check_is_first(name, written)
