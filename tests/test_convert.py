@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from pcr_tf._native import same_coefficients
-from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSummary, progress
+from pcr_tf.convert import (
+    Conversion,
+    ConvertError,
+    ConvertOptions,
+    ConvertSummary,
+    SourceOptions,
+    progress,
+)
 from pcr_tf.convert.progress import ProgressDisplay
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
@@ -525,3 +532,63 @@ def test_a_terminal_gets_a_bar_with_rate_and_bytes() -> None:
         display.update(2, 2, 3_000_000, 2_000_000)
     assert "2/2" in terminal.getvalue()
     assert "img/s, in 3.0 MB, out 2.0 MB" in terminal.getvalue()
+
+
+# Inputs that overlap, and names that are taken
+
+
+def test_a_root_inside_another_is_refused_since_its_images_would_have_two_classes(
+    tmp_path: Path,
+) -> None:
+    outer = tmp_path / "photos"
+    make_class_folders(outer / "train", ("ant", "bee"), per_class=2)
+    make_class_folders(outer / "more", ("cat",), per_class=2)
+    (tmp_path / "link").symlink_to(outer / "train")
+    for inner in (outer / "train", tmp_path / "link"):
+        for inputs in ((str(outer), str(inner)), (str(inner), str(outer))):
+            with pytest.raises(
+                ConvertError, match=f"{inner}: is inside {outer}, .* twice: name one"
+            ):
+                Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
+
+
+def test_one_root_given_twice_or_by_a_link_counts_once(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "photos", per_class=2)
+    (tmp_path / "link").symlink_to(root)
+    inputs = (str(root), f"{root}/", str(tmp_path / "link"), str(tmp_path / "pho*"))
+    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), num_workers=0)
+    assert Conversion(options).run(quiet=True).manifest["dataset"]["examples"] == 6
+
+
+def test_roots_whose_names_begin_alike_are_apart(tmp_path: Path) -> None:
+    roots = [make_class_folders(tmp_path / name, per_class=1) for name in ("photos", "photos2")]
+    options = ConvertOptions(tuple(map(str, roots)), str(tmp_path / "out"), num_workers=0)
+    manifest = Conversion(options).run(quiet=True).manifest
+    assert manifest["dataset"]["examples"] == 6
+    assert manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+def test_two_spellings_of_one_class_are_not_two_classes(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number, name in enumerate(("caf\u00e9", "cafe\u0301")):
+        folder = root / name
+        folder.mkdir(parents=True)
+        (folder / f"{number}.jpg").write_bytes(jpeg(number))
+    message = r"look alike, .*'cafe\\u0301' and 'caf\\xe9'; rename one"
+    with pytest.raises(ConvertError, match=message):
+        convert(root, tmp_path / "out")
+    table = tmp_path / "table.csv"
+    rows = [f"{path.name},{path.parent.name}" for path in sorted(root.rglob("*.jpg"))]
+    table.write_text("\n".join(["name,label", *rows]), encoding="utf-8")
+    source = SourceOptions(table=str(table), label_column="label")
+    with pytest.raises(ConvertError, match=r"table\.csv: label: two classes that look alike"):
+        convert(root, tmp_path / "out", source_options=source)
+
+
+@pytest.mark.parametrize("feature", ["image/filename", "image/class/label", "image/class/text"])
+def test_an_image_feature_with_the_name_of_another_feature_is_refused(
+    tmp_path: Path, feature: str
+) -> None:
+    root = make_class_folders(tmp_path / "photos", per_class=1)
+    with pytest.raises(ConvertError, match=f"--image_feature={feature}: .* of this name"):
+        convert(root, tmp_path / "out", image_features=(feature,))

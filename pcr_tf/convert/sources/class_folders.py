@@ -16,6 +16,8 @@ from pcr_tf.convert.sources.base import (
 )
 from pcr_tf.convert.sources.images import (
     ImageWalk,
+    check_distinct_to_the_eye,
+    check_roots_are_apart,
     image_format,
     read_image,
     top_folders,
@@ -58,8 +60,13 @@ class ClassFolderSource(PartedSource):
     kind = "class_folders"
 
     def __init__(self, roots: Sequence[str], image_feature: str = "image/encoded") -> None:
-        """Names the root folders; their classes are united by name."""
+        """Names the root folders; their classes are united by name.
+
+        Raises:
+            ListingError: one of them is inside another.
+        """
         self.roots = tuple(root.rstrip("/") or "/" for root in roots)
+        check_roots_are_apart(self.roots)
         self.image_features = (image_feature,)
         self._coarse_names: tuple[str, ...] = ()
 
@@ -108,6 +115,7 @@ class ClassFolderSource(PartedSource):
                 "expected files named *.jpg, *.jpeg, *.png, ... in folders named after their "
                 "classes"
             )
+        check_distinct_to_the_eye(class_names, ", ".join(self.roots))
         self._check_layout(class_names, whole.without_image, parts[0].first_item)
         coarse = {name.split("/")[0] for name in class_names}
         if any("/" in name for name in class_names):

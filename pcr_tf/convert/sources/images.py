@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
@@ -67,6 +68,39 @@ def without_root(path: str, roots: Sequence[str]) -> str:
     """`path` relative to the longest of `roots` that holds it: roots may be nested."""
     root = max((r for r in roots if path.startswith(_slashed(r))), key=len)
     return path[len(_slashed(root)) :]
+
+
+def check_roots_are_apart(roots: Sequence[str]) -> None:
+    """Refuses folders inside others, whose images would come twice, under two classes.
+
+    Raises:
+        ListingError: names both.
+    """
+    real = {root: root if filesystem.is_remote(root) else os.path.realpath(root) for root in roots}
+    for inner in roots:
+        for outer in roots:
+            if real[inner].startswith(_slashed(real[outer])) and real[inner] != real[outer]:
+                raise ListingError(
+                    f"{inner}: is inside {outer}, which is an input as well; its images would come "
+                    "twice: name one of them"
+                )
+
+
+def check_distinct_to_the_eye(class_names: Sequence[str], place: str) -> None:
+    """Refuses classes whose names are one text in two spellings of Unicode, as an archive made on
+    another system brings them beside one's own.
+
+    Raises:
+        ListingError: names both, spelled out.
+    """
+    seen: dict[str, str] = {}
+    for name in class_names:
+        other = seen.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise ListingError(
+                f"{place}: two classes that look alike, in two spellings of Unicode: "
+                f"{other!a} and {name!a}; rename one"
+            )
 
 
 def _slashed(root: str) -> str:

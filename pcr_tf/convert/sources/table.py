@@ -10,6 +10,7 @@ from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.convert.sources.base import Listing, Source, SourceItem
 from pcr_tf.convert.sources.images import (
     ImageWalk,
+    check_distinct_to_the_eye,
     image_format,
     read_image,
     without_root,
@@ -62,6 +63,7 @@ class TableSource(Source):
         self._set_columns(table, rows)
         labels = self._labels(table, [row for row, _ in pairs])
         self._class_names = labels.class_names
+        check_distinct_to_the_eye(self._class_names, f"{table.path}: {options.label_column}")
 
         label_at = table.column(options.label_column, "label_column") if labels.label_of else 0
         items = []

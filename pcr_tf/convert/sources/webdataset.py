@@ -103,7 +103,14 @@ class WebDatasetSource(PartedSource):
             "image/format": [image_format(image).encode()],
         }
         for name, contents in parts.items():
-            features.update(_features(item.name, name, contents))
+            for key, values in _features(item.name, name, contents).items():
+                if key in features:
+                    raise UnreadableItemError(
+                        item.name,
+                        f"member .{name}: makes a feature {key!r}, which is there already; choose "
+                        "another --image_feature, or rename the member",
+                    )
+                features[key] = values
         return encode_example(features)
 
     def key(self, item: SourceItem) -> str:
