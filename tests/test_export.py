@@ -350,6 +350,33 @@ def test_several_labels_classes_or_names_are_not_taken_for_the_first(
     assert _names(tmp_path / "free") == ["000000.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "moved"),
+    [
+        ({"ant": 0, "bee": 1, "cat": 2}, None),
+        ({"zebra": 0, "ant": 1}, "ant has 1 and would get 0"),
+        ({"ant": 0, "cat": 2}, "cat has 2 and would get 1"),
+    ],
+)
+def test_folders_that_do_not_give_the_labels_back_are_named(
+    tmp_path: Path, labels: dict[str, int], moved: str | None
+) -> None:
+    examples: list[dict[str, Values]] = [
+        {
+            "image/encoded": [jpeg(label)],
+            "image/class/text": [name.encode()],
+            "image/class/label": [label],
+        }
+        for name, label in labels.items()
+    ]
+    source = _write(tmp_path / "pcr", examples)
+    for _ in range(2):  # Also where nothing is left to do.
+        flags = (f"--input={source}", f"--output={tmp_path / 'out'}", "--format=files", "--quiet")
+        said = run("export", *flags).stderr
+        assert said.count("do not give the labels back") == (0 if moved is None else 1)
+        assert moved is None or moved in said
+
+
 # What is there already
 
 

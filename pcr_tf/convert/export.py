@@ -6,6 +6,7 @@ import bisect
 import dataclasses
 import functools
 import itertools
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -38,6 +39,9 @@ class ExportSummary:
         examples, images: how many there are; files, file_bytes: what holds them.
         resumed_parts: parts that an earlier run had finished, of num_parts.
         elapsed_s: time of this run.
+        moved_label: (folder, label, position) of the first folder whose position among those
+            sorted by name, which a conversion of the export makes its label, is not its label;
+            None: there is none.
     """
 
     examples: int
@@ -47,6 +51,7 @@ class ExportSummary:
     num_parts: int
     resumed_parts: int
     elapsed_s: float
+    moved_label: tuple[str, int, int] | None = None
 
     @property
     def was_finished(self) -> bool:
@@ -182,6 +187,7 @@ class Export:
             num_parts=len(self.parts),
             resumed_parts=resumed,
             elapsed_s=time.monotonic() - begun,
+            moved_label=_moved_label(labels),
         )
 
     def _part_name(self, number: int, parts: int) -> str:
@@ -234,3 +240,9 @@ def _add_names(labels: dict[str, int], written: set[str], part: PartResult | Non
         add_label(labels, folder, label)
     for name in part.image_names:
         check_is_first(name, written)
+
+
+def _moved_label(labels: dict[str, int]) -> tuple[str, int, int] | None:
+    ordered = enumerate(sorted(labels, key=os.fsencode))
+    moved = ((folder, labels[folder], at) for at, folder in ordered if labels[folder] != at)
+    return next(moved, None)
