@@ -476,3 +476,10 @@ def test_a_key_goes_to_the_first_dot_of_the_name_and_not_of_its_folder(tmp_path:
     found = _by_name(tmp_path / "out")
     labels = {name: int_feature(example, "image/class/label") for name, example in found.items()}
     assert labels == {"v1.2/a.jpg": [1], "v1.2/b.jpg": [-1]}
+
+
+@pytest.mark.parametrize("text", [b'{"label": 1, "label": 2}', b'{"a": {"b": 1, "b": 1}}'])
+def test_a_name_that_json_has_twice_is_an_error(tmp_path: Path, text: bytes) -> None:
+    source = _write(tmp_path / "a.tar", [("k.jpg", jpeg(0)), ("k.json", text)])
+    with pytest.raises(ConvertError, match=r"a\.tar: k: \.json: not JSON: name '(label|b)' twice"):
+        convert(source, tmp_path / "out")

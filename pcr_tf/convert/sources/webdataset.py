@@ -186,7 +186,9 @@ def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
 
 def _json_features(item: str, contents: bytes) -> dict[str, Values]:
     try:
-        fields = json.loads(contents, parse_int=int64_of, parse_float=float32_of)
+        fields = json.loads(
+            contents, object_pairs_hook=_distinct, parse_int=int64_of, parse_float=float32_of
+        )
     except (ValueError, RecursionError) as error:
         raise UnreadableItemError(item, f".json: not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -195,6 +197,15 @@ def _json_features(item: str, contents: bytes) -> dict[str, Values]:
         )
     features = {_utf8(f"json/{name}").decode(): _values(value) for name, value in fields.items()}
     return {name: values for name, values in features.items() if values}
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a name that is there twice Python would take the last value."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"name {next(n for n in names if names.count(n) > 1)!r:.40} twice")
+    return fields
 
 
 def _utf8(text: str) -> bytes:
