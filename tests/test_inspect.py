@@ -199,11 +199,16 @@ def test_a_rebuilt_index_equals_the_first_one(dataset: Path, pristine: Path) -> 
 
 
 def test_a_rebuilt_index_follows_the_shards_that_are_there(dataset: Path) -> None:
+    path = dataset / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"profile": {"ms_ssim": [1.0] * 10}}))
+    assert run("index", dataset).returncode == 0
+    assert json.loads(path.read_text())["profile"] is not None
     (dataset / shard_names(dataset)[0]).unlink()
     assert run("index", dataset).returncode == 0
     manifest = json.loads((dataset / "manifest.json").read_text())
     assert manifest["dataset"]["shards"] == 2
     assert manifest["dataset"]["examples"] == len(PcrReader(dataset))
+    assert manifest["profile"] is None  # It was that of more images.
     assert _faults(dataset) == []
 
 

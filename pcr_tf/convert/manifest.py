@@ -140,7 +140,10 @@ def rebuild_index(folder: str) -> RebuiltIndex:
     if manifest is None:
         return RebuiltIndex(index, False, remarks)
     table = shard_table(index)
-    remarks += [f"{folder}: {remark}" for remark in _changes(manifest, table)]
+    changes = list(_changes(manifest, table))
+    if changes:  # It was measured on other images.
+        manifest["profile"] = None
+    remarks += [f"{folder}: {change}" for change in changes]
     _write(folder, {**manifest, **table})
     return RebuiltIndex(index, True, remarks)
 
