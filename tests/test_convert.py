@@ -26,7 +26,16 @@ from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, make_class_folders, run, start, write_tfrecord
+from tests.conversion import (
+    ROOT,
+    digests,
+    jpeg,
+    make_class_folders,
+    png,
+    run,
+    start,
+    write_tfrecord,
+)
 
 
 def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
@@ -592,3 +601,67 @@ def test_an_image_feature_with_the_name_of_another_feature_is_refused(
     root = make_class_folders(tmp_path / "photos", per_class=1)
     with pytest.raises(ConvertError, match=f"--image_feature={feature}: .* of this name"):
         convert(root, tmp_path / "out", image_features=(feature,))
+
+
+def test_a_tfrecord_file_given_in_several_ways_counts_once_and_two_of_one_name_twice(
+    tmp_path: Path,
+) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        examples: list[dict[str, Values]] = [
+            {"image/encoded": [jpeg(n)], "label": [10 * number + n]} for n in range(3)
+        ]
+        write_tfrecord(tmp_path / name / "part.tfrecord", examples)
+    a, b = tmp_path / "a", tmp_path / "b"
+    inputs = (a / "part.tfrecord", a / "*.tfrecord", a, f"{a}/./part.tfrecord", b)
+    options = ConvertOptions(
+        tuple(map(str, inputs)), str(tmp_path / "out"), num_workers=0, shuffle=False
+    )
+    Conversion(options).run(quiet=True)
+    examples_out = PcrReader(tmp_path / "out").examples(1)
+    assert [int_feature(e, "label") for e in examples_out] == [[0], [1], [2], [10], [11], [12]]
+
+
+@pytest.mark.parametrize("scan_groups", [1, 10])
+def test_images_and_labels_stay_together_where_examples_have_other_numbers_of_images(
+    tmp_path: Path, scan_groups: int
+) -> None:
+    keys = ("image/encoded", "mask")
+    examples: list[dict[str, Values]] = [
+        {keys[0]: [jpeg(0), jpeg(1)], keys[1]: [jpeg(2, mode="L")], "label": [5]},
+        {keys[0]: [jpeg(3)], "label": [6]},
+        {keys[1]: [jpeg(4, mode="L")], "label": [7]},
+    ]
+    source = write_tfrecord(tmp_path / "in.tfrecord", examples)
+    convert(source, tmp_path / "out", image_features=keys, shuffle=False)
+    found = list(PcrReader(tmp_path / "out").examples(scan_groups))
+    full = PcrReader(tmp_path / "out").examples()
+    for got, whole, wanted in zip(found, full, examples, strict=True):
+        assert int_feature(got, "label") == wanted["label"]
+        for key in keys:
+            images = bytes_features(got, [key]).get(key, [])
+            assert len(images) == len(wanted.get(key, []))
+            stored = bytes_features(whole, [key]).get(key, [])
+            for image, other in zip(stored, wanted.get(key, []), strict=True):
+                assert isinstance(other, bytes)
+                assert same_coefficients(image, other) == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels"), [("keep", range(6)), ("encode", range(6)), ("skip", (1, 2, 4, 5))]
+)
+def test_what_a_policy_does_to_images_moves_no_label(
+    tmp_path: Path, policy: str, labels: Iterable[int]
+) -> None:
+    examples: list[dict[str, Values]] = [
+        {"image/encoded": [jpeg(n) if n % 3 else png(n)], "label": [n]} for n in range(6)
+    ]
+    source = write_tfrecord(tmp_path / "in.tfrecord", examples)
+    convert(source, tmp_path / "out", on_unsupported=policy, shuffle=False, images_per_record=2)
+    for example, label in zip(PcrReader(tmp_path / "out").examples(), labels, strict=True):
+        assert int_feature(example, "label") == [label]
+        (image,) = bytes_features(example, ["image/encoded"])["image/encoded"]
+        if label % 3:
+            assert same_coefficients(image, jpeg(label)) == ""
+        elif policy == "keep":
+            assert image == png(label)
