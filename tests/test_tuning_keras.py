@@ -1313,6 +1313,22 @@ def test_trials_on_data_that_do_not_heed_their_fidelity_are_refused_or_warn(phot
     assert fidelity.value == 1
 
 
+@pytest.mark.parametrize("keep_batches", [False, True])
+def test_a_probe_that_obeys_the_handle_is_refused(photos: Path, keep_batches: bool) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    callback = GradientSimilarityFidelity(
+        fidelity, photos, lambda groups: _batches(photos, fidelity, training=False),
+        keep_batches=keep_batches,
+    )  # fmt: skip
+    model = _model()
+    callback.set_model(model)
+    with pytest.raises(
+        ValueError, match="probe; expected data at 10 scan groups, got data that ob"
+    ):
+        callback.measure()
+    assert fidelity.value == 10
+
+
 def test_files_of_another_data_set_than_the_handles_are_refused(
     photos: Path, tmp_path: Path
 ) -> None:
