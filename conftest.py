@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ def _folder_with_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("examples")
     make_dataset(folder / "photos.pcr", num_examples=12, examples_per_record=1)
+    manifest = {"manifest_version": 1, "class_names": ["ant", "bee", "cat"]}
+    (folder / "photos.pcr" / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
@@ -29,7 +32,7 @@ def _example_surroundings(
 ) -> None:
     path = request.node.path.as_posix()
     if isinstance(request.node, pytest.DoctestItem) and any(
-        f"pcr_tf/{part}/" in path for part in ("data", "image")
+        f"pcr_tf/{part}/" in path for part in ("data", "format", "image")
     ):
         import tensorflow as tf
 

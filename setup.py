@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+
+import setuptools
+
+# As pyproject.toml has it. pip heeds that bound where it builds in an environment of its own.
+OLDEST_SETUPTOOLS = (77, 0, 3)
+if tuple(map(int, re.findall(r"\d+", setuptools.__version__)[:3])) < OLDEST_SETUPTOOLS:
+    oldest = ".".join(map(str, OLDEST_SETUPTOOLS))
+    raise SystemExit(
+        f"setuptools of {sys.executable}: too old to build pcr_tf; expected at least {oldest}, "
+        f"got {setuptools.__version__}; pip install --upgrade setuptools pybind11"
+    )
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -106,22 +118,22 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """Takes the scan scripts along: an installed package has them inside, a checkout beside it."""
+    """Takes configs/ along: an installed package has the folder inside, a checkout beside it."""
 
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            for source, target in self._scan_scripts().items():
+            for source, target in self._configs().items():
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        return [*super().get_outputs(include_bytecode), *self._scan_scripts().values()]
+        return [*super().get_outputs(include_bytecode), *self._configs().values()]
 
-    def _scan_scripts(self) -> dict[str, str]:
-        folder = Path("configs", "scan_scripts")
-        target = Path(self.build_lib, "pcr_tf", folder)
-        return {str(path): str(target / path.name) for path in sorted(folder.glob("*.txt"))}
+    def _configs(self) -> dict[str, str]:
+        folder = Path("configs")
+        files = sorted([*folder.glob("*.flags"), *folder.glob("scan_scripts/*.txt")])
+        return {str(path): str(Path(self.build_lib, "pcr_tf", path)) for path in files}
 
 
 setup(

@@ -96,15 +96,25 @@ class Link:
         command = nginx.write_configuration(folder, listen, f"root {root}; access_log off;")
         process = subprocess.Popen(["ip", "netns", "exec", self.server, *command])
         try:
-            time.sleep(0.5)
-            if process.poll() is not None:
-                # Of a mistake in its configuration it tells standard error alone.
-                log = folder / "error.log"
-                said = log.read_text() if log.exists() else "its message stands above"
-                raise LinkUnavailableError(f"nginx ended: {said}")
+            while not _listens(process.pid):
+                if process.poll() is not None:
+                    # Of a mistake in its configuration it tells standard error alone.
+                    log = folder / "error.log"
+                    said = log.read_text() if log.exists() else "its message stands above"
+                    raise LinkUnavailableError(f"nginx ended: {said}")
+                time.sleep(0.01)
             yield
         finally:
             _stop(process)
+
+
+def _listens(pid: int) -> bool:
+    """Whether somebody listens at the server's port, as that process sees the network."""
+    with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/net/tcp") as table:
+        # After the ordinal: local address, remote address, state; 0A is LISTEN.
+        sockets = [line.split()[1:4] for line in table]
+        return any(local.endswith(f":{_PORT:04X}") and state == "0A" for local, _, state in sockets)
+    return False
 
 
 def _stop(process: subprocess.Popen[Any]) -> None:

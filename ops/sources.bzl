@@ -8,6 +8,7 @@ this list to the tree. Plain literals only: Python executes this file too.
 LAYERS = {
     "base": {
         "hdrs": [
+            "base/backoff.h",
             "base/buffer_pool.h",
             "base/byte_reader.h",
             "base/byte_writer.h",
@@ -17,11 +18,13 @@ LAYERS = {
             "base/crc32c.h",
             "base/ordered_prefetcher.h",
             "base/status.h",
+            "base/utf8.h",
         ],
         "srcs": [
             "base/clean_exit.cc",
             "base/crc32c.cc",
             "base/status.cc",
+            "base/utf8.cc",
         ],
     },
     "format": {
@@ -72,6 +75,7 @@ LAYERS = {
             "jpeg/coefficient_reader.h",
             "jpeg/coefficients.h",
             "jpeg/decoder.h",
+            "jpeg/exif_orientation.h",
             "jpeg/huffman_code.h",
             "jpeg/huffman_table.h",
             "jpeg/libjpeg.h",
@@ -92,6 +96,7 @@ LAYERS = {
             "jpeg/coefficient_reader.cc",
             "jpeg/coefficients.cc",
             "jpeg/decoder.cc",
+            "jpeg/exif_orientation.cc",
             "jpeg/huffman_code.cc",
             "jpeg/huffman_table.cc",
             "jpeg/libjpeg.cc",
@@ -110,11 +115,15 @@ LAYERS = {
             "augment/decode_augment.h",
             "augment/random.h",
             "augment/resize.h",
+            "augment/turn.h",
+            "augment/turning_writer.h",
         ],
         "srcs": [
             "augment/crop.cc",
             "augment/decode_augment.cc",
             "augment/resize.cc",
+            "augment/turn.cc",
+            "augment/turning_writer.cc",
         ],
     },
     "bindings": {
@@ -126,8 +135,10 @@ LAYERS = {
     "kernels": {
         "hdrs": [
             "kernels/dataset_opener.h",
+            "kernels/epoch_counter.h",
             "kernels/fidelity_cell.h",
             "kernels/image_ops.h",
+            "kernels/iterator_consumers.h",
             "kernels/pcr_dataset_op.h",
             "kernels/range_reader.h",
             "kernels/read_statistics.h",
@@ -136,6 +147,7 @@ LAYERS = {
             "kernels/record_split_provider.h",
             "kernels/record_stream.h",
             "kernels/retry.h",
+            "kernels/sharding_check.h",
             "kernels/shared_dataset.h",
             "kernels/split_reader.h",
         ],
@@ -143,6 +155,7 @@ LAYERS = {
             "kernels/dataset_opener.cc",
             "kernels/decode_crop_resize_op.cc",
             "kernels/decode_jpeg_op.cc",
+            "kernels/epoch_counter.cc",
             "kernels/fidelity_cell.cc",
             "kernels/fidelity_ops.cc",
             "kernels/image_ops.cc",
@@ -154,6 +167,7 @@ LAYERS = {
             "kernels/record_split_provider.cc",
             "kernels/record_stream.cc",
             "kernels/retry.cc",
+            "kernels/sharding_check.cc",
             "kernels/shared_dataset.cc",
             "kernels/split_reader.cc",
         ],

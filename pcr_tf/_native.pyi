@@ -64,6 +64,9 @@ class CodedImage:
     @property
     def trailing(self) -> bytes:
         """The bytes after EOI in the source."""
+    @property
+    def orientation(self) -> int:
+        """The EXIF orientation as a record stores it: 2 to 8; 0 if none, upright, or opaque."""
 
 class CodedImageSummary:
     """What became of one image, without its bytes."""
@@ -89,6 +92,9 @@ class CodedImageSummary:
     @property
     def ancillary_bytes(self) -> int:
         """Size of its ancillary and trailing bytes, which the record deflates with all others."""
+    @property
+    def exif_orientation(self) -> int:
+        """As `exif_orientation` has it of the image as it came, which may be opaque."""
 
 def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImage:
     """Codes a JPEG in the progression of `script`, with the same DCT coefficients.
@@ -97,6 +103,12 @@ def transcode(image: bytes, script: ScanScript, prove: bool = True) -> CodedImag
       image: any bytes. What cannot be re-coded without loss comes back opaque, with the reason.
       script: the progression and its scan groups.
       prove: whether to decode the result and compare its coefficients with the source's.
+    """
+
+def exif_orientation(jpeg: bytes) -> int:
+    """The EXIF orientation of a JPEG, 1 to 8; 1, upright, where it has none or a malformed one.
+
+    It is tag 0x0112 of IFD 0 in the first Exif segment before the first scan, one SHORT.
     """
 
 def scan_ends(jpeg: bytes) -> list[int]:
@@ -243,6 +255,9 @@ class ShardIndex:
     def tail_bytes() -> int:
         """Bytes to read from a file's end first; the index of most files is among them."""
     @staticmethod
+    def footer_bytes() -> int:
+        """Size of the footer frame."""
+    @staticmethod
     def from_tail(name: str, tail: bytes, file_bytes: int) -> ShardIndex | int:
         """Parses the last bytes of a file.
 
@@ -271,6 +286,15 @@ class ShardIndex:
     def index_offset(self) -> int:
         """Offset of the index frame: where the records end."""
     @property
+    def index_frame_size(self) -> int:
+        """Size of the index frame."""
+    def check_header(self, data: bytes) -> None:
+        """Holds the data of the header frame to index and footer, of which alone this was made.
+
+        Raises:
+          DataLossError: it is no header frame, or says something else; or the footer does.
+        """
+    @property
     def contents_checksum(self) -> int:
         """CRC-32C over the checksums of all frames before the footer, as the footer has it."""
     @property
@@ -286,6 +310,8 @@ class DatasetIndex:
     @staticmethod
     def from_shards(shards: list[tuple[str, ShardIndex]]) -> DatasetIndex:
         """Joins the indexes of one or more named shards, in this order.
+
+        The header is the first one's, with the lowest version of all.
 
         Raises:
           ValueError: if their headers differ; names both files.
@@ -317,7 +343,7 @@ class DatasetIndex:
     def prefix_bytes(self, scan_groups: int) -> int:
         """Sum of the sizes of all records' prefixes at a fidelity of 1 to G."""
 
-def check_shard_names(names: list[bytes]) -> None:
+def check_shard_names(names: list[str] | list[bytes]) -> None:
     """Raises ValueError if files of a set NAME-00000-of-00008.pcr and so on are not among the names
     of a folder while others are; names some of them, and the remedies.
     """
@@ -345,6 +371,9 @@ def record_images(
       coding ("progressive" or "opaque"), and its bytes at that fidelity.
     """
 
+def ancillary_bytes(index: DatasetIndex, metadata_frame: bytes) -> int:
+    """Bytes that the ancillary stream of a record inflates to, as its metadata frame has it."""
+
 def record_order(
     example_counts: list[int],
     *,
@@ -371,6 +400,9 @@ def record_order(
       (record ordinal, its first example to read). Those of all readers are disjoint and together
       all that is left of the epoch.
     """
+
+def crc32c(data: bytes, crc: int = 0) -> int:
+    """The CRC-32C of bytes whose CRC is `crc`, followed by `data`."""
 
 def masked_crc32c(data: bytes) -> int:
     """The CRC-32C of `data` in the masked form in which TFRecord files store it."""

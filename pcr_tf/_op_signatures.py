@@ -22,6 +22,22 @@ class DecodedCrops(NamedTuple):
     decoded: Any
 
 
+class DatasetInfo(NamedTuple):
+    """What `pcr_dataset_info` gives.
+
+    Attributes:
+      image_features: string, [F].
+      num_records: int64, [].
+      num_scan_groups: int64, [].
+      format_minor: int64, [].
+    """
+
+    image_features: Any
+    num_records: Any
+    num_scan_groups: Any
+    format_minor: Any
+
+
 class FidelityBound(NamedTuple):
     """What `pcr_fidelity_bound` gives.
 
@@ -43,6 +59,8 @@ class PcrOps(Protocol):
         scan_groups: Any,
         shuffle: Any,
         seed: Any,
+        seed_is_private: Any,
+        seeded_shuffles: Any,
         num_shards: Any,
         shard_index: Any,
         reads_in_flight: Any,
@@ -55,6 +73,7 @@ class PcrOps(Protocol):
         fidelity: Any,
         fidelity_poll_ms: Any,
         metadata: str = "",
+        file_sharding: str = "",
         name: str | None = None,
     ) -> Any:
         """A scalar `tf.variant`: a data set of serialized tf.train.Examples."""
@@ -84,6 +103,7 @@ class PcrOps(Protocol):
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
         block_smoothing: bool = True,
+        honor_orientation: bool = False,
         name: str | None = None,
     ) -> Any:
         """uint8, [height, width, channels] or [B, height, width, channels]."""
@@ -97,20 +117,21 @@ class PcrOps(Protocol):
         mode: str,
         max_pixels: int,
         max_scans: int,
-        area_range: Sequence[float] = ...,
-        aspect_ratio_range: Sequence[float] = ...,
+        area_range: Sequence[str] = ...,
+        aspect_ratio_range: Sequence[str] = ...,
         max_attempts: int = 100,
-        crop_fraction: float = 0.875,
-        flip_probability: float = 0.5,
+        crop_fraction: str = "0.875",
+        flip_probability: str = "0.5",
         channels: int = 3,
-        mean: Sequence[float] = ...,
-        stddev: Sequence[float] = ...,
+        mean: Sequence[str] = ...,
+        stddev: Sequence[str] = ...,
         T: Any = ...,  # noqa: N803  (the op's attribute)
         antialias: bool = False,
         dct_scaling: bool = True,
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
         block_smoothing: bool = True,
+        honor_orientation: bool = False,
         on_error: str = "raise",
         name: str | None = None,
     ) -> DecodedCrops:
@@ -121,8 +142,8 @@ class PcrOps(Protocol):
         """A scalar int64: the images that were marked as broken in this process."""
 
     @staticmethod
-    def pcr_image_features(dataset: Any, name: str | None = None) -> Any:
-        """`tf.string` [F]: the image features of a PcrDataset."""
+    def pcr_dataset_info(dataset: Any, name: str | None = None) -> DatasetInfo:
+        """What is known of a PcrDataset since it was opened."""
 
     @staticmethod
     def pcr_read_statistics(name: str | None = None) -> Any:

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Deadlines measure the machine. On CI the same examples are tried every time.
-settings.register_profile("dev", deadline=None, max_examples=50)
+# Deadlines, and the health check, measure the machine.
 settings.register_profile(
-    "ci",
-    settings.get_profile("dev"),
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    "dev", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
+# On CI the same examples are tried every time.
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

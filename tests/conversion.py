@@ -17,6 +17,7 @@ from PIL import Image
 
 from pcr_tf.format.example import Values, encode_example
 from pcr_tf.format.tfrecord import frame
+from tests.waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,5 +125,5 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs ``pcr-<name>`` to its end; `prefix` as for `start`."""
     process = start(name, *arguments, prefix=prefix)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=HANG_S)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -141,6 +141,12 @@ class ShardEditor:
         self.data = self.data[: frame.offset] + writer.frame(data) + self.data[frame.end :]
         return self
 
+    def insert_frame(self, i: int, framed: bytes) -> ShardEditor:
+        """Puts a frame, with its length and CRCs, before frame i."""
+        at = self.frames()[i].offset
+        self.data = self.data[:at] + framed + self.data[at:]
+        return self
+
     def rewrite_frame(self, i: int, features: Mapping[str, Values | None]) -> ShardEditor:
         """Sets features of frame i, fixing its CRCs; None takes a feature away."""
         parsed = reference.parse_features(self.frame_data(i))
@@ -178,11 +184,12 @@ class ShardEditor:
 
     def set_footer(self, **fields: object) -> ShardEditor:
         """Sets fields of the footer by the names of `FooterFields`, fixing its CRCs."""
-        footer = dataclasses.replace(self._footer(), **fields)  # type: ignore[arg-type]
+        footer = dataclasses.replace(self.footer_fields(), **fields)  # type: ignore[arg-type]
         start = len(self.data) - reference.FOOTER_FRAME_BYTES
         return self.truncate_at(start).append(footer.frame())
 
-    def _footer(self) -> writer.FooterFields:
+    def footer_fields(self) -> writer.FooterFields:
+        """What the footer says."""
         (fields,) = self.frames()[-1].features["pcr/footer"]
         assert isinstance(fields, bytes)
         magic, major, minor, flags, offset, size, records, examples, contents, index, reserved = (

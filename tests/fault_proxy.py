@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from tests.waiting import HANG_S
+
 PASS = "pass"  # the answer as it is
 DROP = "drop"  # the connection is closed in place of an answer
 RESET = "reset"  # a TCP reset in the middle of the body
@@ -19,8 +21,6 @@ SHORTEN = "shorten"  # the body ends early, and the header agrees with it
 CORRUPT = "corrupt"  # one bit of the body is flipped
 UNAVAILABLE = "unavailable"  # 503
 STALL = "stall"  # nothing more comes after the middle of the body
-
-_SOCKET_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def fault_proxy(upstream_port: int, rule: Callable[[Request], str]) -> Iterator[
 
     def serve(client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
-            client.settimeout(_SOCKET_TIMEOUT_S)
+            client.settimeout(HANG_S)
             head = _read_head(client)
             received_s = time.monotonic()
             method, path = head.split(b" ", 2)[:2]
@@ -131,7 +131,7 @@ def _exchange(port: int, head: bytes) -> tuple[bytes, bytes]:
     """Head and body of the server's answer to a request without a body."""
     request = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
     request.insert(1, b"Connection: close")
-    with socket.create_connection(("127.0.0.1", port), _SOCKET_TIMEOUT_S) as server:
+    with socket.create_connection(("127.0.0.1", port), HANG_S) as server:
         server.sendall(b"\r\n".join(request))
         answer = b""
         while part := server.recv(1 << 20):
@@ -160,4 +160,4 @@ def _answer(
     if fault == RESET:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if fault == STALL:
-        stopping.wait(_SOCKET_TIMEOUT_S)
+        stopping.wait()

@@ -18,6 +18,14 @@ from pcr_tf.format.reference import Coding, Kind, encode_field, encode_varint
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
 
+
+def orientation_segment(orientation: int) -> bytes:
+    """An APP1 Exif segment that says nothing but an orientation: big-endian, one entry in IFD 0."""
+    ifd = struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + struct.pack(">2sHI", b"MM", 42, 8) + ifd
+    return b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif
+
+
 # A valid script whose last band is cut so that it has `groups` scans or more.
 _DC = "0,1,2: 0-0, 0, 0;"
 
@@ -40,6 +48,7 @@ class Image:
 
     Attributes:
       scans: scan bytes of each group; of an opaque image, the first is the image.
+      orientation: the EXIF orientation in `ancillary`, 2 to 8; 0: none, or upright.
     """
 
     scans: tuple[bytes, ...]
@@ -47,6 +56,7 @@ class Image:
     ancillary: bytes = b""
     ancillary_offset: int = 2
     trailing: bytes = b""
+    orientation: int = 0
 
     @classmethod
     def opaque(cls, data: bytes, groups: int) -> Image:
@@ -57,9 +67,10 @@ class Image:
         stored = b"".join(self.scans[:scan_groups])
         if self.coding == Coding.OPAQUE:
             return stored
-        if scan_groups < len(self.scans):
-            return stored + EOI
         o = self.ancillary_offset
+        if scan_groups < len(self.scans):
+            segment = orientation_segment(self.orientation) if self.orientation else b""
+            return stored[:o] + segment + stored[o:] + EOI
         return stored[:o] + self.ancillary + stored[o:] + EOI + self.trailing
 
 
@@ -80,7 +91,7 @@ class Layout:
     scan_script: str = ""
     created_by: str = "reference writer"
     deflate: Callable[[bytes], bytes] = zlib.compress
-    version: tuple[int, int] = (1, 0)
+    version: tuple[int, int] = (1, 1)
     flags: int = 0
 
     @classmethod
@@ -204,21 +215,21 @@ def record_frames(examples: Sequence[Example], layout: Layout, ordinal: int) -> 
             features.append(bytes_feature("pcr/ancillary", [stream]))
         groups.append(frame(serialize(features)))
     sizes = [len(image.scans[g]) for g in range(layout.groups) for image in images]
-    metadata = serialize(
-        [
-            bytes_feature("pcr/frame", [b"metadata"]),
-            int_feature("pcr/record", [ordinal]),
-            bytes_feature("pcr/examples", [example.stored for example in examples]),
-            int_feature("pcr/image_counts", [len(images) for images in lists]),
-            int_feature("pcr/codings", [image.coding for image in images]),
-            int_feature("pcr/slice_sizes", sizes),
-            int_feature("pcr/ancillary_offsets", [image.ancillary_offset for image in images]),
-            int_feature("pcr/ancillary_sizes", [len(image.ancillary) for image in images]),
-            int_feature("pcr/trailing_sizes", [len(image.trailing) for image in images]),
-            int_feature("pcr/group_checksums", list(map(checksum_of, groups))),
-        ]
-    )
-    return [frame(metadata), *groups]
+    metadata = [
+        bytes_feature("pcr/frame", [b"metadata"]),
+        int_feature("pcr/record", [ordinal]),
+        bytes_feature("pcr/examples", [example.stored for example in examples]),
+        int_feature("pcr/image_counts", [len(images) for images in lists]),
+        int_feature("pcr/codings", [image.coding for image in images]),
+        int_feature("pcr/slice_sizes", sizes),
+        int_feature("pcr/ancillary_offsets", [image.ancillary_offset for image in images]),
+        int_feature("pcr/ancillary_sizes", [len(image.ancillary) for image in images]),
+        int_feature("pcr/trailing_sizes", [len(image.trailing) for image in images]),
+        int_feature("pcr/group_checksums", list(map(checksum_of, groups))),
+    ]
+    if layout.version >= (1, 1):
+        metadata.append(int_feature("pcr/orientations", [image.orientation for image in images]))
+    return [frame(serialize(metadata)), *groups]
 
 
 def index_features(records: Sequence[reference.RecordEntry]) -> list[bytes]:
@@ -241,7 +252,7 @@ class FooterFields:
     contents_checksum: int
     index_checksum: int
     magic: bytes = b"\x89PCR\r\n\x1a\n"
-    version: tuple[int, int] = (1, 0)
+    version: tuple[int, int] = (1, 1)
     flags: int = 0
     reserved: int = 0
 
@@ -276,7 +287,7 @@ def build_shard(
     Args:
       records: the examples of each record.
       layout: its header.
-      gaps: frames that stand before record r, which no writer of version 1.0 makes.
+      gaps: frames that stand before record r, which writers of versions 1.0 and 1.1 do not make.
     """
     frames = [frame(serialize(header_features("header", layout)))]
     entries = []

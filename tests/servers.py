@@ -11,7 +11,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG_S, patiently
 from tools import nginx, s3
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -99,15 +98,12 @@ def stopped_at_end(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[
 
 
 def wait_for_port(port: int, process: subprocess.Popen[str], address: str = "127.0.0.1") -> None:
-    """Returns when somebody listens; fails if the process ends, or after START_TIMEOUT_S."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
+    """Returns when somebody listens; fails if the process ends without that."""
+    for _ in patiently():
         if process.poll() is not None:
             pytest.fail(f"{process.args!r}: ended with status {process.returncode}")
-        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((address, port), HANG_S):
             return
-        time.sleep(0.05)
-    pytest.fail(f"{process.args!r}: does not listen after {START_TIMEOUT_S} s")
 
 
 @contextlib.contextmanager
@@ -129,7 +125,7 @@ def s3_server(folder: Path, bucket: str = "bucket") -> Iterator[Server]:
             pytest.fail(f"moto did not start: {(folder / 's3.err').read_text()}")
         server = Server(int(line), ServerLog(log))
         request = urllib.request.Request(f"{server.url}/{bucket}", method="PUT")
-        urllib.request.urlopen(request, timeout=START_TIMEOUT_S).close()
+        urllib.request.urlopen(request, timeout=HANG_S).close()
         server.log.clear()
         yield server
 
@@ -228,7 +224,7 @@ def gcs_server(
             url += "?" + urllib.parse.urlencode({"uploadType": "media", "name": name})
             headers = {"Content-Type": "application/octet-stream"}
             request = urllib.request.Request(url, path.read_bytes(), headers, method="POST")
-            urllib.request.urlopen(request, timeout=20).close()
+            urllib.request.urlopen(request, timeout=HANG_S).close()
         server.log.clear()
         yield server
 

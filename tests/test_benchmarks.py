@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from benchmarks import bytes_read, drawn_photographs, link, measure
 from tests.small_dataset import draw_jpeg
+from tests.waiting import HANG_S, wait_until
 
 _ROOT = pathlib.Path(__file__).parent.parent
 
@@ -323,14 +324,14 @@ def a_link_that_is_read(a_link: None) -> None:
 
 
 _LINK = """
-import pathlib, signal, sys, time
+import pathlib, signal, sys
 from benchmarks.link import make_link
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Under nohup it is ignored.
 with make_link() as link, link.serve(pathlib.Path("/"), pathlib.Path(sys.argv[1])):
-    with link.running_in_client(["sh", "-c", "echo begun; exec sleep 600"]) as process:
+    with link.running_in_client(["sh", "-c", "echo begun; exec sleep infinity"]) as process:
         process.stdout.readline()
         print(link.server, link.client, flush=True)
-        time.sleep(600)
+        signal.pause()
 """
 
 
@@ -349,11 +350,12 @@ def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
             pids += subprocess.run(listed, capture_output=True, text=True).stdout.split()
         process.send_signal(number)
         try:
-            assert process.wait(30) == 128 + number
+            assert process.wait(HANG_S) == 128 + number
         finally:
             process.kill()
     assert len(pids) == 2  # nginx and sleep
-    assert not [pid for pid in pids if pathlib.Path("/proc", pid).exists()]
+    # The kernel takes a moment to end what it was told to kill.
+    wait_until(lambda: not [pid for pid in pids if pathlib.Path("/proc", pid).exists()])
     left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
     assert not [name for name in names if name in left]
 

@@ -6,6 +6,7 @@ import csv
 import errno
 import io
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from pcr_tf._native import same_coefficients
-from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
+from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, SourceOptions
 from pcr_tf.convert.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter, filesystem
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_messages
@@ -201,9 +202,11 @@ def test_splits_are_not_taken_for_classes(
     tmp_path: Path, classes: tuple[str, ...], splits: str
 ) -> None:
     source = make_class_folders(tmp_path / "in", classes, 1)
-    first = splits.partition(",")[0]
+    first = next(name for name in splits.split(", ") if name.lower() == "train")
     with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
         convert(source, tmp_path / "out")
+    options = SourceOptions(classes=(*classes, "a/b/c/d"))
+    assert convert(source, tmp_path / "out", source_options=options).images == len(classes)
 
 
 @pytest.mark.parametrize("inside", ["", "val.zip", "images/"])
@@ -242,6 +245,61 @@ def test_classes_that_are_named_as_splits_are_classes_where_no_folders_say_other
 ) -> None:
     source = make_class_folders(tmp_path / "in", classes, 1)
     assert convert(source, tmp_path / "out").manifest["class_names"] == list(classes)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("images", "masks"),
+        ("JPEGImages", "SegmentationClass"),
+        ("voc/img", "voc/labels"),
+        ("train/images", "train/masks"),
+        ("images/a", "images/b", "masks/a", "masks/b"),
+    ],
+)
+def test_masks_are_not_taken_for_a_class_beside_their_photographs(
+    tmp_path: Path, folders: tuple[str, ...]
+) -> None:
+    source = make_class_folders(tmp_path / "in", folders, 1)
+    message = r"in/.*: beside .*photographs and what is drawn on them, not two classes; .*--classes"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+    options = SourceOptions(classes=folders)
+    assert convert(source, tmp_path / "out", source_options=options).images == len(folders)
+
+
+def test_annotations_beside_photographs_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("images",), 1)
+    (source / "labels").mkdir()
+    (source / "labels" / "000.txt").write_text("0 0.5 0.5 1 1")
+    with pytest.raises(ConvertError, match=r"in/images: beside labels: photographs and what is"):
+        convert(source, tmp_path / "out")
+
+
+def test_a_class_of_images_alone_and_masks_deeper_below_are_classes(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", ("images", "paint", "x/masks"), 1)
+    assert convert(source, tmp_path / "out").images == 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("cafe\u0301", "caf\u00e9"), ("ant", "ant "), ("a b", "a\u00a0b"), ("ant", "\ufeffant")],
+    ids=["accents", "a blank behind", "another blank", "a byte order mark"],
+)
+def test_names_that_look_the_same_are_not_two_classes_in_silence(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    source = make_class_folders(tmp_path / "in", names, 1)
+    one, other = (re.escape(ascii(name)) for name in names)
+    message = rf"expected one folder of a name, got {other} beside {one}, which look the same"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "out")
+    options = SourceOptions(classes=names)
+    assert convert(source, tmp_path / "out", source_options=options).images == 2
+    message = rf"{other} is, which looks the same; write both alike"
+    options = SourceOptions(classes=names[1:])
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "other", source_options=options)
 
 
 def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:
@@ -364,7 +422,7 @@ def _without_roots_rights() -> list[str]:
 def test_a_file_without_permission_ends_the_command_with_one_line(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / "bee" / "000.jpg").chmod(0)
-    flags = (f"--input={source}", f"--output={tmp_path}/out", "--num_workers=1")
+    flags = (f"--input={source}", f"--output={tmp_path}/out", "--num_workers=1", "--quiet")
     done = run("convert", *flags, prefix=_without_roots_rights())
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert "bee/000.jpg: cannot be read: Permission denied" in done.stderr
@@ -425,6 +483,38 @@ def test_an_example_without_the_image_feature_names_record_and_features(
     summary = convert(tmp_path / "in.tfrecord", tmp_path / "out2", **options)
     assert summary.manifest["counts"]["images"] == 2
     assert [s["name"] for s in summary.manifest["skipped"]] == ["in.tfrecord: record 1"]
+
+
+@pytest.mark.parametrize("values", [b"", b"\x0a\x00"], ids=["no list", "an empty list"])
+def test_an_image_feature_without_a_value_is_told_from_one_that_is_missing(
+    tmp_path: Path, values: bytes
+) -> None:
+    entry = b"\x0a\x0dimage/encoded\x12" + bytes([len(values)]) + values
+    entry = b"\x0a" + bytes([len(entry)]) + entry
+    write_tfrecord(tmp_path / "in.tfrecord", [b"\x0a" + bytes([len(entry)]) + entry])
+    message = r"record 0: no image: expected a value or more of image/encoded, got none; leave such"
+    with pytest.raises(ConvertError, match=message):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+
+
+def test_a_sequence_example_whose_images_are_in_lists_is_told_apart(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    sequence = tf.train.SequenceExample()
+    frames = sequence.feature_lists.feature_list["image/encoded"]
+    for seed in range(2):
+        frames.feature.add().bytes_list.value.append(jpeg(seed))
+    write_tfrecord(tmp_path / "in.tfrecord", [sequence.SerializeToString()])
+    message = (
+        r"record 0: a tf\.train\.SequenceExample.*expected a tf\.train\.Example; write one for"
+    )
+    with pytest.raises(ConvertError, match=message):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out")
+    # One whose image is in its context is an Example with more in it, all of which comes back.
+    sequence.context.feature["image/encoded"].bytes_list.value.append(jpeg(3))
+    write_tfrecord(tmp_path / "in.tfrecord", [sequence.SerializeToString()])
+    convert(tmp_path / "in.tfrecord", tmp_path / "whole")
+    (example,) = PcrReader(tmp_path / "whole").examples()
+    assert tf.train.SequenceExample.FromString(example).feature_lists == sequence.feature_lists
 
 
 def test_an_image_feature_of_another_kind_is_named(tmp_path: Path) -> None:
@@ -598,6 +688,23 @@ def test_a_gzipped_tfrecord_file_says_so(tmp_path: Path) -> None:
         convert(tmp_path / "in.tfrecord", tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["in.tfrecord", "in.tar"])
+def test_files_of_which_none_can_be_read_are_not_called_empty(tmp_path: Path, name: str) -> None:
+    import gzip
+
+    for number in range(2):
+        (tmp_path / f"{number}-{name}").write_bytes(gzip.compress(b"records"))
+    message = rf"no (records|keys); 0-{name}.*: byte 0: .*gzip.*first \(1 more cannot be read\)"
+    with pytest.raises(ConvertError, match=message):
+        convert(f"{tmp_path}/*-{name}", tmp_path / "out", on_unreadable="skip")
+
+
+def test_files_without_a_record_are_called_empty(tmp_path: Path) -> None:
+    write_tfrecord(tmp_path / "in.tfrecord", [])
+    with pytest.raises(ConvertError, match=r"in\.tfrecord: no records; the files are empty"):
+        convert(tmp_path / "in.tfrecord", tmp_path / "out", on_unreadable="skip")
+
+
 def test_an_image_file_named_as_input_is_no_tfrecord_file(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg())
     with pytest.raises(ConvertError, match=r"is this a TFRecord file?"):
@@ -677,6 +784,7 @@ def test_policy_skip_leaves_the_example_out_and_names_it(with_a_png: Path) -> No
     summary = convert(with_a_png, with_a_png.parent / "out", on_unsupported="skip")
     assert summary.manifest["counts"] == {
         "images": 3,
+        "turned": 0,
         "opaque": 0,
         "opaque_reasons": {},
         "encoded": 0,
@@ -791,7 +899,7 @@ def test_policy_encode_leaves_out_a_profile_of_another_colour_space(with_a_png: 
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile[16:20] = b"GRAY"
     odd = with_a_png / "bee" / "odd.jpg"
-    picture(5, mode="LA").save(odd, "PNG", icc_profile=bytes(profile))
+    picture(5).save(odd, "PNG", icc_profile=bytes(profile))
     convert(with_a_png, with_a_png.parent / "out", on_unsupported="encode")
     coding, image = _stored(with_a_png.parent / "out")["odd"]
     assert coding == "progressive"

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ from tests.conversion import (  # noqa: E402
     run,
     write_tfrecord,
 )
+from tests.turned import turned_jpeg  # noqa: E402
+from tests.waiting import wait_until  # noqa: E402
 
 IN_THIS_PROCESS = ("--runner=FnApiRunner",)
 IN_TWO_PROCESSES = (
@@ -78,12 +79,21 @@ def _class_folders(folder: Path) -> dict[str, Any]:
     # Bytewise, "a-b" is between "a" and "a/b".
     source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
     (source / "ant" / "notes.txt").write_text("not an image")
-    for name in ("bee", "a/empty", "__MACOSX"):
+    for name in ("bee", "a/boxes", "__MACOSX"):
         (source / name).mkdir()
+        (source / name / "1.xml").write_text("<box/>")
     # Names of files are bytes, and not always text.
     (source / "ant").rename(source / os.fsdecode(b"\xfe"))
     (source / "a" / "003.jpg").rename(source / "a" / os.fsdecode(b"\xff.jpg"))
     return {"inputs": (str(source),)}
+
+
+def _listed_class_folders(folder: Path) -> dict[str, Any]:
+    source = make_class_folders(folder / "in", ("ant", "a-b", "a", "a/b"), per_class=6)
+    (source / "bee").mkdir()
+    (source / "logs").mkdir()
+    classes = ("zebra", "a/b=ab", "bee", "ant", "a-b", "none/of/these", "a")
+    return {"inputs": (str(source),), "source_options": SourceOptions(classes=classes)}
 
 
 def _two_roots(folder: Path) -> dict[str, Any]:
@@ -120,6 +130,11 @@ def _tar_shards(folder: Path) -> dict[str, Any]:
     return {"inputs": (str(folder / "in"),)}
 
 
+def _listed_tar_shards(folder: Path) -> dict[str, Any]:
+    options = SourceOptions(classes=("1", "2=two", "3=three"))
+    return {**_tar_shards(folder), "source_options": options}
+
+
 def _table(folder: Path) -> dict[str, Any]:
     source = make_class_folders(folder / "in", ("all",), per_class=12)
     rows = "".join(f"{n:03d}.jpg,{'xyz'[n % 3]}\n" for n in range(12))
@@ -130,7 +145,17 @@ def _table(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize(
-    "make", [_class_folders, _two_roots, _flat_folder, _tfrecords, _tar_shards, _table]
+    "make",
+    [
+        _class_folders,
+        _listed_class_folders,
+        _two_roots,
+        _flat_folder,
+        _tfrecords,
+        _tar_shards,
+        _listed_tar_shards,
+        _table,
+    ],
 )
 def test_the_output_is_that_of_the_local_job(
     make: Callable[[Path], dict[str, Any]], shuffle: bool, tmp_path: Path
@@ -143,7 +168,7 @@ def test_the_output_is_that_of_the_local_job(
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_shards": 1}, {"num_shards": 5}, {"images_per_record": 100}, {"images_per_record": 1}],
+    [{"num_shards": 1}, {"num_shards": 5}, {"images_per_record": 100}, {"images_per_record": None}],
 )
 def test_the_output_is_that_of_the_local_job_however_it_is_cut(
     options: dict[str, Any], tmp_path: Path
@@ -197,6 +222,20 @@ def test_the_manifest_names_odd_images_as_that_of_the_local_job(
     field = {"keep": "opaque", "skip": "skipped", "encode": "encoded"}[policy]
     assert [entry["name"] for entry in manifest[field]] == ["ant/odd.jpg", "bee/odd.png"]
     assert by_beam == local
+
+
+def test_turned_images_are_counted_as_by_the_local_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_class_folders(tmp_path / "in")
+    for orientation in (3, 6):
+        (source / "ant" / f"turned-{orientation}.jpg").write_bytes(turned_jpeg(orientation))
+    local, by_beam = _both(source, tmp_path)
+    assert json.loads((tmp_path / "beam" / "manifest.json").read_text())["counts"]["turned"] == 2
+    assert by_beam == local
+    flags = [f"--input={source}", f"--output={tmp_path / 'again'}", "--profile_images=0"]
+    assert convert_beam.main(flags) == 0
+    assert "again: warning: 2 images are stored turned" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_skipped_as_by_the_local_job(tmp_path: Path) -> None:
@@ -309,12 +348,8 @@ def test_a_killed_pipeline_goes_on_with_the_shards_that_are_not_finished(tmp_pat
     flags += ["--profile_images=0"]
     command = [sys.executable, "-m", "pcr_tf.cli.convert_beam", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
     noted = output / ".pcr-convert"
-    while len(list(noted.glob("*.pcr.json"))) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: len(list(noted.glob("*.pcr.json"))) >= 3, while_running=process)
     process.kill()
     process.wait()
     kept = {p.name: p.stat().st_mtime_ns for p in noted.glob("*.pcr.json")}
@@ -407,10 +442,25 @@ def test_the_command_names_folders_that_are_no_classes(
 ) -> None:
     source = make_class_folders(tmp_path / "in")
     (source / "dog").mkdir()
+    (source / "dog" / "1.xml").write_text("<box/>")
     flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
     assert convert_beam.main(flags) == 0
-    said = "no class: 1 folder without an image: dog; labels count the other folders\n"
-    assert f"{tmp_path}/out: {said}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/out: classes: 3: label 0 is 'ant', label 2 is 'cat'\n" in said
+    folders = "1 folder without an image: 'dog'; labels count the other folders"
+    assert f"{tmp_path}/out: no class: {folders}\n" in said
+
+
+def test_the_command_names_folders_that_the_list_of_classes_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_class_folders(tmp_path / "in")
+    flags = [f"--input={source}", f"--output={tmp_path}/out", "--profile_images=0"]
+    assert convert_beam.main([*flags, "--classes=cat"]) == 1
+    said = capsys.readouterr().err
+    assert "in/ant: class 'ant' is none of the 1 of --classes" in said
+    assert "one of 2 such folders: ant, bee" in said
+    assert not list((tmp_path / "out").glob("*.pcr"))
 
 
 def test_the_command_passes_on_what_stands_behind_two_dashes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -10,20 +9,30 @@ import random
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from multiprocessing.context import SpawnProcess
+from pathlib import Path, PurePath
 
 import PIL
 import psutil
 import pytest
 
 from pcr_tf.convert import ConvertError
+from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.format.verify import verify_dataset
 from tests.conversion import digests, make_class_folders, run, start
 from tests.small_disk import mounted_disk
 from tests.test_convert import convert
+from tests.waiting import (
+    HANG_S,
+    kill_with_workers,
+    patiently,
+    pause_midway,
+    wait_until,
+    wait_until_gone,
+    workers_of,
+)
 
 # Deaths in the kill test, a second or so each: lower for a quick look, raise for a longer hunt.
 KILLS = int(os.environ.get("PCR_TEST_KILLS", "50"))
@@ -58,39 +67,45 @@ def _flags(source: Path, output: Path, num_workers: int = 2) -> list[str]:
     ]
 
 
-def _wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, "the job did not get there"
-        time.sleep(0.005)
-
-
 def _shards(output: Path) -> list[Path]:
     return list(output.glob("*.pcr"))
 
 
-def _has_shards(output: Path, count: int) -> bool:
-    return len(_shards(output)) >= count
+def _noted(output: Path) -> list[str]:
+    """The shards that a job has noted as finished."""
+    notes = (output / ".pcr-convert").glob("*.pcr.json")
+    return [path.name.removesuffix(".json") for path in notes]
 
 
-def _children(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The workers of a job; those that end meanwhile are left out."""
-    workers = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):  # A zombie is one of these.
-                if "spawn_main" in " ".join(child.cmdline()):
-                    workers.append(child)
-    return workers
+def _pause_midway(source: Path, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A job whose main process is stopped when there are some shards, and its output."""
+
+    def output(ordinal: int) -> Path:
+        return tmp_path / f"out{ordinal}"
+
+    process, ordinal = pause_midway(
+        lambda ordinal: start("convert", *_flags(source, output(ordinal))),
+        lambda ordinal: len(_noted(output(ordinal))) >= 3,
+        # The two in the workers' hands may come to their end.
+        lambda ordinal: len(_shards(output(ordinal))) > NUM_SHARDS - 3,
+    )
+    return process, output(ordinal)
 
 
-def _assert_gone(children: list[psutil.Process], within_s: float) -> None:
-    _, alive = psutil.wait_procs(children, timeout=within_s)
-    for child in alive:
-        # A process that nobody waits for stays a zombie: it runs no more.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            assert child.status() == psutil.STATUS_ZOMBIE
+def _moments(process: subprocess.Popen[str], output: Path) -> list[Callable[[], bool]]:
+    """What can be seen of a job one after the other, from its start to its first shards."""
+    num_shards = len(_shards(output))
+    return [
+        lambda: True,
+        output.exists,
+        *(functools.partial(lambda count: len(workers_of(process)) >= count, n) for n in (1, 2)),
+        lambda: bool(list(output.glob(".*.tmp"))),
+        *(
+            functools.partial(lambda count: len(_shards(output)) >= count, num_shards + more)
+            for more in (1, 2, 4, 8, 16)
+        ),
+        (output / "manifest.json").exists,
+    ]
 
 
 def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(
@@ -105,16 +120,11 @@ def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(
             output = tmp_path / f"out{len(outputs)}"
             outputs.append(output)
         process = start("convert", *_flags(source, output))
-        more = len(_shards(output)) + 1
-        if rng.random() < 0.5 or more > NUM_SHARDS:
-            time.sleep(rng.uniform(0.0, 1.0))
-        else:
-            _wait_until(functools.partial(_has_shards, output, more), process)
-            time.sleep(rng.uniform(0.0, 0.1))
-        children = _children(process)
-        process.kill()
-        process.communicate()
-        _assert_gone(children, within_s=2)
+        moment = rng.choice(_moments(process, output))
+        for _ in patiently():
+            if moment() or process.poll() is not None:
+                break
+        kill_with_workers(process)
         for shard in _shards(output):
             assert list(verify_dataset(shard)) == [], f"seed {seed}: a half-written shard"
     for output in outputs:
@@ -126,56 +136,82 @@ def test_a_job_killed_at_random_moments_ends_with_the_same_bytes(
 def test_a_resumed_job_keeps_the_shards_that_are_finished(
     source: Path, uninterrupted: dict[str, str], tmp_path: Path
 ) -> None:
-    process = start("convert", *_flags(source, tmp_path / "out"))
-    _wait_until(lambda: len(list((tmp_path / "out/.pcr-convert").glob("*.pcr.json"))) >= 3, process)
-    process.kill()
-    process.communicate()
-    time.sleep(0.5)
-    noted = [
-        path.name[: -len(".json")] for path in (tmp_path / "out/.pcr-convert").glob("*.pcr.json")
-    ]
-    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in noted}
-    done = run("convert", *_flags(source, tmp_path / "out", num_workers=1))
+    process, output = _pause_midway(source, tmp_path)
+    kill_with_workers(process)
+    noted = _noted(output)
+    before = {name: (output / name).stat().st_mtime_ns for name in noted}
+    done = run("convert", *_flags(source, output, num_workers=1))
     assert done.returncode == 0, done.stderr
     assert f"resuming: {len(noted)} of {NUM_SHARDS} shards are finished" in done.stderr
-    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in noted} == before
-    assert digests(tmp_path / "out") == uninterrupted
+    assert {name: (output / name).stat().st_mtime_ns for name in noted} == before
+    assert digests(output) == uninterrupted
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_ends_the_workers_at_once_and_the_job_can_go_on(
     source: Path, uninterrupted: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = start("convert", *_flags(source, tmp_path / "out"))
-    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 2, process)
-    children = _children(process)
-    assert len(children) == 2
-    begun = time.monotonic()
+    process, output = _pause_midway(source, tmp_path)
+    workers = workers_of(process)
+    assert len(workers) == 2
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # As a terminal does: to the workers as well.
     else:
         process.send_signal(number)
-    _, stderr = process.communicate(timeout=10)
-    assert time.monotonic() - begun < 2
+    process.send_signal(signal.SIGCONT)
+    _, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == 128 + number
     assert "the same command goes on from here" in stderr
     assert "Traceback" not in stderr
-    _assert_gone(children, within_s=0.1)
-    assert not list((tmp_path / "out").glob(".*.tmp"))
-    assert run("convert", *_flags(source, tmp_path / "out")).returncode == 0
-    assert digests(tmp_path / "out") == uninterrupted
+    wait_until_gone(workers)
+    assert not list(output.glob(".*.tmp"))
+    assert run("convert", *_flags(source, output)).returncode == 0
+    assert digests(output) == uninterrupted
+
+
+def test_a_stop_signal_ends_workers_that_do_not_heed_one(source: Path, tmp_path: Path) -> None:
+    process, _ = _pause_midway(source, tmp_path)
+    workers = workers_of(process)
+    for worker in workers:
+        worker.suspend()  # Whatever they do would last for ever.
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=HANG_S)
+    assert process.returncode == 128 + signal.SIGTERM
+    wait_until_gone(workers)
+
+
+def test_ctrl_c_while_a_worker_starts_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def interrupted(process: SpawnProcess) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        start_process(process)
+        assert process.pid is not None
+        begun.append(process.pid)
+
+    start_process = SpawnProcess.start
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    jobs = [PurePath("job")]  # It has a name.
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(run_jobs(print, jobs, num_workers=1, on_progress=lambda *_: None))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    (pid,) = begun
+    assert not psutil.pid_exists(pid)
 
 
 def test_a_stop_signal_while_workers_start_leaves_no_traceback(
     source: Path, tmp_path: Path
 ) -> None:
-    for delay_s in (0.0, 0.1, 0.2, 0.3, 0.5):
-        output = tmp_path / f"out{delay_s}"
+    for number in range(1, 6):
+        output = tmp_path / f"out{number}"
         process = start("convert", *_flags(source, output))
-        _wait_until(output.exists, process)
-        time.sleep(delay_s)
+        wait_until(_moments(process, output)[number], while_running=process)
         os.killpg(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=HANG_S)
         assert "Traceback" not in stderr
         assert process.returncode in (0, 130)
 
@@ -183,32 +219,30 @@ def test_a_stop_signal_while_workers_start_leaves_no_traceback(
 def test_a_killed_worker_is_an_error_that_says_so(
     source: Path, uninterrupted: dict[str, str], tmp_path: Path
 ) -> None:
-    process = start("convert", *_flags(source, tmp_path / "out"))
-    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 1, process)
-    children = _children(process)
-    children[0].kill()
-    _, stderr = process.communicate(timeout=10)
+    process, output = _pause_midway(source, tmp_path)
+    workers = workers_of(process)
+    workers[0].kill()
+    process.send_signal(signal.SIGCONT)
+    _, stderr = process.communicate(timeout=HANG_S)
     assert process.returncode == 1
     (line,) = [line for line in stderr.splitlines() if line.startswith("pcr-convert:")]
-    assert f"worker process {children[0].pid} died: signal SIGKILL" in line
+    assert f"worker process {workers[0].pid} died: signal SIGKILL" in line
     assert "run the same command again to resume" in line
-    _assert_gone(children, within_s=1)
-    assert run("convert", *_flags(source, tmp_path / "out")).returncode == 0
-    assert digests(tmp_path / "out") == uninterrupted
+    wait_until_gone(workers)
+    assert run("convert", *_flags(source, output)).returncode == 0
+    assert digests(output) == uninterrupted
 
 
 def test_two_jobs_cannot_write_to_one_output(source: Path, tmp_path: Path) -> None:
-    process = start("convert", *_flags(source, tmp_path / "out"))
-    _wait_until(lambda: len(_shards(tmp_path / "out")) >= 1, process)
-    process.send_signal(signal.SIGSTOP)  # However slowly the other one starts, this one is there.
+    process, output = _pause_midway(source, tmp_path)
     try:
-        other = run("convert", *_flags(source, tmp_path / "out"))
+        other = run("convert", *_flags(source, output))
     finally:
         process.send_signal(signal.SIGCONT)
     assert other.returncode == 1
     assert "another conversion is writing to it" in other.stderr
-    assert process.wait(timeout=60) == 0
-    process.communicate()
+    process.communicate(timeout=HANG_S)
+    assert process.returncode == 0
 
 
 @pytest.fixture

@@ -388,6 +388,22 @@ def test_the_advice_of_the_warning_of_no_record_leaves_out_empty_data_sets(tmp_p
     assert "has no record; unless the data set is empty, take fewer readers" in str(said.message)
 
 
+@pytest.mark.parametrize("make", [PcrDataset, lambda *a, **k: image_batches(a[0], 8, 2, **k)])
+def test_shuffling_a_single_record_warns_with_the_remedy(
+    tmp_path: Path, make: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "photos.pcr"
+    make_dataset(folder, num_examples=5, examples_per_record=5, num_shards=1)
+    with pytest.warns(UserWarning, match=r"all 5 examples are in one record.*\.shuffle\(5\)"):
+        make(folder, shuffle=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(folder, shuffle=False)
+        image_batches(folder, 8, 2, shuffle_buffer=5)
+        make_dataset(folder, num_examples=5, examples_per_record=4, num_shards=1)
+        make(folder, shuffle=True)
+
+
 def test_a_reader_without_a_record_does_not_warn_of_the_epochs_behind_the_rest_of_one(
     folder: Path,
 ) -> None:

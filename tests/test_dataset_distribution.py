@@ -17,6 +17,7 @@ from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
 from tests.small_dataset import make_dataset
 from tests.test_dataset import labels
+from tests.waiting import HANG_S
 
 NUM_EXAMPLES = 26
 
@@ -91,6 +92,26 @@ def test_each_iteration_behind_distribute_begins_anew_at_first_epoch(
     assert iterations == [labels(PcrDataset(folder, 1, shuffle=True, seed=4, first_epoch=2))] * 2
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_iterations_and_epochs_of_a_server_in_the_clients_process_are_not_those_of_the_client(
+    folder: Path, nested: bool
+) -> None:
+    def make() -> tf.data.Dataset:
+        if nested:
+            epochs = tf.data.Dataset.range(2)
+            return epochs.flat_map(lambda _: PcrDataset(folder, 1, shuffle=True, seed=4))
+        return PcrDataset(folder, 1, shuffle=True, seed=4).repeat(2)
+
+    dataset = make()
+    expected = labels(dataset)
+    assert labels(dataset) != expected  # the client goes on with its third epoch
+    with one_worker() as service:
+        distributed = distribute(dataset, "parallel_epochs", service)
+        assert [labels(distributed) for _ in range(2)] == [expected] * 2
+        again = distribute(make(), "parallel_epochs", service)
+        assert labels(again) == expected
+
+
 @pytest.mark.parametrize("policy", ["DYNAMIC", "OFF"])
 def test_sharding_policies_give_whole_epochs(folder: Path, service: str, policy: str) -> None:
     mode = getattr(tf.data.experimental.service.ShardingPolicy, policy)
@@ -142,7 +163,7 @@ def test_two_devices_of_a_mirrored_strategy_read_an_epoch_between_them(folder: P
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     (first, second), reads, read_bytes = json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""Both implementations on the golden files: tests/golden/v1/README.md says what each file shows."""
+"""Both implementations on the golden files: tests/golden/*/README.md says what each file shows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,32 @@ import pytest
 
 from pcr_tf import _native
 from pcr_tf.format import reference
-from tests.golden.v1.invalid_files import damaged_files
+from pcr_tf.format.verify import verify_dataset
+from tests.golden.v1 import invalid_files as files_of_1_0
+from tests.golden.v1_1 import files as files_of_1_1
 from tests.native_reader import Outcome, native_examples, outcome, read_record, reference_examples
 
-FOLDER = pathlib.Path(__file__).parent / "golden" / "v1"
-EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text())
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+FOLDER = GOLDEN / "v1"
 DATASET = FOLDER / "valid" / "dataset"
+# What expected.json says of each version's files.
+EXPECTED: dict[str, dict[str, Any]] = {
+    version: json.loads((GOLDEN / version / "expected.json").read_text())
+    for version in ("v1", "v1_1")
+}
+
+
+def of_all_versions(kind: str) -> dict[str, dict[str, Any]]:
+    """The files of a kind by "<version>/<kind>/<name>"."""
+    return {
+        f"{version}/{kind}/{name}": {"version_folder": version, **case}
+        for version, expected in EXPECTED.items()
+        for name, case in expected[kind].items()
+    }
+
+
+VALID = of_all_versions("valid")
+INVALID = of_all_versions("invalid")
 
 Reader = Callable[[bytes, int, str], list[bytes]]
 
@@ -42,17 +62,17 @@ def check_refused(result: Outcome, case: dict[str, Any], name: str) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("name", EXPECTED["valid"])
+@pytest.mark.parametrize("name", VALID)
 def test_a_valid_file_reads_to_the_expected_examples(name: str, reader: str) -> None:
-    data = (FOLDER / "valid" / name).read_bytes()
-    for g, expected in EXPECTED["valid"][name]["sha256_by_scan_groups"].items():
+    data = (GOLDEN / name).read_bytes()
+    for g, expected in VALID[name]["sha256_by_scan_groups"].items():
         assert digests(READERS[reader](data, int(g), name)) == expected
 
 
-@pytest.mark.parametrize("name", EXPECTED["valid"])
+@pytest.mark.parametrize("name", VALID)
 def test_a_valid_file_has_the_expected_shape(name: str) -> None:
-    shard = reference.read_shard((FOLDER / "valid" / name).read_bytes(), name)
-    case = EXPECTED["valid"][name]
+    shard = reference.read_shard((GOLDEN / name).read_bytes(), name)
+    case = VALID[name]
     assert list(shard.header.version) == case["version"]
     assert shard.header.num_groups == case["num_groups"]
     assert [record.num_examples for record in shard.index.records] == case["examples_per_record"]
@@ -82,10 +102,15 @@ def scan_of(sos: bytes, component_ids: list[int]) -> reference.Scan:
     return reference.Scan(components, ss, se, a >> 4, a & 15)
 
 
-# The scan bytes of later_minor.pcr are words.
-@pytest.mark.parametrize("name", sorted(EXPECTED["valid"].keys() - {"later_minor.pcr"}))
+# The scan bytes of these are words.
+OF_WORDS = {"v1/valid/later_minor.pcr"} | (VALID.keys() - {"v1_1/valid/turned.pcr"}) & {
+    f"v1_1/valid/{case.name}" for case in files_of_1_1.VALID
+}
+
+
+@pytest.mark.parametrize("name", sorted(VALID.keys() - OF_WORDS))
 def test_the_scans_of_each_group_are_those_of_the_script_adapted_to_the_image(name: str) -> None:
-    shard = reference.read_shard((FOLDER / "valid" / name).read_bytes(), name)
+    shard = reference.read_shard((GOLDEN / name).read_bytes(), name)
     script = reference.parse_scan_script(shard.header.scan_script)
     for record in shard.records:
         for m, entry in enumerate(record.metadata.images):
@@ -104,20 +129,21 @@ def test_the_scans_of_each_group_are_those_of_the_script_adapted_to_the_image(na
             assert found == script.adapt(sampling)
 
 
-@pytest.mark.parametrize("name", EXPECTED["invalid"])
+@pytest.mark.parametrize("name", INVALID)
 def test_an_invalid_file_is_refused_by_a_reader_of_the_whole_file(name: str) -> None:
-    data = (FOLDER / "invalid" / name).read_bytes()
-    check_refused(outcome(read_whole, data, 1, name), EXPECTED["invalid"][name], name)
+    data = (GOLDEN / name).read_bytes()
+    check_refused(outcome(read_whole, data, 1, name), INVALID[name], name)
 
 
 @pytest.mark.parametrize("reader", PREFIX_READERS)
-@pytest.mark.parametrize("name", EXPECTED["invalid"])
+@pytest.mark.parametrize("name", INVALID)
 def test_an_invalid_file_is_refused_from_the_fidelity_that_meets_the_damage(
     name: str, reader: str
 ) -> None:
-    data = (FOLDER / "invalid" / name).read_bytes()
-    case = EXPECTED["invalid"][name]
-    sound = EXPECTED["valid"]["two_records.pcr"]["sha256_by_scan_groups"]
+    data = (GOLDEN / name).read_bytes()
+    case = INVALID[name]
+    made_from = case.get("made_from", "two_records.pcr")
+    sound = VALID[f"{case['version_folder']}/valid/{made_from}"]["sha256_by_scan_groups"]
     for g, expected in sound.items():
         result = outcome(PREFIX_READERS[reader], data, int(g), name)
         if case["from_scan_groups"] is None or int(g) < case["from_scan_groups"]:
@@ -126,21 +152,48 @@ def test_an_invalid_file_is_refused_from_the_fidelity_that_meets_the_damage(
             check_refused(result, case, name)
 
 
-def test_every_file_in_the_folders_is_expected_and_there() -> None:
-    found = {path.name for path in (FOLDER / "invalid").iterdir()}
-    assert found == {*EXPECTED["invalid"], *EXPECTED["invalid_side_indexes"]}
-    found = {str(p.relative_to(FOLDER / "valid")) for p in (FOLDER / "valid").rglob("*.pcr")}
-    assert found == {*EXPECTED["valid"]}
+@pytest.mark.parametrize("name", VALID)
+def test_a_valid_file_has_no_fault_but_that_words_do_not_decode(name: str) -> None:
+    faults = list(verify_dataset(GOLDEN / name))
+    undecodable = [fault for fault in faults if ": decodes at " in fault]
+    assert faults == undecodable
+    assert bool(faults) == (name in OF_WORDS)
 
 
-def test_the_invalid_files_are_what_their_generator_makes() -> None:
-    for name, data in damaged_files().items():
-        assert (FOLDER / name).read_bytes() == data, name
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_file_has_a_fault_that_says_what_the_readers_say(name: str) -> None:
+    faults = list(verify_dataset(GOLDEN / name))
+    words = INVALID[name]["words"]
+    assert any(all(word in fault for word in words) for fault in faults), faults
+    assert all(fault.startswith(f"{GOLDEN / name}: ") for fault in faults)
+
+
+@pytest.mark.parametrize("version", EXPECTED)
+def test_every_file_in_the_folders_is_expected_and_there(version: str) -> None:
+    folder, expected = GOLDEN / version, EXPECTED[version]
+    found = {path.name for path in (folder / "invalid").iterdir()}
+    assert found == {*expected["invalid"], *expected.get("invalid_side_indexes", {})}
+    found = {str(p.relative_to(folder / "valid")) for p in (folder / "valid").rglob("*.pcr")}
+    assert found == {*expected["valid"]}
+
+
+def test_the_invalid_files_are_what_their_generators_make() -> None:
+    for version, made in (
+        ("v1", files_of_1_0.damaged_files()),
+        ("v1_1", files_of_1_1.damaged_files()),
+    ):
+        for name, data in made.items():
+            assert (GOLDEN / version / name).read_bytes() == data, name
+
+
+def test_the_native_writer_still_writes_the_files_of_1_1() -> None:
+    (made,) = [case.make() for case in files_of_1_1.VALID if case.name == files_of_1_1.MADE_FROM]
+    assert made == files_of_1_1.read(f"valid/{files_of_1_1.MADE_FROM}")
 
 
 def test_the_golden_files_stay_small() -> None:
-    total = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.suffix != ".pyc")
-    assert total < 300_000
+    total = sum(path.stat().st_size for path in GOLDEN.rglob("*") if path.suffix != ".pyc")
+    assert total < 600_000
 
 
 # --- the data set ------------------------------------------------------------
@@ -161,7 +214,7 @@ def test_the_data_set_reads_through_its_side_index() -> None:
     expected = [
         digest
         for name in ("dataset/a.pcr", "dataset/b.pcr")
-        for digest in EXPECTED["valid"][name]["sha256_by_scan_groups"]["1"]
+        for digest in EXPECTED["v1"]["valid"][name]["sha256_by_scan_groups"]["1"]
     ]
     side = (DATASET / reference.SIDE_INDEX_NAME).read_bytes()
     assert digests(read_data_set(side, "dataset.pcr-index")) == expected
@@ -178,10 +231,10 @@ def test_the_side_index_is_what_its_shards_say() -> None:
     assert index.to_bytes() == (DATASET / reference.SIDE_INDEX_NAME).read_bytes()
 
 
-@pytest.mark.parametrize("name", EXPECTED["invalid_side_indexes"])
+@pytest.mark.parametrize("name", EXPECTED["v1"]["invalid_side_indexes"])
 def test_an_invalid_side_index_is_refused(name: str, tmp_path: pathlib.Path) -> None:
     data = (FOLDER / "invalid" / name).read_bytes()
-    case = EXPECTED["invalid_side_indexes"][name]
+    case = EXPECTED["v1"]["invalid_side_indexes"][name]
 
     if case["found_by_read"]:
         reference.read_side_index(data, name)

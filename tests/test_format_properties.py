@@ -52,19 +52,23 @@ def stored_examples() -> st.SearchStrategy[bytes]:
 
 
 def images(groups: int) -> st.SearchStrategy[Image]:
-    def progressive(scans: list[bytes], ancillary: bytes, offset: int, trailing: bytes) -> Image:
+    def progressive(
+        scans: list[bytes], ancillary: bytes, offset: int, trailing: bytes, orientation: int
+    ) -> Image:
         first = writer.SOI + scans[0]
         return Image(
             (first, *scans[1:]),
             ancillary=ancillary,
             ancillary_offset=2 + offset % (len(first) - 1),
             trailing=trailing,
+            orientation=orientation if ancillary else 0,
         )
 
     pieces = st.binary(max_size=40)
+    orientations = st.sampled_from([0, *range(2, 9)])
     scans = st.lists(pieces, min_size=groups, max_size=groups)
     return st.one_of(
-        st.builds(progressive, scans, pieces, st.integers(0, 100), pieces),
+        st.builds(progressive, scans, pieces, st.integers(0, 100), pieces, orientations),
         st.builds(Image.opaque, st.binary(max_size=300), st.just(groups)),
     )
 
@@ -200,7 +204,9 @@ def _examples_of(record: reference.Record, layout: Layout) -> list[Example]:
     for m, entry in enumerate(record.metadata.images):
         scans = tuple(group[m] for group in record.slices)
         ancillary, trailing = record.ancillary[m]
-        image = Image(scans, entry.coding, ancillary, entry.ancillary_offset, trailing)
+        image = Image(
+            scans, entry.coding, ancillary, entry.ancillary_offset, trailing, entry.orientation
+        )
         key = layout.image_features[entry.feature]
         found[entry.example].setdefault(key, []).append(image)
     return [

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from pcr_tf.format import reference
+from pcr_tf.format import reference, write_side_index
 from pcr_tf.format.reference import FormatError, Scan, parse_scan_script, read_shard
+from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
 from tests.damage import ShardEditor, Values
 from tests.reference_writer import Example, Image, Layout, build_shard, expected_example
@@ -207,7 +208,7 @@ def test_a_stock_tfrecorddataset_walks_the_file_and_every_frame_is_an_example(
     kinds = [frame["pcr/frame"].bytes_list.value[0].decode() for frame in frames]
     record = ["metadata", "scan_group", "scan_group"]
     assert kinds == ["header", *record, *record, "index", "footer"]
-    assert list(frames[0]["pcr/version"].int64_list.value) == [1, 0]
+    assert list(frames[0]["pcr/version"].int64_list.value) == [1, 1]
     assert frames[0]["pcr/scan_script"].bytes_list.value[0].decode() == layout.scan_script
     stored = [example.stored for example in records[0]]
     assert list(frames[1]["pcr/examples"].bytes_list.value) == stored
@@ -402,13 +403,14 @@ def test_the_reserved_bytes_of_the_footer_are_ignored() -> None:
     read_shard(small_shard().set_footer(reserved=2**64 - 1).data, "a.pcr")
 
 
-@pytest.mark.parametrize("length", [2**63, 2**64 - 1, 2**32, 1 << 20])
+@pytest.mark.parametrize("length", [2**63, 2**64 - 1, 2**31, 2**31 - 1, 1 << 20])
 def test_a_hostile_length_of_a_frame_is_refused(length: int) -> None:
     editor = small_shard()
     i = editor.find("scan_group", record=1, group=1)
     place = editor.frames()[i].offset
     text = str(refusal(editor.set_length(i, length)))
-    assert f"record 1, scan group 1, byte {place}: a frame reaches past the end" in text
+    rule = "a frame is too large" if length >= 2**31 else "a frame reaches past the end"
+    assert f"record 1, scan group 1, byte {place}: {rule}" in text
     assert f"got {length}" in text
 
 
@@ -453,10 +455,25 @@ def test_shards_of_different_scripts_are_named_both(tmp_path: pathlib.Path) -> N
 
 def test_shards_may_differ_in_writer_and_minor_version(tmp_path: pathlib.Path) -> None:
     layout = Layout.of(2)
-    later = dataclasses.replace(layout, created_by="another", version=(1, 1))
+    later = dataclasses.replace(layout, created_by="another", version=(1, 2))
     (tmp_path / "a.pcr").write_bytes(build_shard([], layout))
     (tmp_path / "b.pcr").write_bytes(build_shard([], later))
     assert len(reference.read_data_set(tmp_path)) == 2
+
+
+def test_the_version_of_a_side_index_is_the_lowest_of_its_shards(tmp_path: pathlib.Path) -> None:
+    layout = Layout.of(2)
+    earlier = dataclasses.replace(layout, version=(1, 0))
+    shards = [("a.pcr", build_shard([], layout)), ("b.pcr", build_shard([], earlier))]
+    for name, data in shards:
+        (tmp_path / name).write_bytes(data)
+    assert write_side_index(tmp_path).header.version == (1, 0)
+    assert len(reference.read_data_set(tmp_path)) == 2
+    side = writer.build_side_index(shards, layout)
+    (tmp_path / reference.SIDE_INDEX_NAME).write_bytes(side)
+    with pytest.raises(FormatError, match="another version than the lowest of its shards"):
+        reference.read_data_set(tmp_path)
+    assert [fault for fault in verify_dataset(tmp_path) if "pcr-index" in fault]
 
 
 SIDE_INDEX_DAMAGE: dict[str, tuple[dict[str, Values | None], str]] = {

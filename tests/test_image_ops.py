@@ -7,8 +7,12 @@ import functools
 import inspect
 import io
 import itertools
+import pickle
+import re
+import subprocess
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -494,6 +498,83 @@ def test_where_no_window_fits_the_whole_image_is_taken() -> None:
     assert set(windows) == {Window(0, 0, 100, 100, False)}
 
 
+# Numbers are doubles: what is written acts, not the nearest float32.
+
+
+def test_a_crop_fraction_acts_as_the_number_that_was_written() -> None:
+    jpeg = gradient_jpeg(200, 200, axis=1)
+    line = oracle(jpeg).astype(float)[0, :, 0]
+    for percent in range(1, 101):
+        crop = decode_and_center_crop_resize(
+            jpeg,
+            100,
+            crop_fraction=percent / 100,
+            channels=1,
+            dtype=tf.float32,
+            dct_scaling=False,
+        )
+        width = 2 * percent
+        expected = resampled_line(line, (200 - width + 1) // 2, width, 100)
+        np.testing.assert_allclose(crop[0, :, 0], expected, atol=0.02, err_msg=f"{percent} %")
+
+
+@pytest.mark.parametrize("side", [51, 60, 64, 70, 77, 80, 83, 90, 95, 99])
+def test_an_area_that_is_asked_for_exactly_is_found(side: int) -> None:
+    area = side * side / 10_000
+    windows = random_windows(
+        100, 100, SEEDS[:4], area_range=(area, area), aspect_ratio_range=(1, 1), flip_probability=0
+    )
+    assert {(w.width, w.height) for w in windows} == {(side, side)}
+
+
+def test_an_aspect_ratio_acts_as_the_number_that_was_written() -> None:
+    # 105 rows of 0.7 are 73.5 columns, which round to 74; of the nearest float32 they are 73.
+    windows = random_windows(
+        105, 80, SEEDS[:3], area_range=(0.92, 0.93), aspect_ratio_range=(0.7, 0.7)
+    )
+    assert {(w.width, w.height) for w in windows} == {(74, 105)}
+
+
+def test_a_flip_probability_acts_as_the_number_that_was_written() -> None:
+    # This seed draws 11744051 / 2^24, which is below 0.7 and no less than the nearest float32.
+    seed, drawn = (6_679_744, 0), 11744051 / 2**24
+    assert float(np.float32(0.7)) == drawn < 0.7
+    crop = functools.partial(
+        decode_and_random_crop_resize, PHOTO, (HEIGHT, WIDTH), seed, area_range=(1, 1)
+    )
+    assert not np.array_equal(crop(flip_probability=0.7), crop(flip_probability=0))
+    np.testing.assert_array_equal(crop(flip_probability=drawn), crop(flip_probability=0))
+
+
+@pytest.mark.parametrize(
+    ("mean", "stddev"),
+    [
+        (IMAGENET_MEAN, IMAGENET_STDDEV),
+        ((123.7, 116.3, 103.5), (58.4, 57.1, 57.4)),
+        ((125.3, 122.95, 113.87), (63.0, 62.09, 66.7)),
+        ((0.1, 127.5, 255 / 3), (0.3, 127.5, 1 / 255)),
+    ],
+)
+def test_mean_and_stddev_act_as_the_numbers_that_were_written(
+    mean: tuple[float, ...], stddev: tuple[float, ...]
+) -> None:
+    black = encode(np.zeros([16, 16, 3], np.uint8))
+    crop = decode_and_center_crop_resize(black, 8, dtype=tf.float32, mean=mean, stddev=stddev)
+    np.testing.assert_array_equal(crop[0, 0], np.float32(-np.array(mean) / np.array(stddev)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "numbers"), [("mean", (0, 0, 1e39)), ("stddev", (1, 1, 1e-46))]
+)
+def test_a_normalisation_that_float32_cannot_hold_is_refused_by_its_number(
+    argument: str, numbers: tuple[float, ...]
+) -> None:
+    decode: Any = functools.partial(decode_and_center_crop_resize, PHOTO, 8, dtype=tf.float32)
+    match = f"{argument}; expected .*float32.*, got " + re.escape(f"{numbers[2]:g}")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=match):
+        decode(**{argument: numbers})
+
+
 # Seeds
 
 
@@ -594,6 +675,7 @@ def header(width: int, height: int, scans: int = 1) -> bytes:
 BROKEN = {
     "no bytes": b"",
     "no JPEG": b"GIF89a not a JPEG",
+    "RIFF, cut short": b"RIFF",
     "cut in the header": PHOTO[:100],
     "cut in the data": PHOTO[: len(PHOTO) // 2],
     "60,000 x 60,000": header(60_000, 60_000),
@@ -652,6 +734,210 @@ def test_decompression_bombs_cost_no_memory() -> None:
     assert process.memory_info().rss - before < 32 << 20
 
 
+def segment(code: int, parameters: bytes) -> bytes:
+    return bytes([0xFF, code]) + (2 + len(parameters)).to_bytes(2, "big") + parameters
+
+
+def huge(code: int, ids: Sequence[int], scan: bytes, in_scan: Sequence[int]) -> bytes:
+    """65,500 x 8,190 pixels of three components, of which a scan has a few bytes."""
+    components = b"".join(bytes([one, 0x11, 0]) for one in ids)
+    sof = b"\x08" + (8190).to_bytes(2, "big") + (65500).to_bytes(2, "big") + b"\x03" + components
+    sos = bytes([len(in_scan)]) + b"".join(bytes([one, 0]) for one in in_scan) + b"\0\0\0"
+    dqt = segment(0xDB, b"\0" + bytes([1]) * 64)
+    dht = segment(0xC4, b"\0" + bytes([1] + [0] * 15) + b"\0")
+    return b"\xff\xd8" + dqt + dht + segment(code, sof) + segment(0xDA, sos) + scan + b"\xff\xd9"
+
+
+# Bombs of every kind, decoded in a process of its own; prints by how many KiB its peak of memory
+# grew. (ru_maxrss is no less than the parent's.)
+MEMORY_OF_BOMBS = """
+import pickle, re, sys
+import tensorflow as tf
+from pcr_tf.image import decode_and_center_crop_resize, decode_jpeg
+
+def peak_kib():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+
+sound, bombs = pickle.load(sys.stdin.buffer)
+decode_and_center_crop_resize([sound] * 4, 64, on_error="mark")
+before = peak_kib()
+for bomb in bombs:
+    _, decoded = decode_and_center_crop_resize([bomb], 64, on_error="mark")
+    assert not decoded.numpy().any()
+    try:
+        decode_jpeg(bomb)
+        sys.exit("decoded")
+    except tf.errors.InvalidArgumentError:
+        pass
+print(peak_kib() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_what_a_header_claims_costs_no_memory_in_any_coding() -> None:
+    bombs = [
+        huge(0xCA, (0, 0, 0), b"", (0, 0, 0)),  # arithmetic, progressive
+        huge(0xC9, (1, 2, 3), b"", (1, 2, 3)),  # arithmetic, sequential
+        huge(0xC2, (0, 0, 0), b"", (0, 0, 0)),
+        huge(0xC2, (1, 2, 3), bytes(1 << 16), (1,)),  # two components without a scan
+        huge(0xC0, (1, 2, 3), b"", (1,)),
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", MEMORY_OF_BOMBS],
+        input=pickle.dumps((PHOTO, bombs)),
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+    assert int(run.stdout) < 32 << 10
+
+
+# So many segments that a list of them does not fit into what memory the process may have.
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+import psutil
+from pcr_tf.image import decode_and_center_crop_resize
+sound = sys.stdin.buffer.read()
+decode_and_center_crop_resize([sound, sound, sound, sound], 64, on_error="mark")
+crowd = b"\\xff\\xd8" + b"\\xff\\xfe\\x00\\x02" * (32 << 20)
+contents = np.array([sound, crowd, sound], object)
+limit = psutil.Process().memory_info().vms + (600 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+images, decoded = decode_and_center_crop_resize(contents, 64, on_error="mark")
+print(decoded.numpy().tolist(), bool((images[0] == images[2]).numpy().all()))
+try:
+    decode_and_center_crop_resize(contents, 64)
+except Exception as error:
+    print(str(error)[:300])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
+def test_an_image_for_which_memory_runs_out_is_marked_like_a_broken_one() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], input=PHOTO, capture_output=True, check=False
+    )
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+    marks, error = run.stdout.decode().splitlines()
+    assert marks == "[True, False, True] True"
+    assert "contents[1]: out of memory" in error
+
+
+def test_a_blank_image_decodes_at_every_fidelity_of_every_script() -> None:
+    blank = encode(np.full((2000, 3000, 3), 255, np.uint8))
+    for script in ("standard", "compact", "early_detail", "fast_decode", "no_refinement"):
+        coded = _native.transcode(blank, _native.ScanScript(load_scan_script(script)))
+        assert coded.coding == "progressive", coded.detail
+        for groups in range(1, len(coded.group_sizes) + 1):
+            jpeg = coded.scans[: sum(coded.group_sizes[:groups])] + b"\xff\xd9"
+            crop = decode_and_center_crop_resize(jpeg, 16)
+            assert crop.numpy().min() == 255, (script, groups)
+
+
+# Verdicts beside those of tf.io.decode_jpeg
+
+
+def marker_walk(jpeg: bytes) -> list[tuple[int, int]]:
+    """(marker, offset) of the segments in front of the first scan's data."""
+    found, at = [], 2
+    while True:
+        found.append((jpeg[at + 1], at))
+        if jpeg[at + 1] == 0xDA:
+            return found
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+
+
+def before(jpeg: bytes, code: int, bytes_: bytes) -> bytes:
+    at = dict(marker_walk(jpeg))[code]
+    return jpeg[:at] + bytes_ + jpeg[at:]
+
+
+def behind_data(jpeg: bytes, bytes_: bytes) -> bytes:
+    return jpeg[:-2] + bytes_ + jpeg[-2:]
+
+
+def copy_of(jpeg: bytes, code: int) -> bytes:
+    at = dict(marker_walk(jpeg))[code]
+    return jpeg[at : at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")]
+
+
+def with_restart_replaced(jpeg: bytes, number: int, code: int) -> bytes:
+    return jpeg.replace(bytes([0xFF, 0xD0 + number]), bytes([0xFF, code]), 1)
+
+
+BASE = JPEGS["baseline 4:2:0"]
+RESTARTS = encode(textured(61, 83), restart_marker_blocks=3)
+SCANS_WITH_RESTARTS = encode(textured(61, 83), progressive=True, restart_marker_blocks=3)
+# The last restart of the first scan.
+LAST_RESTART = max(
+    SCANS_WITH_RESTARTS.rindex(bytes([0xFF, code]), 0, SCANS_WITH_RESTARTS.index(b"\xff\xc4", 1000))
+    for code in range(0xD0, 0xD8)
+)
+
+# Of files at the border: whether they are taken, by both.
+SAME_VERDICTS: dict[str, tuple[bytes, bool]] = {
+    "undefined marker in place of a restart": (with_restart_replaced(RESTARTS, 2, 0x02), True),
+    "undefined marker within an interval": (
+        RESTARTS.replace(b"\xff\xd3", b"\xff\x80\x12\xff\xd3", 1),
+        True,
+    ),
+    "undefined marker in place of the last restart of a scan": (
+        SCANS_WITH_RESTARTS[: LAST_RESTART + 1] + b"\x80" + SCANS_WITH_RESTARTS[LAST_RESTART + 2 :],
+        True,
+    ),
+    "undefined marker behind the last restart": (RESTARTS[:-4] + b"\xff\x80\xff\xd9", False),
+    "undefined marker without restarts": (BASE[:-200] + b"\xff\x80" + BASE[-200:], False),
+    "APP3 of length 0": (before(BASE, 0xDB, b"\xff\xe3\0\0"), True),
+    "APP1 of length 1": (before(BASE, 0xDB, b"\xff\xe1\0\1"), True),
+    "COM of length 0": (before(BASE, 0xDB, b"\xff\xfe\0\0"), True),
+    "DHT of length 0": (before(BASE, 0xDB, b"\xff\xc4\0\0"), False),
+    "DQT of length 1": (before(BASE, 0xDB, b"\xff\xdb\0\1"), False),
+    "DHT of length 0 between scans": (
+        JPEGS["progressive"].replace(b"\xff\xda", b"\xff\xc4\0\0\xff\xda", 1),
+        False,
+    ),
+    "no EOI": (BASE[:-2], False),
+    "second SOF behind the data": (behind_data(BASE, copy_of(BASE, 0xC0)), False),
+    "second SOF in front": (before(BASE, 0xDA, copy_of(BASE, 0xC0)), False),
+    "second scan": (behind_data(BASE, copy_of(BASE, 0xDA)), False),
+    "bad DHT behind the data": (behind_data(BASE, segment(0xC4, b"bad")), False),
+    "good DHT behind the data": (behind_data(BASE, copy_of(BASE, 0xC4)), True),
+    "bad DQT behind the data": (behind_data(BASE, segment(0xDB, b"\x09")), False),
+    "unknown segment behind the data": (behind_data(BASE, segment(0xF3, b"")), False),
+    "comment behind the data": (behind_data(BASE, segment(0xFE, b"x")), True),
+    "SOI without a marker behind it": (b"\xff\xd8\0" + BASE[2:], False),
+    "bytes behind EOI": (BASE + b"\xff\xd8\0", True),
+    "damaged data": (BASE[: len(BASE) * 3 // 4] + b"\xff\xd9", True),
+    "no data": (BASE[: dict(marker_walk(BASE))[0xDA] + 14] + b"\xff\xd9", True),
+}
+# Taken by tf.io.decode_jpeg, refused here: what docs/DECODING.md lists.
+REFUSED_HERE: dict[str, bytes] = {
+    "ff ff in place of EOI": JPEGS["greyscale"][:-2] + b"\xff\xff",
+    "segment behind the data that reaches past the end": BASE[:-2] + b"\xff\xc4\x01\0",
+}
+
+
+@pytest.mark.parametrize("kind", SAME_VERDICTS)
+def test_a_file_at_the_border_is_taken_or_refused_as_by_tensorflow(kind: str) -> None:
+    jpeg, taken = SAME_VERDICTS[kind]
+    if not taken:
+        for decode in (oracle, decode_jpeg, lambda one: decode_and_center_crop_resize(one, 8)):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                decode(jpeg)
+        return
+    np.testing.assert_array_equal(decode_jpeg(jpeg), oracle(jpeg))
+    _, decoded = decode_and_center_crop_resize(jpeg, 8, on_error="mark")
+    assert decoded.numpy()
+
+
+@pytest.mark.parametrize("kind", REFUSED_HERE)
+def test_a_file_that_tensorflow_alone_takes_is_one_that_the_docs_list(kind: str) -> None:
+    assert oracle(REFUSED_HERE[kind]).shape[:2] == (61, 83)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_jpeg(REFUSED_HERE[kind])
+
+
 def test_the_limits_are_arguments_of_the_ops() -> None:
     assert decode_jpeg(PHOTO, max_pixels=HEIGHT * WIDTH).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"29,?999"):
@@ -665,9 +951,12 @@ def test_the_limits_are_arguments_of_the_ops() -> None:
 def test_a_marked_image_is_zeros_and_counted() -> None:
     before = decode_errors()
     images, decoded = decode_and_random_crop_resize(
-        [PHOTO, *BROKEN.values(), PHOTO], 24, np.zeros([8, 2], np.int64), on_error="mark"
+        [PHOTO, *BROKEN.values(), PHOTO],
+        24,
+        np.zeros([len(BROKEN) + 2, 2], np.int64),
+        on_error="mark",
     )
-    assert decoded.numpy().tolist() == [True, *[False] * 6, True]
+    assert decoded.numpy().tolist() == [True, *[False] * len(BROKEN), True]
     np.testing.assert_array_equal(images[0], images[-1])
     assert not images[1:-1].numpy().any()
     assert decode_errors() - before == len(BROKEN)
@@ -709,6 +998,7 @@ REFUSED_TYPES: dict[str, list[Any]] = {
     "dct_scaling": ["yes"],
     "fancy_upsampling": [None],
     "block_smoothing": [0],
+    "honor_orientation": [1],
     "max_pixels": [1.5],
 }
 
@@ -857,6 +1147,8 @@ def test_defaults_are_those_of_the_interface() -> None:
         assert parameters["dct_method"].default == "islow"
         assert parameters["max_pixels"].default == 2**29
         assert parameters["max_scans"].default == 1000
+        # As tf.io.decode_jpeg, which ignores EXIF.
+        assert parameters["honor_orientation"].default is False
         # decode_jpeg is the equal of tf.io.decode_jpeg; the others leave out what brings nothing.
         assert parameters["block_smoothing"].default is (function is decode_jpeg)
     random, center = (

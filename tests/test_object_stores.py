@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pcr_tf.format import PcrReader, PcrWriter, filesystem, open_dataset
+from pcr_tf.format import PcrReader, PcrWriter, filesystem, object_stores, open_dataset
 from tests.servers import (
     ROOT,
     Exchange,
@@ -29,10 +29,10 @@ from tests.servers import (
 )
 from tests.small_dataset import draw_jpeg, make_dataset
 from tests.test_dataset_robustness import write_large_side_index
+from tests.waiting import HANG_S
 
 SCAN_GROUPS = (1, 4, 10)
 NUM_EXAMPLES = 48
-TIMEOUT_S = 120
 
 needs_tensorflow_io = pytest.mark.skipif(
     tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17),
@@ -44,14 +44,14 @@ needs_tensorflow_io = pytest.mark.skipif(
 def run_python(
     arguments: Sequence[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a Python program from the root of the sources; fails after TIMEOUT_S."""
+    """Runs a Python program from the root of the sources; fails where it hangs."""
     return subprocess.run(
         [sys.executable, *arguments],
         env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=HANG_S,
     )
 
 
@@ -127,7 +127,7 @@ def put_folder(url: str, folder: Path) -> None:
 def put(url: str, data: bytes, method: str = "PUT") -> None:
     headers = {"Content-Type": "application/octet-stream"}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
-    urllib.request.urlopen(request, timeout=20).close()
+    urllib.request.urlopen(request, timeout=HANG_S).close()
 
 
 @needs_tensorflow_io
@@ -214,13 +214,13 @@ def test_a_missing_object_of_s3_is_named_and_the_status_is_1(s3: Server) -> None
 _LOOK = "bytes=0-16383"
 
 _OBEYS = """
-import time
+import sys, time
 from pcr_tf import Fidelity
 from pcr_tf.data import PcrDataset
 fidelity = Fidelity(path="s3://bucket/fidelity", poll_interval_s=0.2)
 iterator = iter(PcrDataset("s3://bucket/photos.pcr", fidelity, reads_in_flight=1).repeat())
-deadline = time.monotonic() + 60
 print("reading", flush=True)
+deadline = time.monotonic() + float(sys.argv[1])
 while fidelity.value != 2 and time.monotonic() < deadline:
     next(iterator)
 print(fidelity.value)
@@ -234,7 +234,7 @@ def test_a_fidelity_in_an_object_of_s3_reaches_a_reader_in_another_process(s3: S
     environment = s3_environment(s3.url)
     assert run_python(["-c", setting, "1"], environment).returncode == 0
     s3.log.clear()
-    command = [sys.executable, "-c", _OBEYS]
+    command = [sys.executable, "-c", _OBEYS, str(HANG_S)]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as reader:
@@ -367,7 +367,7 @@ def run_in_namespace(gcs: GcsServer, arguments: Sequence[str]) -> subprocess.Com
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=HANG_S,
     )
 
 
@@ -433,6 +433,15 @@ def test_a_scheme_without_a_file_system_says_what_would_bring_one() -> None:
         ) as error:
             use(path)
         assert error.value.filename == path
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http", "hdfs"])
+@pytest.mark.parametrize("version", ["2.16.2", "2.17.1", "2.18.0", "2.21.0"])
+def test_a_scheme_of_tensorflow_io_comes_with_advice_that_works(scheme: str, version: str) -> None:
+    advice = object_stores.remedy_by_tensorflow_io(scheme, version)
+    loads = version in ("2.16.2", "2.17.1")
+    assert ("pip install tensorflow-io==0.37.1" in advice) == loads
+    assert ("mount" in advice) == ("gs://" in advice) == ("TensorFlow 2.17" in advice) != loads
 
 
 def test_the_reason_of_a_store_is_kept_when_writing_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -74,6 +75,33 @@ def test_the_version_is_stated_in_one_place_only() -> None:
         if re.search(rf"(?<![\d.]){version}(?![\d.])", path.read_text())
     ]
     assert places == ["pcr_tf/version.py"]
+
+
+def _required_setuptools() -> str:
+    (bound,) = re.findall(r'"setuptools>=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    return str(bound)
+
+
+def test_the_lower_bound_of_setuptools_is_one_that_takes_an_spdx_license() -> None:
+    assert re.search(r'^license = "Apache-2\.0"$', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert tuple(map(int, _required_setuptools().split("."))) >= (77, 0, 3)
+
+
+@pytest.mark.parametrize("version", ["65.5.0", "76.1.0", "77.0.2", "77"])
+def test_a_setuptools_that_is_too_old_is_named_with_the_remedy(
+    version: str, tmp_path: Path
+) -> None:
+    old = tmp_path / "setuptools"  # which has nothing else that setup.py asks for
+    old.mkdir()
+    (old / "__init__.py").write_text(f"__version__ = {version!r}")
+    command = [sys.executable, "setup.py", "egg_info"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, env=environment)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    bound = _required_setuptools()
+    assert f"too old to build pcr_tf; expected at least {bound}, got {version}; pip " in line
+    assert line.endswith("pip install --upgrade setuptools pybind11")
 
 
 def test_the_installed_version_is_that_of_the_source() -> None:
@@ -223,9 +251,54 @@ def test_the_name_of_every_test_is_a_sentence() -> None:
     assert not labels
 
 
-def test_scan_scripts_travel_inside_the_package(tmp_path: Path) -> None:
+def _files(folder: Path, pattern: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob(pattern))
+
+
+def test_configs_travel_inside_the_package(tmp_path: Path) -> None:
     build = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    packaged = tmp_path / "pcr_tf" / "configs" / "scan_scripts"
-    scripts = sorted(path.name for path in (ROOT / "configs" / "scan_scripts").glob("*.txt"))
-    assert sorted(path.name for path in packaged.iterdir()) == scripts
+    packaged, there = tmp_path / "pcr_tf" / "configs", ROOT / "configs"
+    assert _files(packaged, "*.txt") == _files(there, "*.txt") != []
+    assert _files(packaged, "*.flags") == _files(there, "*.flags") != []
+
+
+def _from_folder(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pcr_tf.cli.convert", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("flag", [["--flagfile=configs/{}"], ["--flagfile", "configs/{}"]])
+def test_flag_files_of_the_package_are_found_from_any_folder(
+    tmp_path: Path, flag: list[str]
+) -> None:
+    class_folders = [part.format("class_folders.flags") for part in flag]
+    empty = tmp_path / "in"
+    empty.mkdir()
+    done = _from_folder(tmp_path, *class_folders, f"--input={empty}", "--output=out")
+    assert (done.returncode, "flagfile" in done.stderr) == (1, False)
+    assert str(empty) in done.stderr, "the source is looked at"
+    unknown = [part.format("no_such.flags") for part in flag]
+    done = _from_folder(tmp_path, *unknown, f"--input={empty}", "--output=out")
+    assert (done.returncode, "configs/no_such.flags" in done.stderr) == (2, True)
+
+
+def test_a_flag_file_of_the_working_folder_goes_before_one_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "imagenet.flags").write_text("--images_per_record=0\n")
+    paths = ["--input=in", "--output=out"]
+    done = _from_folder(tmp_path, "--flagfile=configs/imagenet.flags", *paths)
+    assert "--images_per_record: expected at least 1, got 0" in done.stderr
+
+
+def test_the_help_names_every_flag_file_of_the_package() -> None:
+    done = _from_folder(ROOT, "--help")
+    named = done.stdout.partition("NAME is one of ")[2].partition(".\n")[0]
+    files = [path.stem for path in sorted((ROOT / "configs").glob("*.flags"))]
+    assert named.replace("\n", " ").split(", ") == files

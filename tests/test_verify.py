@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import signal
-import time
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pcr_tf.format.dataset_index import shard_names
 from pcr_tf.format.example import Values, bytes_features, encode_example, with_features
 from tests.conversion import jpeg, make_class_folders, png, run, start, write_tfrecord
 from tests.test_convert import convert
+from tests.waiting import HANG_S, pause_midway
 
 EXIF = b"Exif\0\0"
 
@@ -116,7 +117,7 @@ def of_table(tmp_path: Path) -> Path:
 def test_a_table_that_the_proof_lacks_is_asked_for(of_table: Path) -> None:
     done = run("verify", of_table / "pcr", f"--source={of_table / 'in'}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "pcr-verify: no table; name its file with --table" in done.stderr
+    assert "pcr: made of a table; expected it to be named here too, with --table" in done.stderr
     with_table = [f"--source={of_table / 'in'}", f"--table={of_table / 't.csv'}"]
     assert run("verify", of_table / "pcr", *with_table).returncode == 0
 
@@ -233,7 +234,7 @@ def test_a_missing_source_file_is_found_and_only_its_example_is_named(
 ) -> None:
     (root / "in" / "bee" / f"{number:03d}.jpg").unlink()
     (line,) = faults(root / "pcr", root / "in")
-    assert line.endswith(": made of nothing that is in the source")
+    assert line.endswith(f" (bee/{number:03d}.jpg): made of nothing that is in the source")
     names = [
         bytes_features(example, ["image/filename"])["image/filename"][0]
         for example in PcrReader(root / "pcr").examples()
@@ -241,7 +242,7 @@ def test_a_missing_source_file_is_found_and_only_its_example_is_named(
     ordinal = names.index(b"bee/%03d.jpg" % number)
     counts = [PcrReader(root / "pcr").index.record(r).num_examples for r in range(7)]
     record = next(r for r in range(7) if sum(counts[: r + 1]) > ordinal)
-    assert f", example {ordinal - sum(counts[:record])}: " in line
+    assert f", example {ordinal - sum(counts[:record])} (bee" in line
 
 
 def test_a_file_that_is_too_many_in_the_source_is_named(root: Path) -> None:
@@ -392,12 +393,16 @@ def test_damaged_source_records_and_other_classes_are_named(tmp_path: Path, root
 def test_ctrl_c_ends_a_proof_at_once(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", classes=("ant",), per_class=300, width=1200)
     convert(source, tmp_path / "pcr", images_per_record=64, prove=False)
-    process = start("verify", tmp_path / "pcr", f"--source={source}", "--num_workers=2")
-    assert process.stderr is not None
-    assert "checking shards" in process.stderr.readline()
-    time.sleep(0.5)
-    begun = time.monotonic()
+    flags = [f"--source={source}", "--num_workers=2"]
+
+    def begin(_: int) -> subprocess.Popen[str]:
+        process = start("verify", tmp_path / "pcr", *flags)
+        assert process.stderr is not None
+        assert "checking shards" in process.stderr.readline()
+        return process
+
+    process, _ = pause_midway(begin, lambda _: True, lambda _: False)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=10)
-    assert time.monotonic() - begun < 2
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=HANG_S)
     assert process.returncode == 130

@@ -39,6 +39,23 @@ def test_what_is_written_comes_back_with_equal_coefficients_and_features(tmp_pat
         assert bytes_features(example, ["text"]) == {"text": [b"t%d" % seed]}
 
 
+@pytest.mark.parametrize("prove", [True, False])
+def test_components_that_share_an_identifier_are_kept_with_and_without_a_proof(
+    tmp_path: Path, prove: bool
+) -> None:
+    image = bytearray(jpeg())
+    frame, scan = image.index(b"\xff\xc0"), image.index(b"\xff\xda")
+    image[frame + 10 + 2 * 3] = image[frame + 10]  # the identifier of Cr: that of Y
+    image[scan + 5 + 2 * 2] = image[scan + 5]
+    assert check_jpeg(bytes(image)) == ""
+    with PcrWriter(tmp_path / "a.pcr", prove=prove) as writer:
+        (summary,) = writer.write(encode_example({"image/encoded": [bytes(image)]}))
+    assert (summary.coding, summary.reason) == ("opaque", "unsupported")
+    assert summary.detail == "components 0 and 2 share identifier 1"
+    ((_, _, _, stored),) = PcrReader(tmp_path / "a.pcr").read_images(0, 1)
+    assert stored == bytes(image)
+
+
 def test_every_fidelity_gives_a_jpeg_that_decodes(tmp_path: Path) -> None:
     _write(tmp_path / "a.pcr", 2)
     reader = PcrReader(tmp_path / "a.pcr")

@@ -30,6 +30,8 @@ SANITIZE_FLAGS = (
     # Functions for newer processors are made twice; here the plain ones run.
     "-DPCR_BIT_INSTRUCTIONS=",
 )
+# A program that lasts longer hangs.
+HANG_S = 1800
 GTEST_REMEDY = "GoogleTest was not found. Debian, Ubuntu: apt-get install libgtest-dev"
 
 
@@ -75,6 +77,16 @@ def build(names: Sequence[str], sanitize: bool, jobs: int) -> list[Path]:
     return [link.output for link in links]
 
 
+def passes(program: Path) -> bool:
+    """Runs a test program; one that hangs is ended, and fails."""
+    try:
+        done = subprocess.run([str(program), "--gtest_brief=1"], check=False, timeout=HANG_S)
+    except subprocess.TimeoutExpired:
+        print(f"{program.name}: hangs: it did not end within {HANG_S} s", file=sys.stderr)
+        return False
+    return done.returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Builds and runs the C++ tests.")
     parser.add_argument("names", nargs="*", help="stems of the tests to run; all by default")
@@ -91,11 +103,7 @@ def main() -> int:
     except native.BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    failed = [
-        program.name
-        for program in programs
-        if subprocess.run([str(program), "--gtest_brief=1"], check=False).returncode
-    ]
+    failed = [program.name for program in programs if not passes(program)]
     if failed:
         print(f"C++ test programs that failed: {', '.join(failed)}")
         return 1

@@ -32,7 +32,8 @@ pcr_tf's op library is compiled against the TensorFlow that it will run in, so t
 and then again
     pip install .
 Builders that hide the environment they install into (uv, build, tox) need to be told not to:
-    pip install --no-build-isolation .                  (with setuptools and pybind11 installed)
+    pip install --upgrade setuptools pybind11
+    pip install --no-build-isolation .
 """
 
 

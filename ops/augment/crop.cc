@@ -7,13 +7,16 @@
 namespace pcr {
 namespace {
 
+// A product that is whole but for rounding counts as whole.
+constexpr double kRounding = 1e-6;
+
 // A window's size at an aspect ratio; width 0 if none has an area in range.
 CropWindow RandomSize(int width, int height, const RandomCropOptions& options, double ratio,
                       Random* random) {
   const auto width_of = [ratio](int64_t h) { return std::llrint(static_cast<double>(h) * ratio); };
   const double area = static_cast<double>(width) * height;
-  const double min_area = options.min_area * area;
-  const double max_area = options.max_area * area;
+  const double min_area = options.min_area * area - kRounding;
+  const double max_area = options.max_area * area + kRounding;
   // The largest height whose width, rounded, still fits. Bounded by the image's height first,
   // so that extreme ratios do not overflow.
   const double fitting = std::min<double>((width + 0.5) / ratio, height);
@@ -54,8 +57,6 @@ CropWindow CenterCropWindow(int width, int height, int output_width, int output_
                             double fraction) {
   const double scale = fraction * std::min(static_cast<double>(width) / output_width,
                                            static_cast<double>(height) / output_height);
-  // A product that is whole but for rounding counts as whole.
-  constexpr double kRounding = 1e-6;
   const auto side = [scale](int output, int size) {
     return std::clamp(static_cast<int>(scale * output + kRounding), 1, size);
   };

@@ -2,7 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <limits>
 #include <string>
+#include <utility>
+
+#include "ops/augment/turn.h"
+#include "ops/jpeg/exif_orientation.h"
 
 namespace pcr {
 namespace {
@@ -11,8 +17,14 @@ namespace {
 constexpr int kMaxSide = 1 << 14;
 constexpr double kMaxAspectRatio = 1e4;
 
+std::string NumberText(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", number);
+  return text;
+}
+
 Status Require(bool ok, std::string_view option, std::string_view expected, double got) {
-  return ok ? Status() : InvalidArgument(Expected(option, expected, got));
+  return ok ? Status() : InvalidArgument(Expected(option, expected, NumberText(got)));
 }
 
 Status CheckRange(std::string_view option, double low, double high, double min, double max,
@@ -30,8 +42,8 @@ ResizeSpec SpecOf(const AugmentOptions& options) {
   spec.antialias = options.antialias;
   spec.type = options.type;
   for (size_t c = 0; c < options.stddev.size(); ++c) {
-    spec.scale[c] = 1 / options.stddev[c];
-    spec.offset[c] = -options.mean[c] / options.stddev[c];
+    spec.scale[c] = static_cast<float>(1 / options.stddev[c]);
+    spec.offset[c] = static_cast<float>(-options.mean[c] / options.stddev[c]);
   }
   return spec;
 }
@@ -64,12 +76,17 @@ Status AugmentOptions::Validate() const {
   if (!mean.empty() && type == PixelType::kUint8) {
     return InvalidArgument("type of a normalised output; expected float32 or bfloat16, got uint8");
   }
-  for (const float value : mean) {
-    PCR_RETURN_IF_ERROR(Require(std::isfinite(value), "mean", "finite values", value));
+  const auto is_float = [](double value) {
+    return std::abs(value) <= std::numeric_limits<float>::max();
+  };
+  for (const double value : stddev) {
+    PCR_RETURN_IF_ERROR(Require(value > 0 && std::isfinite(value) && is_float(255 / value),
+                                "stddev", "numbers above 0 by which float32 can divide 255",
+                                value));
   }
-  for (const float value : stddev) {
-    PCR_RETURN_IF_ERROR(
-        Require(std::isfinite(1 / value) && value > 0, "stddev", "positive values", value));
+  for (size_t c = 0; c < mean.size(); ++c) {
+    PCR_RETURN_IF_ERROR(Require(is_float(mean[c] / stddev[c]), "mean",
+                                "numbers whose quotient by stddev float32 can hold", mean[c]));
   }
   return Status();
 }
@@ -86,13 +103,16 @@ int DctScale(const CropWindow& window, int output_width, int output_height) {
 Status DecodeAugmenter::Run(std::string_view jpeg, const AugmentOptions& options, const Seed& seed,
                             void* output) {
   PCR_RETURN_IF_ERROR(decoder_.Open(jpeg, options.limits));
-  const int width = decoder_.width();
-  const int height = decoder_.height();
   ResizeSpec spec = SpecOf(options);
+  if (options.honor_orientation) spec.turn = UprightTurn(ExifOrientation(jpeg));
+  const Turn turn = spec.turn;
+  int width = decoder_.width();
+  int height = decoder_.height();
+  if (turn.transposes) std::swap(width, height);
   CropWindow window;
   if (options.crop == CropMode::kRandom) {
     Random random(seed);
-    spec.flip = random.Uniform() < options.flip_probability;
+    if (random.Uniform() < options.flip_probability) spec.turn = Flipped(turn);
     window = RandomCropWindow(width, height, options.random_crop, &random);
   } else {
     window =
@@ -100,6 +120,7 @@ Status DecodeAugmenter::Run(std::string_view jpeg, const AugmentOptions& options
   }
 
   const int eighths = options.dct_scaling ? DctScale(window, options.width, options.height) : 8;
+  window = StoredWindow(window, turn, decoder_.width(), decoder_.height());
   const double scale = eighths / 8.0;
   const auto first = [eighths](int begin) { return begin * eighths / 8; };
   const Region region = {first(window.x), first(window.y),

@@ -1,4 +1,4 @@
-// From the bytes of a JPEG to a training or evaluation example, in one pass: crop, resize,
+// From the bytes of a JPEG to a training or evaluation example, in one pass: turn, crop, resize,
 // flip and normalise while decoding only what the crop needs.
 
 #ifndef PCR_OPS_AUGMENT_DECODE_AUGMENT_H_
@@ -33,14 +33,16 @@ struct AugmentOptions {
   double center_fraction = 0.875;
   // output = (pixel - mean) / stddev per channel, on the scale 0..255. Both empty: as it is,
   // the only choice for kUint8.
-  std::vector<float> mean;
-  std::vector<float> stddev;
+  std::vector<double> mean;
+  std::vector<double> stddev;
   PixelType type = PixelType::kUint8;
   bool antialias = false;
   // Decode at 1/2, 1/4 or 1/8 of the size where the crop is then no smaller than the output.
   // An image so shrunk holds averages, where bilinear resize of the full one without
   // antialias skips pixels.
   bool dct_scaling = true;
+  // Whether the image is turned upright, by its EXIF orientation, before all else.
+  bool honor_orientation = false;
   PixelOptions pixels;
   DecodeLimits limits;
 

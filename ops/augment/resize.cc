@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 // The compiler makes these loops twice, and the loader takes the one that the processor can
 // run. Both give the same bits: neither contracts a product and a sum.
@@ -141,13 +142,18 @@ void Resizer::Start(const ResizeSpec& spec, size_t row_bytes, size_t row_offset,
   spec_ = spec;
   row_bytes_ = row_bytes;
   row_offset_ = row_offset;
-  output_ = static_cast<uint8_t*>(output);
-  x_.Set(spec.x_begin, spec.x_end, spec.output_width, spec.antialias, spec.flip);
-  y_.Set(spec.y_begin, spec.y_end, spec.output_height, spec.antialias, false);
+  int columns = spec.output_width;
+  int rows = spec.output_height;
+  if (spec.turn.transposes) std::swap(columns, rows);
+  x_.Set(spec.x_begin, spec.x_end, columns, spec.antialias, spec.turn.mirrors_columns);
+  y_.Set(spec.y_begin, spec.y_end, rows, spec.antialias, false);
+  Turn left = spec.turn;
+  left.mirrors_columns = false;  // x_ does that
+  writer_.Start(left, rows, columns, spec.channels * BytesOf(spec.type), output);
   row_stride_ = (row_bytes + kAlignment - 1) / kAlignment * kAlignment;
   rows_.resize(row_stride_ * y_.taps() + 2 * kAlignment);
   blended_.resize(row_bytes + kPadding);
-  resized_.resize(static_cast<size_t>(spec.output_width) * spec.channels + kPadding);
+  resized_.resize(static_cast<size_t>(columns) * spec.channels + kPadding);
   given_ = 0;
   emitted_ = 0;
 }
@@ -160,20 +166,22 @@ uint8_t* Resizer::SourceRow(int y) {
 }
 
 uint8_t* Resizer::NextRow() {
-  while (emitted_ < spec_.output_height && y_.first(emitted_) + y_.taps() <= given_) {
-    Blend(emitted_);
-    Store(emitted_);
-    ++emitted_;
+  while (emitted_ < y_.output_size() && y_.first(emitted_) + y_.taps() <= given_) {
+    Blend(emitted_++);
+    Store();
   }
-  if (emitted_ == spec_.output_height) return nullptr;
+  if (emitted_ == y_.output_size()) {
+    writer_.Finish();
+    return nullptr;
+  }
   return SourceRow(given_++);
 }
 
-void Resizer::Blend(int output_row) {
-  const auto row = [this, output_row](int k) {
-    return SourceRow(y_.first(output_row) + k) + row_offset_;
+void Resizer::Blend(int resized_row) {
+  const auto row = [this, resized_row](int k) {
+    return SourceRow(y_.first(resized_row) + k) + row_offset_;
   };
-  const float* const weights = y_.weights(output_row);
+  const float* const weights = y_.weights(resized_row);
   const size_t n = row_bytes_ - row_offset_;
   float* const blended = blended_.data();
   if (y_.taps() == 2) {
@@ -186,7 +194,7 @@ void Resizer::Blend(int output_row) {
   }
 }
 
-void Resizer::Store(int output_row) {
+void Resizer::Store() {
   float* const resized = resized_.data();
   if (spec_.channels == 3) {
     const Pixel scale = {spec_.scale[0], spec_.scale[1], spec_.scale[2], 0};
@@ -196,8 +204,8 @@ void Resizer::Store(int output_row) {
   } else {
     ResizeGrey(blended_.data(), x_, spec_.scale[0], spec_.offset[0], resized);
   }
-  const size_t n = static_cast<size_t>(spec_.output_width) * spec_.channels;
-  uint8_t* const to = output_ + static_cast<size_t>(output_row) * n * BytesOf(spec_.type);
+  const size_t n = static_cast<size_t>(x_.output_size()) * spec_.channels;
+  uint8_t* const to = writer_.NextRow();
   switch (spec_.type) {
     case PixelType::kUint8:
       ToUint8(resized, n, to);

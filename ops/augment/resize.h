@@ -1,4 +1,4 @@
-// Bilinear resize of a window of an image whose rows come one by one, with flip and
+// Bilinear resize of a window of an image whose rows come one by one, with turn, flip and
 // normalisation in the same pass.
 //
 // Samples as tf.image.resize(..., "bilinear") does: pixel i of n covers [i, i + 1) of a
@@ -12,6 +12,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "ops/augment/turn.h"
+#include "ops/augment/turning_writer.h"
 
 namespace pcr {
 
@@ -49,7 +52,7 @@ struct ResizeSpec {
   int output_height = 0;
   int channels = 3;  // 1 or 3, interleaved
   bool antialias = false;
-  bool flip = false;  // left to right
+  Turn turn;  // of the window as the source has it, to the output
   // output = resized x scale + offset per channel, on the scale 0..255. Of kUint8 they are 1
   // and 0; its values are rounded.
   float scale[3] = {1, 1, 1};
@@ -69,22 +72,23 @@ class Resizer {
   uint8_t* NextRow();
 
  private:
-  void Blend(int output_row);
-  void Store(int output_row);
+  void Blend(int resized_row);
+  void Store();
   uint8_t* SourceRow(int y);
 
   ResizeSpec spec_;
   size_t row_bytes_ = 0;
   size_t row_offset_ = 0;
   size_t row_stride_ = 0;
-  uint8_t* output_ = nullptr;
+  // Of the source's columns and rows, which the output has as they are or transposed.
   AxisWeights x_;
   AxisWeights y_;
+  TurningWriter writer_;
   std::vector<uint8_t> rows_;   // ring of the last y_.taps() rows
   std::vector<float> blended_;  // of the rows behind one output row, and padding
-  std::vector<float> resized_;  // an output row, and padding
+  std::vector<float> resized_;  // a resized row, and padding
   int given_ = 0;               // source rows given out
-  int emitted_ = 0;             // output rows written
+  int emitted_ = 0;             // resized rows written
 };
 
 }  // namespace pcr

@@ -86,16 +86,15 @@ class OrderedPrefetcher {
     item->reset();
     std::unique_lock<std::mutex> lock(mutex_);
     ++consumers_waiting_;
-    changed_.notify_all();
-    changed_.wait(
-        lock, [this] { return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done); });
+    Changed();
+    Await(&lock, [this] { return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done); });
     --consumers_waiting_;
     if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
     if (slots_.empty()) return end_status_;
     std::unique_ptr<Slot> slot = std::move(slots_.front());
     slots_.pop_front();
     bytes_in_flight_ -= slot->bytes;
-    changed_.notify_all();
+    Changed();
     lock.unlock();
     item->emplace(std::move(slot->item));
     return Status();
@@ -106,7 +105,7 @@ class OrderedPrefetcher {
   void Cancel() {
     std::lock_guard<std::mutex> lock(mutex_);
     cancelled_ = true;
-    changed_.notify_all();
+    Changed();
   }
 
   // Calls visit(requests taken from `next` and not yet handed over), at a
@@ -114,12 +113,19 @@ class OrderedPrefetcher {
   void WithPendingRequests(const std::function<void(const std::vector<Request>&)>& visit) {
     std::unique_lock<std::mutex> lock(mutex_);
     ++pauses_;
-    changed_.wait(lock, [this] { return !issuing_; });
+    Await(&lock, [this] { return !issuing_; });
     std::vector<Request> pending;
     for (const auto& slot : slots_) pending.push_back(slot->item.request);
     visit(pending);
     --pauses_;
-    changed_.notify_all();
+    Changed();
+  }
+
+  // How many threads, consumers among them, have found that they cannot go on as things stand. A
+  // test that waits for all of them knows that nothing happens any more, without a look at a clock.
+  int num_blocked() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return num_blocked_;
   }
 
  private:
@@ -130,6 +136,22 @@ class OrderedPrefetcher {
     bool done = false;
   };
 
+  // Called, under the mutex, after what another thread may wait for.
+  void Changed() {
+    ++num_changes_;
+    num_blocked_ = 0;  // until they have looked again
+    changed_.notify_all();
+  }
+
+  // Waits until `ready`, which is asked under the mutex and after each change.
+  template <typename Ready>
+  void Await(std::unique_lock<std::mutex>* lock, const Ready& ready) {
+    while (!ready()) {
+      ++num_blocked_;
+      changed_.wait(*lock, [this, seen = num_changes_] { return num_changes_ != seen; });
+    }
+  }
+
   static Options Completed(Options options) {
     if (options.max_requests == 0) options.max_requests = options.num_threads;
     if (options.max_loading_bytes == 0) options.max_loading_bytes = options.max_bytes;
@@ -138,7 +160,7 @@ class OrderedPrefetcher {
 
   // Takes one request, in turns, so that slots_ is in the order of the requests.
   Slot* Issue(std::unique_lock<std::mutex>* lock) {
-    changed_.wait(*lock, [this] {
+    Await(lock, [this] {
       return cancelled_ || ended_ ||
              (!issuing_ && pauses_ == 0 &&
               slots_.size() < static_cast<size_t>(options_.max_requests));
@@ -159,7 +181,7 @@ class OrderedPrefetcher {
     });
     lock->lock();
     issuing_ = false;
-    changed_.notify_all();
+    Changed();
     if (slot == nullptr) {
       ended_ = true;
       end_status_ = std::move(status);
@@ -177,7 +199,7 @@ class OrderedPrefetcher {
   // Waits for room. Granted in order, so that the first in line, which the
   // consumer waits for, is never kept out by later ones.
   bool MayLoad(Slot* slot, std::unique_lock<std::mutex>* lock) {
-    changed_.wait(*lock, [&] {
+    Await(lock, [&] {
       return cancelled_ ||
              (slot->sequence == num_granted_ &&
               (bytes_in_flight_ == 0 || Fits(slot->bytes, bytes_in_flight_, options_.max_bytes)) &&
@@ -188,7 +210,7 @@ class OrderedPrefetcher {
     ++num_granted_;
     bytes_in_flight_ += slot->bytes;
     loading_bytes_ += slot->bytes;
-    changed_.notify_all();
+    Changed();
     return true;
   }
 
@@ -196,7 +218,7 @@ class OrderedPrefetcher {
     std::unique_lock<std::mutex> lock(mutex_);
     if (bytes <= slot->bytes) return Status();
     const uint64_t more = bytes - slot->bytes;
-    changed_.wait(lock, [&] {
+    Await(&lock, [&] {
       return cancelled_ || Fits(more, bytes_in_flight_, options_.max_bytes) ||
              (consumers_waiting_ > 0 && slots_.front().get() == slot);
     });
@@ -220,7 +242,7 @@ class OrderedPrefetcher {
       loading_bytes_ -= slot->bytes;
       slot->item.status = std::move(status);
       slot->done = true;
-      changed_.notify_all();
+      Changed();
     }
   }
 
@@ -228,6 +250,8 @@ class OrderedPrefetcher {
   const Functions functions_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  uint64_t num_changes_ = 0;
+  int num_blocked_ = 0;  // threads that have found nothing to do since the last change
   std::deque<std::unique_ptr<Slot>> slots_;  // issued and not yet handed over, in order
   uint64_t num_issued_ = 0;
   uint64_t num_granted_ = 0;

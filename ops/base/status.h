@@ -56,6 +56,9 @@ inline Status Internal(std::string message) { return Status(Code::kInternal, std
 // ASCII as \xNN, and no more than the first 64.
 std::string Printable(std::string_view bytes);
 
+// A message for people whose names of files may be any bytes: those that are not UTF-8 as \xNN.
+std::string ReadableUtf8(std::string_view message);
+
 // "<rule>; expected <expected>, got <got>". `expected` is the caller's own
 // text, `got` may be anything that data hold.
 template <typename E, typename G>

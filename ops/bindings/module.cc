@@ -28,11 +28,50 @@
 #include "ops/format/shard_names.h"
 #include "ops/format/shard_writer.h"
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/scan_script.h"
 #include "ops/jpeg/transcode.h"
 
 namespace py = pybind11;
+
+namespace pcr {
+
+// The name of a file, as the operating system and the format have it: bytes. In Python it is a str
+// with surrogates for those that the file system's encoding lacks (PEP 383), or bytes.
+struct Name {
+  std::string bytes;
+};
+
+}  // namespace pcr
+
+namespace pybind11::detail {
+
+template <>
+struct type_caster<pcr::Name> {
+  PYBIND11_TYPE_CASTER(pcr::Name, const_name("str"));
+
+  bool load(handle source, bool /*convert*/) {
+    object bytes = reinterpret_borrow<object>(source);
+    if (PyUnicode_Check(source.ptr()) != 0) {
+      bytes = reinterpret_steal<object>(
+          PyUnicode_AsEncodedString(source.ptr(), "utf-8", "surrogateescape"));
+    }
+    if (!bytes || PyBytes_Check(bytes.ptr()) == 0) {
+      PyErr_Clear();
+      return false;
+    }
+    value.bytes.assign(PyBytes_AS_STRING(bytes.ptr()), PyBytes_GET_SIZE(bytes.ptr()));
+    return true;
+  }
+
+  static handle cast(const pcr::Name& name, return_value_policy /*policy*/, handle /*parent*/) {
+    return PyUnicode_DecodeFSDefaultAndSize(name.bytes.data(),
+                                            static_cast<Py_ssize_t>(name.bytes.size()));
+  }
+};
+
+}  // namespace pybind11::detail
 
 namespace pcr {
 namespace {
@@ -48,13 +87,13 @@ void ThrowIfError(const Status& status) {
     case Code::kOk:
       return;
     case Code::kInvalidArgument:
-      throw py::value_error(status.message());
+      throw py::value_error(ReadableUtf8(status.message()));
     case Code::kDataLoss:
-      throw DataLossException(status.message());
+      throw DataLossException(ReadableUtf8(status.message()));
     case Code::kResourceExhausted:
       throw std::bad_alloc();
     default:
-      throw std::runtime_error(status.message());
+      throw std::runtime_error(ReadableUtf8(status.message()));
   }
 }
 
@@ -87,6 +126,7 @@ struct CodedImageSummary {
   uint64_t stored_bytes = 0;
   uint64_t ancillary_bytes = 0;
   std::vector<uint64_t> group_bytes;
+  int exif_orientation = 1;
 };
 
 std::string CodingName(const Transcoded& transcoded) {
@@ -98,6 +138,7 @@ CodedImageSummary Summarize(std::string_view source, const Transcoded& transcode
   summary.coding = CodingName(transcoded);
   summary.reason = OpaqueReasonName(transcoded.reason);
   summary.detail = transcoded.detail;
+  summary.exif_orientation = transcoded.exif_orientation;
   summary.source_bytes = source.size();
   const CodedImage& image = transcoded.image;
   summary.group_bytes = image.group_sizes;
@@ -201,32 +242,31 @@ class PyShardWriter {
   ShardWriter writer_;
 };
 
-std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const std::string& name,
-                                                      const py::bytes& tail, uint64_t file_bytes) {
+std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const Name& name, const py::bytes& tail,
+                                                      uint64_t file_bytes) {
   const uint64_t needed = [&] {
     auto result = ShardIndex::TailBytesNeeded(View(tail), file_bytes);
-    ThrowIfError(result.status().WithContext(name));
+    ThrowIfError(result.status().WithContext(name.bytes));
     return result.value();
   }();
   if (needed > View(tail).size()) return needed;
   auto index = ShardIndex::Parse(View(tail), file_bytes);
-  ThrowIfError(index.status().WithContext(name));
+  ThrowIfError(index.status().WithContext(name.bytes));
   return std::move(index).value();
 }
 
-DatasetIndex DatasetIndexFromBytes(const std::string& name, const py::bytes& data) {
+DatasetIndex DatasetIndexFromBytes(const Name& name, const py::bytes& data) {
   const std::string_view bytes = View(data);
   py::gil_scoped_release release;
   auto index = DatasetIndex::Parse(bytes);
-  ThrowIfError(index.status().WithContext(name));
+  ThrowIfError(index.status().WithContext(name.bytes));
   return std::move(index).value();
 }
 
-DatasetIndex DatasetIndexFromShards(
-    const std::vector<std::pair<std::string, const ShardIndex*>>& shards) {
+DatasetIndex DatasetIndexFromShards(const std::vector<std::pair<Name, const ShardIndex*>>& shards) {
   if (shards.empty()) throw py::value_error("a data set has at least one shard");
   DatasetIndex index;
-  for (const auto& [name, shard] : shards) ThrowIfError(index.Add(name, *shard));
+  for (const auto& [name, shard] : shards) ThrowIfError(index.Add(name.bytes, *shard));
   return index;
 }
 
@@ -281,6 +321,15 @@ RecordPrefix ParsePrefix(const DatasetIndex& index, uint64_t record, int scan_gr
   return ValueOrThrow(RecordPrefix::Parse(index, record, scan_groups, bytes));
 }
 
+// Text of a file, which may be damaged or made by others: what is not UTF-8 as surrogates (PEP
+// 383).
+py::str Text(const std::string& text) {
+  PyObject* const decoded =
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape");
+  if (decoded == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
 // A bytes object of `size` bytes that `fill` writes.
 template <typename Fill>
 py::bytes MakeBytes(uint64_t size, Fill fill) {
@@ -301,15 +350,15 @@ std::vector<py::bytes> ParseRecord(const DatasetIndex& index, uint64_t record, i
   return examples;
 }
 
-std::vector<std::tuple<uint64_t, std::string, std::string, py::bytes>> RecordImages(
+std::vector<std::tuple<uint64_t, py::str, std::string, py::bytes>> RecordImages(
     const DatasetIndex& index, uint64_t record, int scan_groups, const py::bytes& prefix) {
   const RecordPrefix parsed = ParsePrefix(index, record, scan_groups, View(prefix));
-  std::vector<std::tuple<uint64_t, std::string, std::string, py::bytes>> images;
+  std::vector<std::tuple<uint64_t, py::str, std::string, py::bytes>> images;
   for (uint64_t m = 0; m < parsed.metadata().num_images(); ++m) {
     const RecordPrefix::Owner owner = parsed.OwnerOf(m);
     const bool opaque = parsed.metadata().codings[m] == Coding::kOpaque;
     images.emplace_back(
-        owner.example, index.header().image_features[owner.feature],
+        owner.example, Text(index.header().image_features[owner.feature]),
         opaque ? "opaque" : "progressive",
         MakeBytes(parsed.ImageBytes(m), [&](char* out) { parsed.WriteImage(m, out); }));
   }
@@ -349,12 +398,18 @@ void DefineJpeg(py::module_* module) {
       .def_property_readonly(
           "ancillary_offset",
           [](const PyCodedImage& self) { return self.transcoded.image.ancillary_offset; })
-      .def_property_readonly("trailing", [](const PyCodedImage& self) {
-        return py::bytes(self.transcoded.image.trailing);
+      .def_property_readonly(
+          "trailing",
+          [](const PyCodedImage& self) { return py::bytes(self.transcoded.image.trailing); })
+      .def_property_readonly("orientation", [](const PyCodedImage& self) {
+        return int{self.transcoded.image.orientation};
       });
 
   module->def("transcode", &PyTranscode, py::arg("image"), py::arg("script"),
               py::arg("prove") = true);
+  module->def(
+      "exif_orientation", [](const py::bytes& jpeg) { return ExifOrientation(View(jpeg)); },
+      py::arg("jpeg"));
   module->def("scan_ends", &ScanEnds, py::arg("jpeg"));
   module->def(
       "check_jpeg",
@@ -383,7 +438,8 @@ void DefineWriter(py::module_* module) {
       .def_readonly("source_bytes", &CodedImageSummary::source_bytes)
       .def_readonly("stored_bytes", &CodedImageSummary::stored_bytes)
       .def_readonly("ancillary_bytes", &CodedImageSummary::ancillary_bytes)
-      .def_readonly("group_bytes", &CodedImageSummary::group_bytes);
+      .def_readonly("group_bytes", &CodedImageSummary::group_bytes)
+      .def_readonly("exif_orientation", &CodedImageSummary::exif_orientation);
 
   py::class_<CodedExample>(*module, "CodedExample")
       .def_readonly("summaries", &CodedExample::summaries);
@@ -417,12 +473,22 @@ void DefineIndex(py::module_* module) {
                              })
       .def_property_readonly("num_groups", &Header::num_groups)
       .def_readonly("scans_per_group", &Header::scans_per_group)
-      .def_readonly("scan_script", &Header::scan_script)
-      .def_readonly("image_features", &Header::image_features)
-      .def_readonly("created_by", &Header::created_by);
+      .def_property_readonly("scan_script",
+                             [](const Header& self) { return Text(self.scan_script); })
+      .def_property_readonly("image_features",
+                             [](const Header& self) {
+                               std::vector<py::str> features;
+                               for (const std::string& feature : self.image_features) {
+                                 features.push_back(Text(feature));
+                               }
+                               return features;
+                             })
+      .def_property_readonly("created_by",
+                             [](const Header& self) { return Text(self.created_by); });
 
   py::class_<ShardIndex>(*module, "ShardIndex")
       .def_static("tail_bytes", [] { return layout::kTailBytes; })
+      .def_static("footer_bytes", [] { return layout::kFooterFrameBytes; })
       .def_static("from_tail", &ShardIndexFromTail, py::arg("name"), py::arg("tail"),
                   py::arg("file_bytes"))
       .def_readonly("header", &ShardIndex::header)
@@ -433,6 +499,14 @@ void DefineIndex(py::module_* module) {
                              [](const ShardIndex& self) { return self.footer.num_examples; })
       .def_property_readonly("index_offset",
                              [](const ShardIndex& self) { return self.footer.index_offset; })
+      .def_property_readonly("index_frame_size",
+                             [](const ShardIndex& self) { return self.footer.index_frame_size; })
+      .def(
+          "check_header",
+          [](const ShardIndex& self, const py::bytes& data) {
+            ThrowIfError(self.CheckHeader(View(data)));
+          },
+          py::arg("data"))
       .def_property_readonly("contents_checksum",
                              [](const ShardIndex& self) { return self.footer.contents_checksum; })
       .def_property_readonly("footer_checksum",
@@ -461,7 +535,7 @@ void DefineIndex(py::module_* module) {
           [](const DatasetIndex& self, uint64_t s) {
             if (s >= self.shards().size()) throw py::index_error("shard " + std::to_string(s));
             const ShardEntry& shard = self.shards()[s];
-            return std::make_tuple(shard.name, shard.file_bytes, shard.footer_checksum,
+            return std::make_tuple(Name{shard.name}, shard.file_bytes, shard.footer_checksum,
                                    shard.first_record, shard.num_records);
           },
           py::arg("s"))
@@ -471,7 +545,11 @@ void DefineIndex(py::module_* module) {
 
   module->def(
       "check_shard_names",
-      [](const std::vector<std::string>& names) { ThrowIfError(CheckShardNames(names)); },
+      [](const std::vector<Name>& names) {
+        std::vector<std::string> bytes;
+        for (const Name& name : names) bytes.push_back(name.bytes);
+        ThrowIfError(CheckShardNames(bytes));
+      },
       py::arg("names"));
   module->def("parse_record", &ParseRecord, py::arg("index"), py::arg("r"), py::arg("scan_groups"),
               py::arg("prefix"));
@@ -496,7 +574,23 @@ void DefineIndex(py::module_* module) {
       py::arg("example_counts"), py::kw_only(), py::arg("shuffle") = false, py::arg("seed") = 0,
       py::arg("epoch") = 0, py::arg("num_shards") = 1, py::arg("shard_index") = 0,
       py::arg("resume") = std::vector<std::pair<uint64_t, uint64_t>>());
+  module->def(
+      "ancillary_bytes",
+      [](const DatasetIndex& index, const py::bytes& metadata_frame) {
+        const std::string_view frame = View(metadata_frame);
+        py::gil_scoped_release release;
+        return ValueOrThrow(RecordPrefix::AncillaryBytes(index, frame));
+      },
+      py::arg("index"), py::arg("metadata_frame"));
   module->def("masked_crc32c", [](const py::bytes& data) { return MaskedCrc32c(View(data)); });
+  module->def(
+      "crc32c",
+      [](const py::bytes& data, uint32_t crc) {
+        const std::string_view bytes = View(data);
+        py::gil_scoped_release release;
+        return ExtendCrc32c(crc, bytes);
+      },
+      py::arg("data"), py::arg("crc") = 0);
 }
 
 }  // namespace

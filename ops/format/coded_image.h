@@ -25,6 +25,8 @@ struct CodedImage {
   uint64_t ancillary_offset = 0;
   // Bytes that followed EOI in the source.
   std::string trailing;
+  // The EXIF orientation in `ancillary`, 2 to 8; 0 where there is none or it is upright (1).
+  uint8_t orientation = 0;
 };
 
 }  // namespace pcr

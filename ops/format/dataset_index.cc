@@ -126,6 +126,8 @@ Status DatasetIndex::Add(std::string name, const ShardIndex& shard) {
   } else {
     PCR_RETURN_IF_ERROR(
         header_.CheckCompatible(shard.header).WithContext(shards_.front().name + " and " + name));
+    // What a reader may expect of all shards.
+    header_.minor_version = std::min(header_.minor_version, shard.header.minor_version);
   }
   ShardEntry entry;
   entry.name = std::move(name);

@@ -167,6 +167,11 @@ Result<std::vector<std::string_view>> DecodeBytesList(const FeatureView& feature
   return values;
 }
 
+bool ExampleView::Has(std::string_view name) const {
+  return std::any_of(features_.begin(), features_.end(),
+                     [name](const FeatureView& feature) { return feature.name == name; });
+}
+
 Result<std::vector<std::string_view>> ExampleView::Bytes(std::string_view name,
                                                          int64_t count) const {
   const FeatureView* feature = nullptr;

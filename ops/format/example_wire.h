@@ -37,6 +37,7 @@ class ExampleView {
   // All features in wire order, a later occurrence of a name replacing the earlier.
   const std::vector<FeatureView>& features() const { return features_; }
 
+  bool Has(std::string_view name) const;
   // The feature's values; DATA_LOSS if it is absent, of another kind, or not
   // of `count` values (kAnyCount: any).
   static constexpr int64_t kAnyCount = -1;

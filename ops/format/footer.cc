@@ -11,8 +11,8 @@ namespace pcr {
 
 uint32_t AppendFooter(const Footer& footer, std::string* out) {
   std::string fields(layout::kFooterMagic);
-  AppendLittle16(layout::kMajorVersion, &fields);
-  AppendLittle16(layout::kMinorVersion, &fields);
+  AppendLittle16(static_cast<uint16_t>(footer.major_version), &fields);
+  AppendLittle16(static_cast<uint16_t>(footer.minor_version), &fields);
   AppendLittle32(0, &fields);
   AppendLittle64(footer.index_offset, &fields);
   AppendLittle64(footer.index_frame_size, &fields);
@@ -55,6 +55,8 @@ Result<Footer> Footer::Parse(std::string_view tail, uint64_t file_bytes) {
   PCR_RETURN_IF_ERROR(CheckVersion(LoadLittle16(p + 8), LoadLittle16(p + 10), LoadLittle32(p + 12))
                           .WithContext(place));
   Footer footer;
+  footer.major_version = LoadLittle16(p + 8);
+  footer.minor_version = LoadLittle16(p + 10);
   footer.index_offset = LoadLittle64(p + 16);
   footer.index_frame_size = LoadLittle64(p + 24);
   footer.num_records = LoadLittle64(p + 32);
@@ -66,6 +68,12 @@ Result<Footer> Footer::Parse(std::string_view tail, uint64_t file_bytes) {
     return DataLoss(Expected("the index ends where the footer begins", offset,
                              std::to_string(footer.index_offset) + " + " +
                                  std::to_string(footer.index_frame_size)))
+        .WithContext(place);
+  }
+  if (footer.index_frame_size > layout::kMaxFrameBytes) {
+    return DataLoss(Expected("size of the index frame",
+                             "at most " + std::to_string(layout::kMaxFrameBytes),
+                             footer.index_frame_size))
         .WithContext(place);
   }
   return footer;

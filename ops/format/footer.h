@@ -8,10 +8,13 @@
 #include <string_view>
 
 #include "ops/base/status.h"
+#include "ops/format/layout.h"
 
 namespace pcr {
 
 struct Footer {
+  uint64_t major_version = layout::kMajorVersion;
+  uint64_t minor_version = layout::kMinorVersion;
   uint64_t index_offset = 0;
   uint64_t index_frame_size = 0;
   uint64_t num_records = 0;

@@ -1,6 +1,9 @@
 #include "ops/format/header.h"
 
 #include <algorithm>
+#include <string>
+
+#include "ops/base/utf8.h"
 
 namespace pcr {
 
@@ -17,6 +20,15 @@ Status CheckVersion(uint64_t major_version, uint64_t minor_version, uint64_t fla
   }
   return Status();
 }
+
+namespace {
+
+Status CheckText(std::string_view name, std::string_view text) {
+  if (IsUtf8(text)) return Status();
+  return DataLoss(Expected("text of " + std::string(name), "UTF-8", text));
+}
+
+}  // namespace
 
 Status CheckKind(std::string_view kind, const ExampleView& view) {
   auto found = view.OneBytes(layout::kFrame);
@@ -68,6 +80,11 @@ Result<Header> Header::Parse(std::string_view kind, const ExampleView& view) {
   }
   auto created_by = view.OneBytes(layout::kCreatedBy);
   if (!created_by.ok()) return created_by.status();
+  PCR_RETURN_IF_ERROR(CheckText(layout::kScanScript, script.value()));
+  for (const std::string_view key : features.value()) {
+    PCR_RETURN_IF_ERROR(CheckText(layout::kImageFeatures, key));
+  }
+  PCR_RETURN_IF_ERROR(CheckText(layout::kCreatedBy, created_by.value()));
 
   Header header;
   header.major_version = version.value()[0];

@@ -7,12 +7,6 @@
 #include "ops/format/layout.h"
 
 namespace pcr {
-namespace {
-
-constexpr uint64_t kMaxFrameBytes = layout::kMaxFrameDataBytes + layout::kFrameOverheadBytes;
-
-}  // namespace
-
 uint64_t IndexColumns::PrefixBytes(uint64_t record, int scan_groups) const {
   const uint64_t* sizes = frame_sizes_of(record);
   uint64_t sum = 0;
@@ -76,7 +70,7 @@ Status IndexColumns::CheckLayout(uint64_t first, uint64_t last, uint64_t limit) 
     end = offset;
     const uint64_t* sizes = frame_sizes_of(record);
     for (int i = 0; i <= num_groups; ++i) {
-      const uint64_t most = std::min(limit - end, kMaxFrameBytes);
+      const uint64_t most = std::min(limit - end, layout::kMaxFrameBytes);
       if (sizes[i] < layout::kFrameOverheadBytes || sizes[i] > most) {
         return DataLoss(Expected("size of a frame, which lies before the index",
                                  std::to_string(layout::kFrameOverheadBytes) + " to " +

@@ -11,7 +11,7 @@
 namespace pcr::layout {
 
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 0;
+inline constexpr uint16_t kMinorVersion = 1;
 inline constexpr int kMaxGroups = 100;
 
 // Section 2: u64 length, u32 checksum of it, data, u32 checksum of data.
@@ -20,6 +20,7 @@ inline constexpr size_t kFrameTrailerBytes = 4;
 inline constexpr size_t kFrameOverheadBytes = kFrameHeaderBytes + kFrameTrailerBytes;
 // protobuf's limit for a message.
 inline constexpr uint64_t kMaxFrameDataBytes = (uint64_t{1} << 31) - 1;
+inline constexpr uint64_t kMaxFrameBytes = kMaxFrameDataBytes + kFrameOverheadBytes;
 
 // Kinds of frames: the values of kFrame.
 inline constexpr std::string_view kFrame = "pcr/frame";
@@ -49,6 +50,8 @@ inline constexpr std::string_view kAncillaryOffsets = "pcr/ancillary_offsets";
 inline constexpr std::string_view kAncillarySizes = "pcr/ancillary_sizes";
 inline constexpr std::string_view kTrailingSizes = "pcr/trailing_sizes";
 inline constexpr std::string_view kGroupChecksums = "pcr/group_checksums";
+// Since 1.1; may be missing.
+inline constexpr std::string_view kOrientations = "pcr/orientations";
 inline constexpr std::string_view kGroup = "pcr/group";
 inline constexpr std::string_view kData = "pcr/data";
 inline constexpr std::string_view kAncillary = "pcr/ancillary";
@@ -75,8 +78,25 @@ inline constexpr std::string_view kShardSizes = "pcr/shard_sizes";
 inline constexpr std::string_view kFooterChecksums = "pcr/footer_checksums";
 inline constexpr std::string_view kShardRecords = "pcr/shard_records";
 
-// Section 10: EOI, appended at reassembly.
+// Section 10: SOI, with which slice 1 of a progressive image begins, and EOI, appended at
+// reassembly.
+inline constexpr std::string_view kStartOfImage{"\xff\xd8", 2};
 inline constexpr std::string_view kEndOfImage{"\xff\xd9", 2};
+// The orientation segment: these bytes around the orientation's one.
+inline constexpr std::string_view kOrientationSegmentBegin{
+    "\xff\xe1\x00\x22"                  // APP1 of 34 bytes
+    "Exif\0\0"                          //
+    "MM\x00\x2a\x00\x00\x00\x08"        // TIFF header: big-endian, IFD 0 at byte 8
+    "\x00\x01"                          // of one entry:
+    "\x01\x12\x00\x03\x00\x00\x00\x01"  // orientation, SHORT, one value
+    "\x00",
+    29};
+inline constexpr std::string_view kOrientationSegmentEnd{
+    "\0\0"
+    "\0\0\0\0",
+    6};  // no next IFD
+inline constexpr size_t kOrientationSegmentBytes =
+    kOrientationSegmentBegin.size() + 1 + kOrientationSegmentEnd.size();
 
 }  // namespace pcr::layout
 

@@ -9,6 +9,8 @@
 namespace pcr {
 namespace {
 
+constexpr uint64_t kMaxOrientation = 8;
+
 Status CheckImage(const RecordMetadata& metadata, int num_groups, uint64_t image) {
   const uint64_t num_images = metadata.num_images();
   const auto slice = [&](int group) {
@@ -17,6 +19,14 @@ Status CheckImage(const RecordMetadata& metadata, int num_groups, uint64_t image
   const uint64_t ancillary = metadata.ancillary_sizes[image];
   const uint64_t trailing = metadata.trailing_sizes[image];
   const uint64_t offset = metadata.ancillary_offsets[image];
+  const uint64_t orientation = metadata.orientations[image];
+  if (orientation == 1 || orientation > kMaxOrientation) {
+    return DataLoss(Expected("orientation of an image", "0 or 2 to 8", orientation));
+  }
+  if (orientation != 0 && ancillary == 0) {
+    return DataLoss(Expected("orientation of an image that is opaque or has no ancillary bytes", 0,
+                             orientation));
+  }
   if (metadata.codings[image] == Coding::kOpaque) {
     for (int group = 2; group <= num_groups; ++group) {
       if (slice(group) != 0) {
@@ -52,6 +62,7 @@ std::string RecordMetadata::Serialize() const {
   builder.AddInts(layout::kAncillarySizes, ancillary_sizes);
   builder.AddInts(layout::kTrailingSizes, trailing_sizes);
   builder.AddInts(layout::kGroupChecksums, group_checksums);
+  builder.AddInts(layout::kOrientations, orientations);
   return builder.Finish();
 }
 
@@ -97,6 +108,11 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
   PCR_RETURN_IF_ERROR(take(layout::kAncillarySizes, num_images, &metadata.ancillary_sizes));
   PCR_RETURN_IF_ERROR(take(layout::kTrailingSizes, num_images, &metadata.trailing_sizes));
   PCR_RETURN_IF_ERROR(take(layout::kGroupChecksums, num_groups, &metadata.group_checksums));
+  if (view.Has(layout::kOrientations)) {
+    PCR_RETURN_IF_ERROR(take(layout::kOrientations, num_images, &metadata.orientations));
+  } else {
+    metadata.orientations.assign(num_images, 0);
+  }
 
   for (const uint64_t checksum : metadata.group_checksums) {
     if (checksum > std::numeric_limits<uint32_t>::max()) {

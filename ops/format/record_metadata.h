@@ -24,6 +24,7 @@ struct RecordMetadata {
   std::vector<uint64_t> ancillary_sizes;    // [M]
   std::vector<uint64_t> trailing_sizes;     // [M]
   std::vector<uint64_t> group_checksums;    // [G]
+  std::vector<uint64_t> orientations;       // [M]; all 0 where the frame has none
   // Of all images, when inflated; follows from the sizes.
   uint64_t ancillary_stream_bytes = 0;
 

@@ -158,6 +158,7 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
     PCR_RETURN_IF_ERROR(
         ParseGroup(view.value(), ordinal, group, data_size, &data).WithContext(group_byte));
     prefix.groups_.push_back(data);
+    if (group == 1) PCR_RETURN_IF_ERROR(prefix.CheckStarts().WithContext(group_byte));
     if (group == prefix.num_groups_) {
       PCR_RETURN_IF_ERROR(
           prefix.TakeAncillary(view.value(), before_inflating).WithContext(group_byte));
@@ -165,6 +166,16 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
     position += frame_sizes[group];
   }
   return prefix;
+}
+
+Result<uint64_t> RecordPrefix::AncillaryBytes(const DatasetIndex& index,
+                                              std::string_view metadata_frame) {
+  auto frame = ParseFrame(metadata_frame, 0);
+  if (!frame.ok()) return frame.status();
+  auto metadata = RecordMetadata::Parse(frame.value().data, index.header().num_groups(),
+                                        static_cast<int>(index.header().image_features.size()));
+  if (!metadata.ok()) return metadata.status();
+  return metadata.value().ancillary_stream_bytes;
 }
 
 Status RecordPrefix::TakeAncillary(const ExampleView& last_group,
@@ -186,6 +197,18 @@ Status RecordPrefix::TakeAncillary(const ExampleView& last_group,
   return Status();
 }
 
+Status RecordPrefix::CheckStarts() const {
+  for (uint64_t m = 0; m < metadata_.num_images(); ++m) {
+    if (metadata_.codings[m] == Coding::kOpaque) continue;
+    const std::string_view start = Slice(1, m).substr(0, layout::kStartOfImage.size());
+    if (start != layout::kStartOfImage) {
+      return DataLoss(Expected("slice 1 of progressive image " + std::to_string(m) + " begins with",
+                               "SOI", start));
+    }
+  }
+  return Status();
+}
+
 std::string_view RecordPrefix::Slice(int group, uint64_t m) const {
   const uint64_t at = (group - 1) * metadata_.num_images() + m;
   return groups_[group - 1].substr(slice_offsets_[at], metadata_.slice_sizes[at]);
@@ -199,6 +222,7 @@ uint64_t RecordPrefix::ImageBytes(uint64_t m) const {
   }
   if (metadata_.codings[m] == Coding::kOpaque) return size;
   if (at_full_fidelity()) size += metadata_.ancillary_sizes[m] + metadata_.trailing_sizes[m];
+  if (HasOrientationSegment(m)) size += layout::kOrientationSegmentBytes;
   return size + layout::kEndOfImage.size();
 }
 
@@ -215,6 +239,11 @@ char* RecordPrefix::WriteImage(uint64_t m, char* out) const {
   const uint64_t insert_at = metadata_.ancillary_offsets[m];
   out = WriteBytes(first.substr(0, insert_at), out);
   out = WriteBytes(ancillary, out);
+  if (HasOrientationSegment(m)) {
+    out = WriteBytes(layout::kOrientationSegmentBegin, out);
+    *out++ = static_cast<char>(metadata_.orientations[m]);
+    out = WriteBytes(layout::kOrientationSegmentEnd, out);
+  }
   out = WriteBytes(first.substr(insert_at), out);
   for (size_t group = 2; group <= groups_.size(); ++group) {
     out = WriteBytes(Slice(static_cast<int>(group), m), out);

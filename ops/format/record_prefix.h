@@ -32,6 +32,11 @@ class RecordPrefix {
                                     std::string_view bytes,
                                     const BeforeInflating& before_inflating = nullptr);
 
+  // Bytes that the ancillary stream of a record inflates to, as its metadata frame has it: what a
+  // reader may count before it reads the rest. Errors as Parse's, without a place.
+  static Result<uint64_t> AncillaryBytes(const DatasetIndex& index,
+                                         std::string_view metadata_frame);
+
   const RecordMetadata& metadata() const { return metadata_; }
   uint64_t num_examples() const { return metadata_.num_examples(); }
 
@@ -54,7 +59,13 @@ class RecordPrefix {
  private:
   // Inflates the stream of the last group's frame.
   Status TakeAncillary(const ExampleView& last_group, const BeforeInflating& before_inflating);
+  // DATA_LOSS unless slice 1 of each progressive image begins with SOI.
+  Status CheckStarts() const;
   std::string_view Slice(int group, uint64_t m) const;
+  // Whether image m gets the segment of its orientation: at full fidelity its own comes back.
+  bool HasOrientationSegment(uint64_t m) const {
+    return metadata_.orientations[m] != 0 && !at_full_fidelity();
+  }
   bool at_full_fidelity() const { return static_cast<int>(groups_.size()) == num_groups_; }
   // An image feature of an example that has images, with the sizes of the
   // messages around them.

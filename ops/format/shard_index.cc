@@ -64,4 +64,33 @@ Result<ShardIndex> ShardIndex::Parse(std::string_view tail, uint64_t file_bytes)
   return index;
 }
 
+Status ShardIndex::CheckHeader(std::string_view header_data) const {
+  auto view = ExampleView::Parse(header_data);
+  if (!view.ok()) return view.status();
+  auto found = Header::Parse(layout::kHeaderFrame, view.value());
+  if (!found.ok()) return found.status();
+  const Header& there = found.value();
+  const auto differs = [](std::string_view feature) {
+    return DataLoss(
+        Expected(std::string(feature) + " of the header", "that of the index", "another"));
+  };
+  const auto version_text = [](uint64_t major, uint64_t minor) {
+    return std::to_string(major) + "." + std::to_string(minor);
+  };
+  const std::string version = version_text(header.major_version, header.minor_version);
+  const std::string in_header = version_text(there.major_version, there.minor_version);
+  if (in_header != version) {
+    return DataLoss(Expected("version of the header, as the index has it", version, in_header));
+  }
+  const std::string in_footer = version_text(footer.major_version, footer.minor_version);
+  if (in_footer != version) {
+    return DataLoss(Expected("version of the footer, as the index has it", version, in_footer));
+  }
+  if (there.scans_per_group != header.scans_per_group) return differs(layout::kScansPerGroup);
+  if (there.scan_script != header.scan_script) return differs(layout::kScanScript);
+  if (there.image_features != header.image_features) return differs(layout::kImageFeatures);
+  if (there.created_by != header.created_by) return differs(layout::kCreatedBy);
+  return Status();
+}
+
 }  // namespace pcr

@@ -25,6 +25,10 @@ struct ShardIndex {
 
   // Requires that `tail` holds at least TailBytesNeeded bytes.
   static Result<ShardIndex> Parse(std::string_view tail, uint64_t file_bytes);
+
+  // What a check of the whole file demands of the data of the header frame, which readers of the
+  // tail never see: that it is one, and that index and footer say the same.
+  Status CheckHeader(std::string_view header_data) const;
 };
 
 }  // namespace pcr

@@ -86,6 +86,7 @@ Result<std::string> ShardWriter::EndRecord() {
     metadata.ancillary_offsets.push_back(image.ancillary_offset);
     metadata.ancillary_sizes.push_back(image.ancillary.size());
     metadata.trailing_sizes.push_back(image.trailing.size());
+    metadata.orientations.push_back(image.orientation);
     ancillary.append(image.ancillary).append(image.trailing);
   }
   auto ancillary_stream = DeflateAncillary(ancillary);

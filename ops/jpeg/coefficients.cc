@@ -16,8 +16,10 @@ constexpr size_t kDifferenceBytes = 200;
 std::string Refuse(std::string_view jpeg, const DecodeLimits& limits) {
   const Result<JpegLayout> layout = WalkMarkers(jpeg);
   if (!layout.ok()) return layout.status().message();
-  const std::string exceeded = ExceededLimit(layout.value(), limits);
-  return exceeded.empty() ? MissingData(layout.value()) : exceeded;
+  std::string refused = ExceededLimit(layout.value(), limits);
+  if (refused.empty()) refused = MissingData(layout.value());
+  if (refused.empty()) refused = ExceededWork(layout.value());
+  return refused;
 }
 
 // As Refuse(), and what libjpeg said. On "" the reader holds the coefficients.

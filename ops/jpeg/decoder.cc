@@ -17,6 +17,9 @@ namespace {
 // side of a region give the same pixels inside it as in the whole image.
 constexpr int kUpsamplingMargin = 2;
 
+// By which tf.io.decode_jpeg knows a JPEG.
+constexpr std::string_view kBeginning = "\xff\xd8\xff";
+
 J_DCT_METHOD LibjpegMethod(DctMethod method) {
   switch (method) {
     case DctMethod::kIfast:
@@ -34,27 +37,43 @@ std::string NotAJpeg(std::string_view bytes) {
   const auto begins_with = [bytes](std::string_view text) {
     return bytes.substr(0, text.size()) == text;
   };
+  const auto but_a = [](const std::string& format) {
+    return "not a JPEG but a " + format +
+           "; pcr-convert --on_unsupported=encode makes JPEGs of such";
+  };
   if (bytes.empty()) return "not a JPEG: no bytes";
-  if (begins_with("\x89PNG")) return "not a JPEG but a PNG";
-  if (begins_with("GIF8")) return "not a JPEG but a GIF";
-  if (begins_with("BM")) return "not a JPEG but a BMP";
-  if (begins_with("RIFF") && bytes.substr(0, 12).substr(8) == "WEBP")
-    return "not a JPEG but a WebP";
-  return "not a JPEG: " + Expected("it begins with SOI", "\xff\xd8", bytes.substr(0, 2));
+  if (begins_with("\x89PNG")) return but_a("PNG");
+  if (begins_with("GIF8")) return but_a("GIF");
+  if (begins_with("BM")) return but_a("BMP");
+  if (begins_with("RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP") {
+    return but_a("WebP");
+  }
+  return "not a JPEG: " +
+         Expected("it begins with SOI and a marker", kBeginning, bytes.substr(0, 3));
 }
 
 // The image's layout, or why it is not given to libjpeg.
 Result<JpegLayout> Judge(std::string_view jpeg, const DecodeLimits& limits) {
-  if (jpeg.substr(0, 2) != "\xff\xd8") return InvalidArgument(NotAJpeg(jpeg));
+  if (jpeg.substr(0, 3) != kBeginning) return InvalidArgument(NotAJpeg(jpeg));
   Result<JpegLayout> walked = WalkMarkers(jpeg, BetweenSegments::kAnythingGoes);
   if (!walked.ok()) return InvalidArgument(walked.status().message());
   std::string refused = ExceededLimit(walked.value(), limits);
   if (refused.empty()) refused = MissingData(walked.value());
+  if (refused.empty()) refused = ExceededWork(walked.value());
   if (refused.empty() && !walked.value().has_eoi) {
     refused = "byte " + std::to_string(jpeg.size()) + ": the image is cut short: no EOI";
   }
   if (!refused.empty()) return InvalidArgument(std::move(refused));
   return walked;
+}
+
+// Whether libjpeg would judge, and not skip, a segment behind the first scan, or a marker in it.
+bool GoesOnBehindFirstScan(const JpegLayout& layout) {
+  if (layout.scans.empty()) return false;
+  if (layout.has_undefined_markers) return true;
+  return std::any_of(layout.segments.rbegin(), layout.segments.rend(), [&](const Segment& segment) {
+    return segment.offset > layout.scans[0].sos_offset && !IsSkipped(segment.marker);
+  });
 }
 
 // The formula of tf.io.decode_jpeg. With an Adobe segment the samples are inverted.
@@ -153,7 +172,7 @@ class JpegDecoder::Image {
     options_ = options;
     rows_read_ = 0;
     SetOptions();
-    streams_ = scan_.Start(jpeg_, layout_);
+    streams_ = !GoesOnBehindFirstScan(layout_) && scan_.Start(jpeg_, layout_);
     if (streams_) {
       if (StartStreaming() && errors_.Run([this] { GoToRegion(); })) return Status();
       return StartAgain();
@@ -201,7 +220,16 @@ class JpegDecoder::Image {
 
   Status StartLibjpeg() {
     return Run([this] {
+      // Of an image that should have one scan it reads no more than the rows asked for need. What
+      // follows counts too: by its end the image may turn out to be none.
+      const bool read_to_end = !jpeg_has_multiple_scans(&info_) && GoesOnBehindFirstScan(layout_);
+      info_.buffered_image = read_to_end ? TRUE : FALSE;
       jpeg_start_decompress(&info_);
+      if (read_to_end) {
+        while (jpeg_consume_input(&info_) != JPEG_REACHED_EOI) {
+        }
+        jpeg_start_output(&info_, info_.input_scan_number);
+      }
       GoToRegion();
     });
   }
@@ -217,7 +245,10 @@ class JpegDecoder::Image {
 
   // Of a started image. Inside Run().
   void GoToRegion() {
-    const int margin = info_.do_fancy_upsampling ? kUpsamplingMargin : 0;
+    // At least a column of each component on either side: of rows in which one has a single column
+    // libjpeg chooses the way of upsampling anew, for the others too.
+    const int margin =
+        info_.do_fancy_upsampling ? std::max(kUpsamplingMargin, info_.max_h_samp_factor) : 0;
     const int begin = std::max(0, region_.x - margin - smoothing_margin());
     const int end = std::min<int>(info_.output_width, region_.x + region_.width + margin);
     JDIMENSION x = begin;
@@ -337,11 +368,14 @@ class JpegDecoder::Image {
   }
 
   // libjpeg-turbo 2.1 gives wrong columns of an image that is shrunk and of which a component
-  // has a quarter of the width of another. And where it merges upsampling with the conversion of
-  // colours, up to 2.1.2 it writes rows of the whole width into those of cropped ones.
+  // has a quarter of the width or of the height of another: such a component is shrunk less than
+  // the image, and yet to be upsampled, and cropping forgets the former. And where it merges
+  // upsampling with the conversion of colours, up to 2.1.2 it writes rows of the whole width into
+  // those of cropped ones.
   bool can_crop_rows() const {
     const bool may_merge = !info_.do_fancy_upsampling && info_.max_v_samp_factor == 2;
-    return !may_merge && (info_.max_h_samp_factor <= 2 || info_.scale_num == info_.scale_denom);
+    const bool halves_at_most = info_.max_h_samp_factor <= 2 && info_.max_v_samp_factor <= 2;
+    return !may_merge && (halves_at_most || info_.scale_num == info_.scale_denom);
   }
 
   bool is_cmyk() const {

@@ -1,5 +1,6 @@
 #include "ops/jpeg/markers.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -30,19 +31,32 @@ class MarkerWalk {
   MarkerWalk(std::string_view jpeg, BetweenSegments between) : jpeg_(jpeg), between_(between) {}
 
   Result<JpegLayout> Run() {
+    PCR_RETURN_IF_ERROR(ReadSoi());
+    while (position_ < jpeg_.size() && !layout_.has_eoi) PCR_RETURN_IF_ERROR(ReadMarker());
+    layout_.end = position_;
+    return std::move(layout_);
+  }
+
+  std::vector<Segment> RunToFirstScan() {
+    stops_at_scan_ = true;
+    Status status = ReadSoi();
+    while (status.ok() && position_ < jpeg_.size() && !layout_.has_eoi && !at_scan_) {
+      status = ReadMarker();
+    }
+    return std::move(layout_.segments);
+  }
+
+ private:
+  Status ReadSoi() {
     if (jpeg_.size() < 2 || Byte(0) != kMarkerPrefix || Byte(1) != marker::kSoi) {
       return At(0, Expected("a JPEG begins with SOI", "ff d8",
                             jpeg_.size() < 2 ? std::to_string(jpeg_.size()) + " bytes"
                                              : Hex(Byte(0)) + " " + Hex(Byte(1))));
     }
-    for (position_ = 2; position_ < jpeg_.size() && !layout_.has_eoi;) {
-      PCR_RETURN_IF_ERROR(ReadMarker());
-    }
-    layout_.end = position_;
-    return std::move(layout_);
+    position_ = 2;
+    return Status();
   }
 
- private:
   uint8_t Byte(uint64_t offset) const { return static_cast<uint8_t>(jpeg_[offset]); }
   int Word(uint64_t offset) const { return Byte(offset) << 8 | Byte(offset + 1); }
 
@@ -62,6 +76,10 @@ class MarkerWalk {
     }
     if (code == marker::kSoi) return At(position_ - 2, "a JPEG has one SOI");
     if (IsRestart(code) || code == marker::kTem) return Status();
+    if (code == marker::kSos && stops_at_scan_) {
+      at_scan_ = true;
+      return Status();
+    }
     if (code < marker::kSof0) {
       return At(position_ - 2,
                 Expected("a marker's code must be defined", "0x01 or 0xc0..0xfe", Hex(code)));
@@ -88,7 +106,8 @@ class MarkerWalk {
   // position_ is at the segment's length.
   Status ReadSegment(uint8_t code) {
     const uint64_t left = jpeg_.size() - position_;
-    const int length = left < 2 ? 2 : Word(position_);
+    int length = left < 2 ? 2 : Word(position_);
+    if (between_ == BetweenSegments::kAnythingGoes && IsSkipped(code)) length = std::max(length, 2);
     if (length < 2) {
       return At(position_, Expected("a segment's length counts itself", "2 or more", length));
     }
@@ -99,6 +118,7 @@ class MarkerWalk {
     const Segment segment{code, position_ - 2, 2 + static_cast<uint64_t>(length)};
     position_ += length;
     layout_.segments.push_back(segment);
+    if (code == marker::kDri) restarts_ = length == 4 && Word(segment.offset + 4) != 0;
     if (IsFrameHeader(code) && !layout_.frame) return ReadFrame(segment);
     if (code == marker::kSos) return ReadScan(segment);
     return Status();
@@ -143,8 +163,10 @@ class MarkerWalk {
   }
 
   // The end of the entropy-coded data that begin at `begin`: where a marker other than
-  // RSTn, or the fill bytes before it, begins.
-  uint64_t EntropyCodedEnd(uint64_t begin) const {
+  // RSTn, or the fill bytes before it, begins. Where anything goes, an undefined one that stands
+  // where a restart is due does not end them.
+  uint64_t EntropyCodedEnd(uint64_t begin) {
+    const bool pass_undefined = restarts_ && between_ == BetweenSegments::kAnythingGoes;
     const char* const last = jpeg_.data() + jpeg_.size();
     const char* p = jpeg_.data() + begin;
     while (p < last) {
@@ -154,7 +176,9 @@ class MarkerWalk {
       while (p < last && static_cast<uint8_t>(*p) == kMarkerPrefix) ++p;
       if (p == last) break;
       const auto code = static_cast<uint8_t>(*p++);
-      if (code != 0 && !IsRestart(code)) return prefix - jpeg_.data();
+      if (code == 0 || IsRestart(code)) continue;
+      if (!pass_undefined || code >= marker::kSof0) return prefix - jpeg_.data();
+      layout_.has_undefined_markers = true;
     }
     return jpeg_.size();
   }
@@ -162,13 +186,25 @@ class MarkerWalk {
   std::string_view jpeg_;
   BetweenSegments between_;
   uint64_t position_ = 0;
+  bool restarts_ = false;  // a restart interval is defined
   JpegLayout layout_;
+  bool stops_at_scan_ = false;
+  bool at_scan_ = false;
 };
 
 }  // namespace
 
+bool IsSkipped(uint8_t code) {
+  return (code >= marker::kApp0 && code <= marker::kApp15) || code == marker::kCom ||
+         code == marker::kDnl;
+}
+
 Result<JpegLayout> WalkMarkers(std::string_view jpeg, BetweenSegments between) {
   return MarkerWalk(jpeg, between).Run();
+}
+
+std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg) {
+  return MarkerWalk(jpeg, BetweenSegments::kAnythingGoes).RunToFirstScan();
 }
 
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment) {

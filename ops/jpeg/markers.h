@@ -84,13 +84,17 @@ struct JpegLayout {
   std::vector<ScanExtent> scans;
   std::optional<Frame> frame;  // the first one
   bool has_eoi = false;
-  uint64_t end = 0;  // just past EOI, or the size of the input without one
+  bool has_undefined_markers = false;  // in the data of scans with restart intervals
+  uint64_t end = 0;                    // just past EOI, or the size of the input without one
 };
 
 // What may stand where a marker should begin.
 enum class BetweenSegments {
-  kMarkersOnly,   // what T.81 says
-  kAnythingGoes,  // bytes without meaning, passed over as decoders do (libjpeg's next_marker)
+  kMarkersOnly,  // what T.81 says
+  // As libjpeg takes it: bytes without meaning are passed over (its next_marker), a length below 2
+  // is that of an empty segment where IsSkipped, and with restart intervals undefined markers are
+  // part of a scan's data.
+  kAnythingGoes,
 };
 
 // Walks from SOI to EOI, or to the end of the input if a prefix of scans is given: a
@@ -98,6 +102,14 @@ enum class BetweenSegments {
 // <rule>; expected <x>, got <y>".
 Result<JpegLayout> WalkMarkers(std::string_view jpeg,
                                BetweenSegments between = BetweenSegments::kMarkersOnly);
+
+// The segments in front of the first scan, as decoders walk them (kAnythingGoes), as far as they
+// are sound: what is wrong behind them is for others to say.
+std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg);
+
+// Whether libjpeg passes over a segment with this marker by its length, whatever it holds: APPn,
+// COM and DNL. Nothing is passed over for a length below 2.
+bool IsSkipped(uint8_t code);
 
 // Requires a segment of a layout of `jpeg`.
 SegmentKind KindOf(std::string_view jpeg, const Segment& segment);

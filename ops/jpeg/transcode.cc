@@ -11,6 +11,7 @@
 #include "ops/format/layout.h"
 #include "ops/jpeg/coefficient_reader.h"
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/libjpeg.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/progressive_encoder.h"
@@ -88,6 +89,20 @@ std::optional<Refusal> RefuseProcess(const JpegLayout& layout) {
   return std::nullopt;
 }
 
+// Two components with one identifier, as text; "" without. A scan of one component, which the
+// result has, cannot name the second; a scan of all, as sources have, can.
+std::string SharedIdentifier(const Frame& frame) {
+  const auto& components = frame.components;
+  for (size_t c = 0; c < components.size(); ++c) {
+    for (size_t before = 0; before < c; ++before) {
+      if (components[before].id != components[c].id) continue;
+      return "components " + std::to_string(before) + " and " + std::to_string(c) +
+             " share identifier " + std::to_string(components[c].id);
+    }
+  }
+  return "";
+}
+
 // Judges what the markers tell, before libjpeg sees the image.
 std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
                               const DecodeLimits& limits) {
@@ -98,6 +113,9 @@ std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
   if (std::optional<Refusal> refusal = RefuseProcess(layout)) return refusal;
   if (layout.scans.empty()) return damaged("no scan");
   if (!layout.has_eoi) return damaged("no EOI");
+  if (std::string shared = SharedIdentifier(*layout.frame); !shared.empty()) {
+    return Refusal{OpaqueReason::kUnsupported, std::move(shared)};
+  }
   for (const FrameComponent& component : layout.frame->components) {
     const auto names = [&component](const ScanExtent& scan) {
       return std::count(scan.component_ids.begin(), scan.component_ids.end(), component.id) > 0;
@@ -110,6 +128,9 @@ std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
     return Refusal{OpaqueReason::kTooLarge, std::move(exceeded)};
   }
   if (std::string missing = MissingData(layout); !missing.empty()) return damaged(missing);
+  if (std::string exceeded = ExceededWork(layout); !exceeded.empty()) {
+    return Refusal{OpaqueReason::kTooLarge, std::move(exceeded)};
+  }
   const auto& segments = layout.segments;
   for (auto s = std::find_if(segments.begin(), segments.end(), IsSos); s != segments.end(); ++s) {
     const SegmentKind kind = KindOf(image, *s);
@@ -137,6 +158,12 @@ OpaqueReason ReasonOfReadError(int code) {
     default:
       return OpaqueReason::kDamaged;
   }
+}
+
+// As a record stores it: 0 for upright.
+uint8_t StoredOrientation(std::string_view jpeg) {
+  const int orientation = ExifOrientation(jpeg);
+  return orientation == kUprightOrientation ? 0 : static_cast<uint8_t>(orientation);
 }
 
 // The segments of a JPEG that are carried over byte for byte.
@@ -172,8 +199,8 @@ struct Carried {
   }
 };
 
-// A component of which libjpeg read no scan, as text: of two with one identifier it takes all scans
-// for the first's.
+// A component of which libjpeg read no scan, as text; "" without. Refuse() lets none pass, as far
+// as the marker walk and libjpeg agree on what a scan is.
 std::string ComponentWithoutScan(const jpeg_decompress_struct& source) {
   for (int c = 0; c < source.num_components; ++c) {
     if (source.comp_info[c].quant_table == nullptr) {
@@ -232,11 +259,8 @@ EncodedFrame DescribeFrame(const CoefficientReader& source) {
 
 // Cuts what was written at scan ends. Returns "" or the way in which the output is not
 // what was ordered.
-std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scans,
-                          CodedImage* image) {
-  const Result<JpegLayout> walked = WalkMarkers(output);
-  if (!walked.ok()) return walked.status().message();
-  const JpegLayout& layout = walked.value();
+std::string CutIntoGroups(std::string_view output, const JpegLayout& layout,
+                          const std::vector<Scan>& scans, CodedImage* image) {
   if (layout.scans.size() != scans.size()) {
     return Expected("number of scans", scans.size(), layout.scans.size());
   }
@@ -259,6 +283,7 @@ std::string CutIntoGroups(std::string_view output, const std::vector<Scan>& scan
 std::string Prove(const CodedImage& image, const CoefficientReader& source, const Carried& carried,
                   JpegErrors* errors) {
   const std::string full = FullImage(image);
+  if (StoredOrientation(full) != image.orientation) return "the EXIF orientation differs";
   const Result<JpegLayout> layout = WalkMarkers(full);
   if (!layout.ok()) return layout.status().message();
   if (!(Carried(full, layout.value()) == carried)) return "APPn, COM or trailing bytes differ";
@@ -324,6 +349,13 @@ Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& scri
   for (const FrameComponent& c : layout.frame->components) sampling.push_back({c.h, c.v});
   const std::vector<Scan> scans = script.ForImage(sampling);
   const Carried carried(image, layout);
+  const uint8_t orientation = StoredOrientation(image);
+  // Ancillary segments all go to the front, where decoders look for the orientation.
+  if (StoredOrientation(std::string(layout::kStartOfImage) + carried.ancillary) != orientation) {
+    return opaque(OpaqueReason::kUnsupported,
+                  "an Exif segment after the first scan has no place in the result: at the front "
+                  "it would turn the image");
+  }
   std::string written = "\xff\xd8";
   for (const std::string_view& segment : carried.jfif) written += segment;
   for (const std::string_view& segment : carried.adobe) written += segment;
@@ -338,13 +370,25 @@ Result<Transcoded> TranscodeImage(std::string_view image, const ScanScript& scri
   CodedImage& coded = result.image;
   coded.coding = Coding::kProgressive;
   coded.group_sizes.assign(script.num_groups(), 0);
-  if (std::string wrong = CutIntoGroups(written, scans, &coded); !wrong.empty()) {
+  const Result<JpegLayout> result_walked = WalkMarkers(written);
+  if (!result_walked.ok()) {
+    return opaque(OpaqueReason::kProofFailed, result_walked.status().message());
+  }
+  const JpegLayout& result_layout = result_walked.value();
+  // Readers have their limits too, and the source may have had fewer scans.
+  std::string exceeded = ExceededLimit(result_layout, DecodeLimits());
+  if (exceeded.empty()) exceeded = ExceededWork(result_layout);
+  if (!exceeded.empty()) {
+    return opaque(OpaqueReason::kTooLarge, "in the scans of the script: " + exceeded);
+  }
+  if (std::string wrong = CutIntoGroups(written, result_layout, scans, &coded); !wrong.empty()) {
     return opaque(OpaqueReason::kProofFailed, std::move(wrong));
   }
   coded.ancillary = carried.ancillary;
   coded.ancillary_offset = 2;  // past SOI
   for (const std::string_view& segment : carried.jfif) coded.ancillary_offset += segment.size();
   coded.trailing.assign(carried.trailing);
+  coded.orientation = orientation;
   if (options.prove) {
     std::string difference = Prove(coded, source, carried, &errors);
     if (!difference.empty()) {
@@ -390,6 +434,7 @@ Result<Transcoded> TranscodeWithFault(std::string_view image, const ScanScript& 
     Result<Transcoded> result = TranscodeImage(image, script, options, fault);
     if (!result.ok()) return result.status();
     transcoded = std::move(result).value();
+    transcoded.exif_orientation = ExifOrientation(image);
     return Status();
   });
   if (!status.ok()) return status;

@@ -49,7 +49,8 @@ struct TranscodeOptions {
 struct Transcoded {
   CodedImage image;  // group_sizes has script.num_groups() values
   OpaqueReason reason = OpaqueReason::kNone;
-  std::string detail;  // what the marker walk or libjpeg said; "" when progressive
+  std::string detail;        // what the marker walk or libjpeg said; "" when progressive
+  int exif_orientation = 1;  // of the source, progressive or not: 1 to 8, 1 without
 };
 
 // Any bytes may be given: what cannot be re-coded without loss comes back opaque. The

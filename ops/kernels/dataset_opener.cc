@@ -42,9 +42,10 @@ absl::Status ReadTail(const std::string& path, uint64_t file_bytes, uint64_t tai
 
 absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetIndex* index) {
   if (tensorflow::io::Basename(path) == layout::kSideIndexName) {
-    return InvalidArgument(path,
-                           ": path of a PCR file; expected the folder of a data set, alone, or "
-                           "its shards, got a side index");
+    return WithReadableMessage(InvalidArgument(
+        path,
+        ": path of a PCR file; expected the folder of a data set, alone, or its shards, got a side "
+        "index"));
   }
   uint64_t file_bytes = 0;
   TF_RETURN_IF_ERROR(reader->FileSize(path, &file_bytes, Cancellation()));
@@ -146,9 +147,10 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
   }
   for (const std::string& name : names) paths->push_back(tensorflow::io::JoinPath(folder, name));
   if (paths->empty()) {
-    return NotFound(folder, ": neither a side index (", std::string(layout::kSideIndexName),
-                    ") nor a file that ends in ", std::string(layout::kShardSuffix),
-                    "; give the folder of a converted data set or its files");
+    return WithReadableMessage(
+        NotFound(folder, ": neither a side index (", std::string(layout::kSideIndexName),
+                 ") nor a file that ends in ", std::string(layout::kShardSuffix),
+                 "; give the folder of a converted data set or its files"));
   }
   return absl::Status();
 }
@@ -175,7 +177,7 @@ absl::Status ToTensorFlow(const Status& status) {
     }
     return absl::StatusCode::kUnknown;
   };
-  return absl::Status(code(), status.message());
+  return absl::Status(code(), ReadableUtf8(status.message()));
 }
 
 absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "ops/augment/decode_augment.h"
+#include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/lib/monitoring/counter.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
+#include "tensorflow/core/platform/numbers.h"
 
 namespace pcr {
 namespace {
@@ -56,36 +58,61 @@ void PreferHugePages(char* data, size_t bytes) {
 #endif
 }
 
+// Attributes hold doubles as text, since those of type float are no doubles.
+absl::Status ParseDouble(const char* name, const std::string& text, double* value) {
+  if (tensorflow::strings::safe_strtod(text, value)) return absl::OkStatus();
+  return ToTensorFlow(InvalidArgument(Expected(name, "a decimal number", text)));
+}
+
+absl::Status GetDouble(OpKernelConstruction* ctx, const char* name, double* value) {
+  std::string text;
+  TF_RETURN_IF_ERROR(ctx->GetAttr(name, &text));
+  return ParseDouble(name, text, value);
+}
+
+absl::Status GetDoubles(OpKernelConstruction* ctx, const char* name, std::vector<double>* values) {
+  std::vector<std::string> texts;
+  TF_RETURN_IF_ERROR(ctx->GetAttr(name, &texts));
+  values->resize(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    TF_RETURN_IF_ERROR(ParseDouble(name, texts[i], &(*values)[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RequireTwo(const char* name, size_t got) {
+  if (got == 2) return absl::OkStatus();
+  return tensorflow::errors::InvalidArgument(name, "; expected 2 values, got ", got);
+}
+
+absl::Status GetRange(OpKernelConstruction* ctx, const char* name, double* low, double* high) {
+  std::vector<double> range;
+  TF_RETURN_IF_ERROR(GetDoubles(ctx, name, &range));
+  TF_RETURN_IF_ERROR(RequireTwo(name, range.size()));
+  *low = range[0];
+  *high = range[1];
+  return absl::OkStatus();
+}
+
 absl::Status GetAugmentOptions(OpKernelConstruction* ctx, AugmentOptions* options) {
-  const auto pair = [ctx](const char* name, auto* values) -> absl::Status {
-    values->clear();  // GetAttr appends
-    TF_RETURN_IF_ERROR(ctx->GetAttr(name, values));
-    if (values->size() == 2) return absl::OkStatus();
-    return tensorflow::errors::InvalidArgument(name, "; expected 2 values, got ", values->size());
-  };
   std::vector<int> size;
-  TF_RETURN_IF_ERROR(pair("size", &size));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("size", &size));
+  TF_RETURN_IF_ERROR(RequireTwo("size", size.size()));
   options->height = size[0];
   options->width = size[1];
   TF_RETURN_IF_ERROR(ctx->GetAttr("channels", &options->channels));
   std::string mode;
   TF_RETURN_IF_ERROR(ctx->GetAttr("mode", &mode));
   options->crop = mode == "random" ? CropMode::kRandom : CropMode::kCenter;
-  std::vector<float> range;
-  TF_RETURN_IF_ERROR(pair("area_range", &range));
-  options->random_crop.min_area = range[0];
-  options->random_crop.max_area = range[1];
-  TF_RETURN_IF_ERROR(pair("aspect_ratio_range", &range));
-  options->random_crop.min_aspect_ratio = range[0];
-  options->random_crop.max_aspect_ratio = range[1];
-  TF_RETURN_IF_ERROR(ctx->GetAttr("max_attempts", &options->random_crop.max_attempts));
-  float value = 0;
-  TF_RETURN_IF_ERROR(ctx->GetAttr("crop_fraction", &value));
-  options->center_fraction = value;
-  TF_RETURN_IF_ERROR(ctx->GetAttr("flip_probability", &value));
-  options->flip_probability = value;
-  TF_RETURN_IF_ERROR(ctx->GetAttr("mean", &options->mean));
-  TF_RETURN_IF_ERROR(ctx->GetAttr("stddev", &options->stddev));
+  RandomCropOptions* const crop = &options->random_crop;
+  TF_RETURN_IF_ERROR(GetRange(ctx, "area_range", &crop->min_area, &crop->max_area));
+  TF_RETURN_IF_ERROR(
+      GetRange(ctx, "aspect_ratio_range", &crop->min_aspect_ratio, &crop->max_aspect_ratio));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("max_attempts", &crop->max_attempts));
+  TF_RETURN_IF_ERROR(GetDouble(ctx, "crop_fraction", &options->center_fraction));
+  TF_RETURN_IF_ERROR(GetDouble(ctx, "flip_probability", &options->flip_probability));
+  TF_RETURN_IF_ERROR(GetDoubles(ctx, "mean", &options->mean));
+  TF_RETURN_IF_ERROR(GetDoubles(ctx, "stddev", &options->stddev));
   tensorflow::DataType type = tensorflow::DT_INVALID;
   TF_RETURN_IF_ERROR(ctx->GetAttr("T", &type));
   options->type = type == tensorflow::DT_UINT8   ? PixelType::kUint8
@@ -93,6 +120,7 @@ absl::Status GetAugmentOptions(OpKernelConstruction* ctx, AugmentOptions* option
                                                  : PixelType::kBfloat16;
   TF_RETURN_IF_ERROR(ctx->GetAttr("antialias", &options->antialias));
   TF_RETURN_IF_ERROR(ctx->GetAttr("dct_scaling", &options->dct_scaling));
+  TF_RETURN_IF_ERROR(ctx->GetAttr("honor_orientation", &options->honor_orientation));
   TF_RETURN_IF_ERROR(GetPixelOptions(ctx, &options->pixels));
   TF_RETURN_IF_ERROR(GetDecodeLimits(ctx, &options->limits));
   return ToTensorFlow(options->Validate());
@@ -145,7 +173,9 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
     Finish(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
              const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
              char* const to = pixels + i * image_bytes;
-             Status status = ThreadAugmenter()->Run(jpegs(i), options_, of_image, to);
+             // Whatever goes wrong with an image is this image's error, memory included.
+             Status status = CatchExceptions(
+                 [&] { return ThreadAugmenter()->Run(jpegs(i), options_, of_image, to); });
              marks(i) = status.ok();
              if (status.ok()) return status;
              if (named) status = status.WithContext(names.flat<tstring>()(i));

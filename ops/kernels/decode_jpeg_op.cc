@@ -2,9 +2,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "ops/augment/turn.h"
+#include "ops/augment/turning_writer.h"
 #include "ops/base/catch_exceptions.h"
 #include "ops/jpeg/decoder.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -20,6 +24,11 @@ using ::tensorflow::tstring;
 JpegDecoder& ThreadDecoder() {
   thread_local JpegDecoder decoder;
   return decoder;
+}
+
+TurningWriter& ThreadWriter() {
+  thread_local TurningWriter writer;
+  return writer;
 }
 
 struct ImageSize {
@@ -43,6 +52,7 @@ class DecodeJpegOp : public tensorflow::OpKernel {
     OP_REQUIRES(
         ctx, channels_ == 0 || channels_ == 1 || channels_ == 3,
         tensorflow::errors::InvalidArgument("channels; expected 0, 1 or 3, got ", channels_));
+    OP_REQUIRES_OK(ctx, ctx->GetAttr("honor_orientation", &honor_orientation_));
     OP_REQUIRES_OK(ctx, GetPixelOptions(ctx, &pixels_));
     OP_REQUIRES_OK(ctx, GetDecodeLimits(ctx, &limits_));
   }
@@ -58,7 +68,10 @@ class DecodeJpegOp : public tensorflow::OpKernel {
     // decoded in parallel.
     ImageSize size{0, 0, channels_};
     if (jpegs.size() > 0) {
-      const Status opened = CatchExceptions([&] { return Open(jpegs(0), &size); });
+      const Status opened = CatchExceptions([&] {
+        Turn turn;
+        return Open(jpegs(0), &turn, &size);
+      });
       OP_REQUIRES_OK(
           ctx, ToTensorFlow(opened.WithContext(contents.dims() == 0 ? "contents" : "contents[0]")));
     }
@@ -76,30 +89,37 @@ class DecodeJpegOp : public tensorflow::OpKernel {
   }
 
  private:
-  Status Open(std::string_view jpeg, ImageSize* size) const {
+  Status Open(std::string_view jpeg, Turn* turn, ImageSize* size) const {
     JpegDecoder& decoder = ThreadDecoder();
     PCR_RETURN_IF_ERROR(decoder.Open(jpeg, limits_));
     *size = {decoder.height(), decoder.width(),
              channels_ == 0 ? decoder.natural_channels() : channels_};
+    if (honor_orientation_) *turn = UprightTurn(ExifOrientation(jpeg));
+    if (turn->transposes) std::swap(size->height, size->width);
     return Status();
   }
 
   Status Decode(std::string_view jpeg, const ImageSize& expected, uint8_t* to) const {
+    Turn turn;
     ImageSize size;
-    PCR_RETURN_IF_ERROR(Open(jpeg, &size));
+    PCR_RETURN_IF_ERROR(Open(jpeg, &turn, &size));
     if (!(size == expected)) {
       return InvalidArgument(Expected("the images of a batch must be of one size",
                                       expected.ToString() + " as contents[0]", size.ToString()));
     }
     JpegDecoder& decoder = ThreadDecoder();
-    PCR_RETURN_IF_ERROR(decoder.Start({0, 0, size.width, size.height}, 8, size.channels, pixels_));
-    for (int y = 0; y < size.height; ++y, to += decoder.row_bytes()) {
-      PCR_RETURN_IF_ERROR(decoder.ReadRow(to));
-    }
+    const int width = decoder.width();
+    const int height = decoder.height();
+    PCR_RETURN_IF_ERROR(decoder.Start({0, 0, width, height}, 8, size.channels, pixels_));
+    TurningWriter& writer = ThreadWriter();
+    writer.Start(turn, height, width, size.channels, to);
+    for (int y = 0; y < height; ++y) PCR_RETURN_IF_ERROR(decoder.ReadRow(writer.NextRow()));
+    writer.Finish();
     return Status();
   }
 
   int channels_ = 0;
+  bool honor_orientation_ = false;
   PixelOptions pixels_;
   DecodeLimits limits_;
 };

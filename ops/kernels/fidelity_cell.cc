@@ -7,6 +7,7 @@
 #include "ops/base/catch_exceptions.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/range_reader.h"
+#include "ops/kernels/retry.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
 
@@ -78,9 +79,9 @@ absl::Status FidelityCell::ReadFile(const Cancellation& cancellation, Value* val
   absl::Status status =
       reader.ReadUpTo(path_, 0, text.size(), text.data(), &num_read, cancellation);
   if (absl::IsNotFound(status)) {
-    return tensorflow::errors::NotFound(
+    return WithReadableMessage(tensorflow::errors::NotFound(
         path_, ": no file of a fidelity; write it with pcr_tf.Fidelity(value, path=...) first: ",
-        status.message());
+        status.message()));
   }
   TF_RETURN_IF_ERROR(status);
   text.resize(num_read);

@@ -6,18 +6,24 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "ops/format/record_order.h"
 #include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/fidelity_cell.h"
+#include "ops/kernels/iterator_consumers.h"
 #include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/record_iteration.h"
 #include "ops/kernels/record_split_provider.h"
 #include "ops/kernels/record_stream.h"
+#include "ops/kernels/sharding_check.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/framework/cancellation.h"
+#include "tensorflow/core/framework/dataset_options.pb.h"
 #include "tensorflow/core/framework/model.h"
 #include "tensorflow/core/framework/partial_tensor_shape.h"
 #include "tensorflow/core/platform/errors.h"
@@ -49,6 +55,17 @@ constexpr int64_t kMaxResumeShards = 1 << 20;
 // Stands for the number of groups that the data set has.
 constexpr int64_t kAllScanGroups = std::numeric_limits<int64_t>::max();
 
+// Values of shared_id that SharedDataset's copy_ids, or a program's numbers of data sets, follow.
+constexpr char kCopy[] = "copy ";
+constexpr char kFunction[] = "function ";
+
+// Its value goes into the error of tf.data when it looks for files to shard and finds none.
+constexpr char kFileShardingAttr[] = "file_sharding";
+constexpr char kFileShardingRemedy[] =
+    "A PcrDataset has no files that tf.data could share among workers, as AutoShardPolicy.FILE or "
+    "ShardingPolicy.FILE ask it to. Give PcrDataset num_shards and shard_index instead, or use "
+    "AutoShardPolicy.DATA, or in the tf.data service ShardingPolicy.DYNAMIC.";
+
 class PcrDatasetOp::Dataset : public DatasetBase {
  public:
   // The op's inputs, as given.
@@ -57,6 +74,8 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     int64_t scan_groups = 0;
     bool shuffle = false;
     int64_t seed = 0;
+    bool seed_is_private = false;
+    int64_t seeded_shuffles = 0;
     int64_t num_shards = 1;
     int64_t shard_index = 0;
     int64_t reads_in_flight = 1;
@@ -83,6 +102,10 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     }
   };
 
+  // What the data set of these inputs shares with its copies: if it is one, that of the original.
+  static absl::Status Share(tensorflow::OpKernelContext* ctx, const Inputs& inputs,
+                            std::shared_ptr<SharedDataset>* shared);
+
   Dataset(tensorflow::OpKernelContext* ctx, Inputs inputs, std::shared_ptr<SharedDataset> shared,
           FidelityCell* fidelity_cell)
       : DatasetBase(DatasetContext(ctx)),
@@ -97,6 +120,14 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     for (const RecordPart& part :
          RecordOrder(counts, options, static_cast<uint64_t>(inputs_.first_epoch))) {
       cardinality_ += static_cast<int64_t>(counts[part.record] - part.first_example);
+      ++num_records_;
+    }
+    if (inputs_.num_shards > 1) {
+      // Else a distribution strategy would deal out this reader's share once more.
+      tensorflow::data::Options tf_options;
+      tf_options.mutable_distribute_options()->set_auto_shard_policy(
+          tensorflow::data::AutoShardPolicy::OFF);
+      set_options(tf_options);
     }
   }
 
@@ -139,7 +170,20 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     return absl::Status();
   }
 
+  absl::Status CheckSharding(const IteratorContext& ctx, const std::string& prefix) const {
+    return pcr::CheckSharding(
+        ctx, prefix,
+        {inputs_.num_shards, inputs_.shuffle && inputs_.seed_is_private, inputs_.seeded_shuffles});
+  }
+
+  // Whether the user's seed, rather than one that this process drew, says what an epoch is like.
+  bool seed_decides() const {
+    return (inputs_.shuffle || inputs_.provenance || fidelity_cell_ != nullptr) &&
+           !inputs_.seed_is_private;
+  }
+  const std::vector<tstring>& paths() const { return inputs_.paths; }
   const std::shared_ptr<SharedDataset>& shared() const { return shared_; }
+  int64_t num_records() const { return num_records_; }
   bool provenance() const { return inputs_.provenance; }
 
   RecordOrderOptions order_options() const { return inputs_.order_options(); }
@@ -161,7 +205,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   }
 
  protected:
-  absl::Status AsGraphDefInternal(SerializationContext* /*ctx*/, DatasetGraphDefBuilder* b,
+  absl::Status AsGraphDefInternal(SerializationContext* ctx, DatasetGraphDefBuilder* b,
                                   tensorflow::Node** output) const override {
     std::vector<tensorflow::Node*> nodes;
     const auto add = [&](const auto& value) {
@@ -173,11 +217,16 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     TF_RETURN_IF_ERROR(add(inputs_.scan_groups));
     TF_RETURN_IF_ERROR(add(inputs_.shuffle));
     TF_RETURN_IF_ERROR(add(inputs_.seed));
+    // A rewrite makes a copy that goes on counting; any other graph may be run anywhere, whose data
+    // sets begin to count, and share the seed that it holds.
+    const bool is_copy = ctx->is_graph_rewrite();
+    TF_RETURN_IF_ERROR(add(is_copy && inputs_.seed_is_private));
+    TF_RETURN_IF_ERROR(add(inputs_.seeded_shuffles));
     TF_RETURN_IF_ERROR(add(inputs_.num_shards));
     TF_RETURN_IF_ERROR(add(inputs_.shard_index));
     TF_RETURN_IF_ERROR(add(inputs_.reads_in_flight));
     TF_RETURN_IF_ERROR(add(inputs_.bytes_in_flight));
-    TF_RETURN_IF_ERROR(add(inputs_.shared_id));
+    TF_RETURN_IF_ERROR(add(tstring(is_copy ? kCopy + shared_->copy_id : "")));
     TF_RETURN_IF_ERROR(add(inputs_.first_epoch));
     for (const auto* values : {&inputs_.resume_num_shards, &inputs_.resume_examples}) {
       nodes.push_back(nullptr);
@@ -186,7 +235,9 @@ class PcrDatasetOp::Dataset : public DatasetBase {
     TF_RETURN_IF_ERROR(add(inputs_.provenance));
     TF_RETURN_IF_ERROR(add(inputs_.fidelity));
     TF_RETURN_IF_ERROR(add(inputs_.fidelity_poll_ms));
-    return b->AddDataset(this, nodes, output);
+    tensorflow::AttrValue remedy;
+    b->BuildAttrValue(std::string(kFileShardingRemedy), &remedy);
+    return b->AddDataset(this, nodes, {{kFileShardingAttr, remedy}}, output);
   }
 
  private:
@@ -196,6 +247,7 @@ class PcrDatasetOp::Dataset : public DatasetBase {
   const std::shared_ptr<SharedDataset> shared_;
   FidelityCell* const fidelity_cell_;  // null: scan_groups says the fidelity
   int64_t cardinality_ = 0;
+  int64_t num_records_ = 0;
 };
 
 class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
@@ -204,11 +256,14 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
 
   ~Iterator() override {
     if (deregister_) deregister_();
+    if (!claimed_.empty()) dataset()->shared()->epochs->Release(claimed_);
   }
 
   bool SymbolicCheckpointCompatible() const override { return true; }
 
   absl::Status Initialize(IteratorContext* ctx) override {
+    TF_RETURN_IF_ERROR(dataset()->CheckSharding(*ctx, prefix()));
+    TF_RETURN_IF_ERROR(CheckInterleaving());
     std::shared_ptr<SplitProvider> splits;
     if (!ctx->split_providers().empty()) {
       if (ctx->split_providers().size() != 1) {
@@ -273,6 +328,23 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     std::copy(seed.begin(), seed.end(), out_tensors->back().vec<int64_t>().data());
   }
 
+  // The iterators of a parallel interleave begin when their threads do.
+  absl::Status CheckInterleaving() {
+    const std::vector<std::string_view> consumers = ConsumersOf(prefix());
+    const bool parallel =
+        std::any_of(consumers.begin(), consumers.end(),
+                    [](std::string_view name) { return IsOp(name, "ParallelInterleave"); });
+    if (!parallel || !dataset()->seed_decides()) return absl::Status();
+    claimed_ = absl::StrJoin(dataset()->paths(), "\n");
+    if (dataset()->shared()->epochs->Claim(claimed_)) return absl::Status();
+    return tensorflow::errors::FailedPrecondition(
+        dataset()->paths().front(),
+        ": epochs of the same files in a parallel interleave; expected first_epoch, from the "
+        "element "
+        "that the function is given, got none: threads would decide which of them is which epoch, "
+        "and the seed would not; or leave out num_parallel_calls");
+  }
+
   absl::Status RegisterCancellation(tensorflow::CancellationManager* manager) {
     if (manager == nullptr) return absl::Status();
     const tensorflow::CancellationToken token = manager->get_cancellation_token();
@@ -287,12 +359,32 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
   // Set once, by Initialize, before anything can be cancelled.
   std::unique_ptr<RecordIteration> iteration_;
   std::function<void()> deregister_;
+  std::string claimed_;
 };
 
 std::unique_ptr<IteratorBase> PcrDatasetOp::Dataset::MakeIteratorInternal(
     const std::string& prefix) const {
   return std::make_unique<Iterator>(
       Iterator::Params{this, tensorflow::strings::StrCat(prefix, "::", kDatasetType)});
+}
+
+absl::Status PcrDatasetOp::Dataset::Share(tensorflow::OpKernelContext* ctx, const Inputs& inputs,
+                                          std::shared_ptr<SharedDataset>* shared) {
+  const auto seed = static_cast<uint64_t>(inputs.seed);
+  absl::string_view id = inputs.shared_id;
+  if (absl::ConsumePrefix(&id, kCopy)) {
+    *shared = SharedDataset::Find(std::string(id));
+    if (*shared != nullptr) return absl::Status();
+  }
+  std::shared_ptr<EpochCounter> epochs;
+  if (absl::ConsumePrefix(&id, kFunction)) {
+    TF_RETURN_IF_ERROR(CounterOfFunction(ctx->resource_manager(), std::string(id), seed,
+                                         inputs.first_epoch, &epochs));
+  } else {
+    epochs = std::make_shared<EpochCounter>(seed, inputs.first_epoch);
+  }
+  return SharedDataset::Open(ctx->env(), {inputs.paths.begin(), inputs.paths.end()},
+                             std::move(epochs), shared);
 }
 
 void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** output) {
@@ -302,6 +394,8 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kScanGroups, &inputs.scan_groups));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kShuffle, &inputs.shuffle));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSeed, &inputs.seed));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSeedIsPrivate, &inputs.seed_is_private));
+  OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kSeededShuffles, &inputs.seeded_shuffles));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kNumShards, &inputs.num_shards));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kShardIndex, &inputs.shard_index));
   OP_REQUIRES_OK(ctx, ParseScalarArgument(ctx, kReadsInFlight, &inputs.reads_in_flight));
@@ -347,9 +441,7 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
                                            &fidelity_cell));
   }
   std::shared_ptr<SharedDataset> shared;
-  OP_REQUIRES_OK(ctx, SharedDataset::Open(
-                          ctx->env(), inputs.shared_id, {inputs.paths.begin(), inputs.paths.end()},
-                          static_cast<uint64_t>(inputs.seed), inputs.first_epoch, &shared));
+  OP_REQUIRES_OK(ctx, Dataset::Share(ctx, inputs, &shared));
   if (fidelity_cell != nullptr) {
     OP_REQUIRES_OK(ctx, fidelity_cell->Look(inputs.fidelity_poll_ms, Cancellation()));
     fidelity_cell->AddDataset(inputs.paths.front(), shared);
@@ -366,36 +458,45 @@ void PcrDatasetOp::MakeDataset(tensorflow::OpKernelContext* ctx, DatasetBase** o
   *output = new Dataset(ctx, std::move(inputs), std::move(shared), fidelity_cell);
 }
 
-absl::Status PcrDatasetOp::ImageFeatures(const DatasetBase* dataset,
-                                         std::vector<std::string>* keys) {
+absl::Status PcrDatasetOp::Describe(const DatasetBase* dataset, Info* info) {
   const auto* const pcr_dataset = dynamic_cast<const Dataset*>(dataset);
   if (pcr_dataset == nullptr) {
     return tensorflow::errors::InvalidArgument("data set; expected a PcrDataset, got ",
                                                dataset->DebugString());
   }
-  *keys = pcr_dataset->shared()->index.header().image_features;
+  const Header& header = pcr_dataset->shared()->index.header();
+  info->image_features = header.image_features;
+  info->num_records = pcr_dataset->num_records();
+  info->num_scan_groups = header.num_groups();
+  info->format_minor = static_cast<int64_t>(header.minor_version);
   return absl::Status();
 }
 
 namespace {
 
-class PcrImageFeaturesOp : public tensorflow::OpKernel {
+class PcrDatasetInfoOp : public tensorflow::OpKernel {
  public:
   using OpKernel::OpKernel;
   void Compute(tensorflow::OpKernelContext* ctx) override {
     DatasetBase* dataset = nullptr;
     OP_REQUIRES_OK(ctx, tensorflow::data::GetDatasetFromVariantTensor(ctx->input(0), &dataset));
-    std::vector<std::string> keys;
-    OP_REQUIRES_OK(ctx, PcrDatasetOp::ImageFeatures(dataset, &keys));
+    PcrDatasetOp::Info info;
+    OP_REQUIRES_OK(ctx, PcrDatasetOp::Describe(dataset, &info));
     Tensor* image_features = nullptr;
-    OP_REQUIRES_OK(ctx,
-                   ctx->allocate_output(0, {static_cast<int64_t>(keys.size())}, &image_features));
-    std::copy(keys.begin(), keys.end(), image_features->vec<tstring>().data());
+    OP_REQUIRES_OK(ctx, ctx->allocate_output(0, {static_cast<int64_t>(info.image_features.size())},
+                                             &image_features));
+    std::copy(info.image_features.begin(), info.image_features.end(),
+              image_features->vec<tstring>().data());
+    int output = 1;
+    for (const int64_t number : {info.num_records, info.num_scan_groups, info.format_minor}) {
+      Tensor* scalar = nullptr;
+      OP_REQUIRES_OK(ctx, ctx->allocate_output(output++, {}, &scalar));
+      scalar->scalar<int64_t>()() = number;
+    }
   }
 };
 
-REGISTER_KERNEL_BUILDER(Name("PcrImageFeatures").Device(tensorflow::DEVICE_CPU),
-                        PcrImageFeaturesOp);
+REGISTER_KERNEL_BUILDER(Name("PcrDatasetInfo").Device(tensorflow::DEVICE_CPU), PcrDatasetInfoOp);
 REGISTER_KERNEL_BUILDER(Name("PcrDataset").Device(tensorflow::DEVICE_CPU), PcrDatasetOp);
 
 }  // namespace

@@ -3,6 +3,7 @@
 #ifndef PCR_OPS_KERNELS_PCR_DATASET_OP_H_
 #define PCR_OPS_KERNELS_PCR_DATASET_OP_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
   static constexpr const char* const kScanGroups = "scan_groups";
   static constexpr const char* const kShuffle = "shuffle";
   static constexpr const char* const kSeed = "seed";
+  static constexpr const char* const kSeedIsPrivate = "seed_is_private";
+  static constexpr const char* const kSeededShuffles = "seeded_shuffles";
   static constexpr const char* const kNumShards = "num_shards";
   static constexpr const char* const kShardIndex = "shard_index";
   static constexpr const char* const kReadsInFlight = "reads_in_flight";
@@ -33,9 +36,14 @@ class PcrDatasetOp : public tensorflow::data::DatasetOpKernel {
 
   using DatasetOpKernel::DatasetOpKernel;
 
-  // The image features of a PcrDataset; INVALID_ARGUMENT for another data set.
-  static absl::Status ImageFeatures(const tensorflow::data::DatasetBase* dataset,
-                                    std::vector<std::string>* keys);
+  struct Info {
+    std::vector<std::string> image_features;
+    int64_t num_records = 0;  // of this reader's share of an epoch
+    int64_t num_scan_groups = 0;
+    int64_t format_minor = 0;
+  };
+  // INVALID_ARGUMENT for another data set than a PcrDataset.
+  static absl::Status Describe(const tensorflow::data::DatasetBase* dataset, Info* info);
 
  protected:
   void MakeDataset(tensorflow::OpKernelContext* ctx,

@@ -6,6 +6,7 @@
 
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/logging.h"
 
 namespace pcr {
 namespace {
@@ -16,11 +17,13 @@ using ::tensorflow::errors::InvalidArgument;
 
 // Of the state below, of the order of records (record_order.h) and of the draws of a mixture
 // (fidelity_mixture.h).
-constexpr int64_t kStateVersion = 3;
+constexpr int64_t kStateVersion = 4;
 
 constexpr char kVersion[] = "version";
 constexpr char kSeed[] = "seed";
 constexpr char kEpoch[] = "epoch";
+constexpr char kEpochCounts[] = "epoch_counts";
+constexpr char kShuffle[] = "shuffle";
 constexpr char kNumRecords[] = "num_records";
 constexpr char kContents[] = "contents";
 constexpr char kNumShards[] = "num_shards";
@@ -64,7 +67,7 @@ RecordIteration::RecordIteration(std::shared_ptr<SharedDataset> shared,
       read_options_(read),
       fidelity_(fidelity),
       splits_(splits == nullptr ? nullptr : std::make_unique<SplitReader>(std::move(splits))) {
-  if (splits_ != nullptr) epoch_ = shared_->epochs.First();  // for its seed: splits name epochs
+  if (splits_ != nullptr) epoch_ = shared_->epochs->First();  // for its seed: splits name epochs
 }
 
 // A thread of the stream, which the stream waits for, may be waiting for a split.
@@ -72,7 +75,7 @@ RecordIteration::~RecordIteration() { Cancel(); }
 
 void RecordIteration::TakeEpoch() {
   if (epoch_.has_value()) return;
-  epoch_ = order_options_.resume.empty() ? shared_->epochs.Next() : shared_->epochs.First();
+  epoch_ = order_options_.resume.empty() ? shared_->NextEpoch() : shared_->epochs->First();
   order_ = OrderOf(*epoch_);
 }
 
@@ -159,10 +162,12 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* 
     TF_RETURN_IF_ERROR(stream_->Next(&current_));
     if (!current_.has_value()) {
       *end = true;
+      ReportIgnoredErrors();
       return absl::Status();
     }
     if (!current_->status.ok()) {
       const absl::Status status = current_->status;
+      ++num_failed_;
       current_.reset();
       ++num_delivered_;
       return status;
@@ -178,6 +183,20 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* 
   return absl::Status();
 }
 
+void RecordIteration::ReportIgnoredErrors() {
+  if (num_failed_ == 0) return;
+  const std::string text =
+      shared_->index.shards().front().name + " and the files beside it: epoch " +
+      std::to_string(epoch_->number) + ": " + std::to_string(num_failed_) + " of " +
+      std::to_string(num_delivered_) + " records could not be read, and their errors were ignored";
+  if (num_failed_ < num_delivered_) {
+    LOG(WARNING) << text;
+  } else {
+    LOG(ERROR) << text << ": nothing is left; run pcr-verify on the data set";
+  }
+  num_failed_ = 0;
+}
+
 absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWriter* writer) {
   const auto write = [&](const std::string& name, int64_t value) {
     return writer->WriteScalar(prefix, name, value);
@@ -188,6 +207,8 @@ absl::Status RecordIteration::Save(const std::string& prefix, IteratorStateWrite
   TF_RETURN_IF_ERROR(write(kEpoch, epoch_->number));
   TF_RETURN_IF_ERROR(write(kNumRecords, static_cast<int64_t>(shared_->index.num_records())));
   TF_RETURN_IF_ERROR(write(kContents, shared_->index.ContentsChecksum()));
+  TF_RETURN_IF_ERROR(writer->WriteScalar(prefix, kEpochCounts, shared_->epochs->Serialize()));
+  TF_RETURN_IF_ERROR(write(kShuffle, order_options_.shuffle ? 1 : 0));
   TF_RETURN_IF_ERROR(write(kNumShards, static_cast<int64_t>(order_options_.num_shards)));
   TF_RETURN_IF_ERROR(write(kShardIndex, static_cast<int64_t>(order_options_.shard_index)));
   const auto& resume = order_options_.resume;
@@ -265,6 +286,7 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
           read(kNumRecords));
   require("checksum of its files' contents, in their order", shared_->index.ContentsChecksum(),
           read(kContents));
+  require(kShuffle, order_options_.shuffle ? 1 : 0, read(kShuffle));
   require(kNumShards, static_cast<int64_t>(order_options_.num_shards), read(kNumShards));
   require(kShardIndex, static_cast<int64_t>(order_options_.shard_index), read(kShardIndex));
   const auto& resume = order_options_.resume;
@@ -284,6 +306,8 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
   const int64_t num_delivered = read(kNumDelivered);
   const int64_t num_pending = read(kNumPending);
   TF_RETURN_IF_ERROR(status);
+  tensorflow::tstring epoch_counts;
+  TF_RETURN_IF_ERROR(reader->ReadScalar(prefix, kEpochCounts, &epoch_counts));
 
   // All is checked before any of it is taken: a state that is refused must not
   // change the epochs of other iterators.
@@ -320,8 +344,10 @@ absl::Status RecordIteration::Restore(const std::string& prefix, IteratorStateRe
             "epoch's order has there");
       }
     }
+    if (order_options_.resume.empty()) {
+      TF_RETURN_IF_ERROR(shared_->ContinueAfter(epoch, epoch_counts));
+    }
     order_ = std::move(order);
-    if (order_options_.resume.empty()) shared_->epochs.ContinueAfter(epoch);
   } else {
     TF_RETURN_IF_ERROR(splits_->provider().Restore(FullName(prefix), reader));
   }

@@ -67,6 +67,8 @@ class RecordIteration {
   absl::Status NextRequest(std::optional<RecordRequest>* request);
   absl::Status NextSplit(RecordPart* part, int64_t* epoch, bool* end);
   absl::Status CheckRestored(const RecordRequest& request) const;
+  // At the end, which a consumer that does not ignore errors comes to without any.
+  void ReportIgnoredErrors();
 
   const std::shared_ptr<SharedDataset> shared_;
   RecordOrderOptions order_options_;
@@ -81,6 +83,7 @@ class RecordIteration {
   bool looked_at_fidelity_ = false;     // since this began; likewise
 
   uint64_t num_delivered_ = 0;  // records wholly delivered, or in error
+  uint64_t num_failed_ = 0;     // records in error since this began
   std::optional<LoadedRecord> current_;
   uint64_t next_example_ = 0;  // of current_
 

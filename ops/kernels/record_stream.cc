@@ -121,7 +121,8 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
   };
   if (absl::Status status = read(); !status.ok()) {
     if (absl::IsCancelled(status)) return status;
-    return absl::Status(status.code(), absl::StrCat(status.message(), "; for ", Place(request)));
+    return WithReadableMessage(
+        absl::Status(status.code(), absl::StrCat(status.message(), "; for ", Place(request))));
   }
   auto prefix = parse();
   if (!prefix.ok() && prefix.status().code() == Code::kDataLoss && IsRemote(shard.name)) {

@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "ops/base/backoff.h"
+#include "ops/base/status.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/random.h"
 
@@ -35,12 +37,16 @@ absl::Status WithReachingCode(const absl::Status& error) {
   return absl::Status(absl::StatusCode::kDeadlineExceeded, error.message());
 }
 
+absl::Status WithReadableMessage(const absl::Status& error) {
+  const std::string_view message(error.message().data(), error.message().size());
+  return error.ok() ? error : absl::Status(error.code(), ReadableUtf8(message));
+}
+
 absl::Status WithRetries(const std::string& path, const std::string& what,
                          const Cancellation& cancellation, ReadStatistics* statistics,
                          const std::function<absl::Status()>& attempt,
                          const std::function<bool(const absl::Status&)>& may_pass) {
   const std::string place = path + ": " + what + ": ";
-  int64_t backoff_ms = kFirstBackoffMs;
   for (int n = 1;; ++n) {
     if (cancellation.cancelled()) break;
     absl::Status status = attempt();
@@ -48,20 +54,18 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
     if (!may_pass(status)) {
       // Some file systems of tensorflow-io say no more than the server's status.
       const bool names_path = status.message().find(path) != absl::string_view::npos;
-      if (names_path || absl::IsCancelled(status)) return status;
-      return absl::Status(status.code(), absl::StrCat(place, status.message()));
+      if (names_path || absl::IsCancelled(status)) return WithReadableMessage(status);
+      return WithReadableMessage(
+          absl::Status(status.code(), absl::StrCat(place, status.message())));
     }
     if (n == kMaxAttempts) {
       statistics->AddFailure();
       const absl::string_view said = absl::StripPrefix(status.message(), place);
-      return WithReachingCode(absl::Status(
-          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said)));
+      return WithReachingCode(WithReadableMessage(absl::Status(
+          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said))));
     }
-    const auto jitter_ms = static_cast<int64_t>(tensorflow::random::New64() %
-                                                static_cast<uint64_t>(backoff_ms / 2 + 1));
     statistics->AddRetry();
-    if (cancellation.WaitMs(backoff_ms / 2 + jitter_ms)) break;
-    backoff_ms *= 2;
+    if (cancellation.WaitMs(BackoffMs(n, tensorflow::random::New64()))) break;
   }
   return tensorflow::errors::Cancelled("reading was cancelled");
 }

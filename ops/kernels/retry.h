@@ -3,7 +3,6 @@
 #ifndef PCR_OPS_KERNELS_RETRY_H_
 #define PCR_OPS_KERNELS_RETRY_H_
 
-#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -14,10 +13,6 @@
 namespace pcr {
 
 constexpr int kMaxAttempts = 6;
-// Before the second attempt; doubled before each later one. What is waited is
-// drawn between half of that and all of it, so that readers that failed
-// together do not come back together.
-constexpr int64_t kFirstBackoffMs = 100;
 
 // Whether a file system's error may pass: a store that is busy or out of reach,
 // a connection that broke, a time that ran out.
@@ -30,6 +25,10 @@ bool IsRemote(const std::string& path);
 // CANCELLED it takes for the end of a worker, and goes on without an error and without the
 // examples; they become DEADLINE_EXCEEDED.
 absl::Status WithReachingCode(const absl::Status& error);
+
+// The error with a message that Python can take whatever the names of files: bytes that are not
+// UTF-8 as \xNN.
+absl::Status WithReadableMessage(const absl::Status& error);
 
 // Calls `attempt` until it succeeds, fails with an error that `may_pass` does
 // not accept, or has failed kMaxAttempts times. The message of that last error, which has a

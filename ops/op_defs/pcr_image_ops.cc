@@ -29,6 +29,7 @@ REGISTER_OP("PcrDecodeJpeg")
     .Attr("dct_method: {'islow', 'ifast', 'float'} = 'islow'")
     .Attr("fancy_upsampling: bool = true")
     .Attr("block_smoothing: bool = true")
+    .Attr("honor_orientation: bool = false")
     .Attr("max_pixels: int >= 1")
     .Attr("max_scans: int >= 1")
     .SetShapeFn([](InferenceContext* c) {
@@ -47,6 +48,7 @@ channels: 1: greyscale; 3: RGB; 0: 1 for a greyscale image, else 3.
 dct_method: Inverse DCT: accurate integers, less accurate ones, or floating point.
 fancy_upsampling: Interpolate subsampled chroma instead of repeating it.
 block_smoothing: Smooth over block borders where a progressive image lacks scans.
+honor_orientation: Turn the image upright, by its EXIF orientation, before all else.
 max_pixels: Bound on width x height.
 max_scans: Bound on the number of scans.
 )doc");
@@ -59,20 +61,22 @@ REGISTER_OP("PcrDecodeCropResize")
     .Output("decoded: bool")
     .Attr("size: list(int) >= 2")
     .Attr("mode: {'random', 'center'}")
-    .Attr("area_range: list(float) = [0.08, 1.0]")
-    .Attr("aspect_ratio_range: list(float) = [0.75, 1.3333334]")
+    // Doubles are text: an attribute of type float has the precision of float32.
+    .Attr("area_range: list(string) = ['0.08', '1']")
+    .Attr("aspect_ratio_range: list(string) = ['0.75', '1.3333333333333333']")
     .Attr("max_attempts: int = 100")
-    .Attr("crop_fraction: float = 0.875")
-    .Attr("flip_probability: float = 0.5")
+    .Attr("crop_fraction: string = '0.875'")
+    .Attr("flip_probability: string = '0.5'")
     .Attr("channels: int = 3")
-    .Attr("mean: list(float) = []")
-    .Attr("stddev: list(float) = []")
+    .Attr("mean: list(string) = []")
+    .Attr("stddev: list(string) = []")
     .Attr("T: {uint8, float, bfloat16} = DT_UINT8")
     .Attr("antialias: bool = false")
     .Attr("dct_scaling: bool = true")
     .Attr("dct_method: {'islow', 'ifast', 'float'} = 'islow'")
     .Attr("fancy_upsampling: bool = true")
     .Attr("block_smoothing: bool = true")
+    .Attr("honor_orientation: bool = false")
     .Attr("max_pixels: int >= 1")
     .Attr("max_scans: int >= 1")
     .Attr("on_error: {'raise', 'mark'} = 'raise'")
@@ -109,13 +113,14 @@ flip_probability: Of a flip left to right, with mode "random".
 channels: 1: greyscale; 3: RGB.
 mean: Per channel on the scale 0..255; output = (pixel - mean) / stddev. Empty: as it is,
   the only choice for uint8.
-stddev: Per channel, like mean.
+stddev: Per channel, like mean. Like all numbers with a fraction, decimal text of a double.
 antialias: As in tf.image.resize(method="bilinear").
 dct_scaling: Whether to decode at 1/2, 1/4 or 1/8 of the size where the crop is then still no
   smaller than the output.
 dct_method: Inverse DCT: accurate integers, less accurate ones, or floating point.
 fancy_upsampling: Interpolate subsampled chroma instead of repeating it.
 block_smoothing: Smooth over block borders where a progressive image lacks scans.
+honor_orientation: Turn the image upright, by its EXIF orientation, before all else.
 max_pixels: Bound on width x height.
 max_scans: Bound on the number of scans.
 on_error: "raise", or "mark" and count a broken image; the first ones that have names are logged.

@@ -9,7 +9,7 @@ using ::tensorflow::shape_inference::InferenceContext;
 using ::tensorflow::shape_inference::ShapeHandle;
 
 // Ordinal of an input of PcrDataset; resume_examples is the next one.
-constexpr int kResumeNumShards = 10;
+constexpr int kResumeNumShards = 12;
 // All inputs and outputs are scalars.
 absl::Status Scalars(InferenceContext* c) {
   ShapeHandle unused;
@@ -25,6 +25,8 @@ REGISTER_OP("PcrDataset")
     .Input("scan_groups: int64")
     .Input("shuffle: bool")
     .Input("seed: int64")
+    .Input("seed_is_private: bool")
+    .Input("seeded_shuffles: int64")
     .Input("num_shards: int64")
     .Input("shard_index: int64")
     .Input("reads_in_flight: int64")
@@ -38,6 +40,7 @@ REGISTER_OP("PcrDataset")
     .Input("fidelity_poll_ms: int64")
     .Output("handle: variant")
     .Attr("metadata: string = ''")
+    .Attr("file_sharding: string = ''")
     // Stateful, so that constant folding does not run it.
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
@@ -57,11 +60,16 @@ scan_groups: Scan groups to read, 1 to the data set's number; 2^63 - 1: all. Not
   is given.
 shuffle: Whether to go through the records in a new order in each epoch.
 seed: Of the epochs' orders.
+seed_is_private: Whether this process drew the seed, so that others have another.
+seeded_shuffles: How many of tf.data's shuffles behind this data set have seeds that all processes
+  share.
 num_shards: Number of readers that share the records.
 shard_index: Which of them this one is.
 reads_in_flight: Bound on range reads under way and records not yet delivered; -1: by the paths.
 bytes_in_flight: Bound on their bytes; a larger record is read alone; -1: by the paths.
-shared_id: Names the data set object whose copies share an index and a count of epochs.
+shared_id: Says who counts the epochs. Empty: this data set, from first_epoch on. "function <n>": all
+  data sets that this process makes with this value, since a function that makes one is called again
+  and again. "copy <n>": as its original; made by the op when tf.data rewrites a graph.
 first_epoch: Number of the epoch that the first iterator goes through.
 resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went
   on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
@@ -72,20 +80,28 @@ provenance: Whether two more components follow each example: its name, a scalar,
 fidelity: Names the pcr_tf.Fidelity that says how many scan groups to read: as in PcrSetFidelity;
   empty: `scan_groups` does.
 fidelity_poll_ms: As in PcrSetFidelity.
+file_sharding: For the error of tf.data, which shows it, where files are to be shared among workers.
 )doc");
 
-REGISTER_OP("PcrImageFeatures")
+REGISTER_OP("PcrDatasetInfo")
     .Input("dataset: variant")
     .Output("image_features: string")
+    .Output("num_records: int64")
+    .Output("num_scan_groups: int64")
+    .Output("format_minor: int64")
     .SetShapeFn([](InferenceContext* c) {
       c->set_output(0, c->Vector(InferenceContext::kUnknownDim));
+      for (int i = 1; i < c->num_outputs(); ++i) c->set_output(i, c->Scalar());
       return absl::Status();
     })
     .Doc(R"doc(
-The features that hold the images of a PcrDataset.
+What is known of a PcrDataset since it was opened.
 
 dataset: A PcrDataset.
-image_features: [F] Their keys.
+image_features: [F] The keys of the features that hold its images.
+num_records: How many records this reader goes through in an epoch.
+num_scan_groups: How many scan groups each record has.
+format_minor: The minor version of the format of its files.
 )doc");
 
 REGISTER_OP("PcrSetFidelity")

@@ -19,6 +19,7 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import check_locale
 from pcr_tf.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -80,6 +81,7 @@ def run_command(
         if "--version" in arguments:
             print(f"{name} (pcr_tf) {__version__}", flush=True)
             return 0
+        check_locale()
         # Positional arguments may stand between flags.
         positional = values([name, *arguments])[1:]
         status = body(positional)
@@ -131,6 +133,8 @@ def _handle_sigterm() -> Any:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
+        return f"{error.object[:100]!r}: text; expected ASCII by the locale; set PYTHONUTF8=1"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -9,6 +9,10 @@ images, tar shards of WebDataset, or a builder of TensorFlow Datasets. It is onl
 changed. A job that was stopped, by whatever, goes on when the same command is given again.
 Images are re-coded losslessly; those that cannot be are kept byte for byte and named in
 manifest.json.
+
+Flags for well-known data sets come with the package; --flagfile=configs/NAME.flags finds them from
+any folder. NAME is one of celebahq_smile, class_folders, ham10000, imagenet, stanford_cars,
+stanford_cars_is_corvette, stanford_cars_make, webdataset.
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
-from pcr_tf.cli.convert_flags import SECTIONS, define_flags, to_options
+from pcr_tf.cli.convert_flags import (
+    SECTIONS,
+    define_flags,
+    to_options,
+    with_flag_files_of_the_package,
+)
 from pcr_tf.convert import (
     Conversion,
     ConvertError,
@@ -29,8 +38,9 @@ from pcr_tf.convert import (
     ConvertSummary,
     split_conversions,
 )
-from pcr_tf.convert.job import no_class
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.progress import duration, megabytes
+from pcr_tf.convert.remarks import remarks, turned_images
 from pcr_tf.format import filesystem
 
 NAME = "pcr-convert"
@@ -51,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _convert(values)
 
     errors = (ConvertError, OSError, ValueError)
-    return run_command(NAME, __doc__ or "", values, body, argv, errors, SECTIONS)
+    arguments = with_flag_files_of_the_package(sys.argv[1:] if argv is None else argv)
+    return run_command(NAME, __doc__ or "", values, body, arguments, errors, SECTIONS)
 
 
 def _convert(values: flags.FlagValues) -> int:
-    options = to_options(values, values.num_workers)
+    options = to_options(values, values.num_workers, values.max_memory)
     jobs = split_conversions(options)
     if values.dry_run:
         print("\n\n".join(_plan_text(job) for job in jobs))
@@ -83,11 +94,6 @@ def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
     for output in empty:
         print(f"{name}: {output}: holds no image: every item was skipped", file=sys.stderr)
     return 1 if empty else 0
-
-
-def no_class_of(manifest: dict[str, Any]) -> list[str]:
-    """What `no_class` says of a finished data set."""
-    return no_class(manifest["class_names"], manifest["source"].get("folders_without_image", []))
 
 
 def _plan_text(job: Conversion) -> str:
@@ -121,7 +127,8 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
         f"kept as is  {counts['opaque']}{f' ({reasons})' if reasons else ''}",
         f"encoded     {counts['encoded']}",
         f"skipped     {counts['skipped']}",
-        *(f"no class    {text}" for text in no_class_of(manifest)),
+        *(f"{heading:<12}{text}" for heading, text in class_lines(manifest)),
+        *(f"note        {text}" for text in remarks(manifest)),
     ]
     if summary.was_finished:
         lines.insert(0, f"{options.output} is finished: nothing to do")
@@ -131,6 +138,8 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
         if manifest["profile"]:
             measured = manifest["profile"]["images"]
             lines.append(f"profile     of {measured} images, {summary.profile_s:.1f} s more")
+    if text := turned_images(manifest):
+        lines.append(f"warning     {text}")
     if counts["opaque"] or counts["encoded"] or counts["skipped"]:
         lines.append(f"Each is named in {filesystem.join(options.output, 'manifest.json')}.")
     return "\n".join(lines)

@@ -18,18 +18,25 @@ from typing import Any
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
-from pcr_tf.cli.convert import exit_status, no_class_of
-from pcr_tf.cli.convert_flags import SECTIONS, define_job_flags, to_options
+from pcr_tf.cli.convert import exit_status
+from pcr_tf.cli.convert_flags import (
+    SECTIONS,
+    define_job_flags,
+    to_options,
+    with_flag_files_of_the_package,
+)
 from pcr_tf.convert import ConvertError
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.job import split_options
 from pcr_tf.convert.manifest import finished_manifest
+from pcr_tf.convert.remarks import remarks, turned_images
 
 NAME = "pcr-convert-beam"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command on `argv` (None: the process's arguments); returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = with_flag_files_of_the_package(sys.argv[1:] if argv is None else argv)
     ours, beams = arguments, []
     if "--" in arguments:
         border = arguments.index("--")
@@ -74,8 +81,12 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
             f"{dataset['shards']} shards; {counts['opaque']} kept as is, {counts['encoded']} "
             f"encoded, {counts['skipped']} skipped"
         )
-        for text in no_class_of(manifest):
-            print(f"{output}: no class: {text}")
+        for heading, text in class_lines(manifest):
+            print(f"{output}: {heading}: {text}")
+        for text in remarks(manifest):
+            print(f"{output}: {text}")
+        if text := turned_images(manifest):
+            print(f"{output}: warning: {text}")
     return exit_status(NAME, manifests)
 
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from absl import flags
 
 from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions
+from pcr_tf.convert.memory import parse_bytes
 from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
 from pcr_tf.format import scan_scripts
+from pcr_tf.format.names import stored_name
+
+# In an installed package configs/ travels inside it; in a source tree it is at the root.
+_PACKAGE = Path(__file__).resolve().parent.parent
+_CONFIGS_IN = (_PACKAGE, _PACKAGE.parent)
 
 # The first flag of a section -> its heading.
 SECTIONS = {
     "input": "What goes in:",
     "table": "Tables (--source=table): a file names the images and their labels:",
     "label_column": "Labels of a table:",
+    "classes": "Classes of class folders, tables and tar shards:",
     "image_extension": "Tables and tar shards (--source=table, webdataset):",
     "tfds_split": "TensorFlow Datasets (--source=tfds; pip install pcr-tf[tfds]):",
     "output": "What comes out:",
@@ -38,13 +48,36 @@ def define_job_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     _define_input(values)
     _define_table(values)
+    _define_classes(values)
     _define_output(values)
     _define_coding(values)
     return values
 
 
+def with_flag_files_of_the_package(arguments: Sequence[str]) -> list[str]:
+    """A command line whose ``--flagfile=configs/NAME.flags`` is found from any working folder.
+
+    A file that is there goes before one of the package.
+    """
+    found = list(arguments)
+    for n, argument in enumerate(found):
+        flag, equals, value = argument.partition("=")
+        if n > 0 and found[n - 1] in ("--flagfile", "-flagfile"):
+            found[n] = _flag_file(argument)
+        elif equals and flag in ("--flagfile", "-flagfile"):
+            found[n] = f"{flag}={_flag_file(value)}"
+    return found
+
+
+def _flag_file(name: str) -> str:
+    path = Path(name)
+    if path.exists() or path.parent != Path("configs"):
+        return name
+    return next((str(there / path) for there in _CONFIGS_IN if (there / path).exists()), name)
+
+
 @as_usage_errors(ConvertError)
-def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
+def to_options(values: flags.FlagValues, num_workers: int, max_memory: str = "") -> ConvertOptions:
     """The options that parsed flags stand for.
 
     Raises:
@@ -54,7 +87,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         inputs=split_paths(values.input),
         output=values.output,
         source=values.source,
-        image_features=tuple(values.image_feature),
+        image_features=tuple(map(stored_name, values.image_feature)),
         images_per_record=values.images_per_record,
         num_shards=values.num_shards,
         shard_size_mib=values.shard_size_mib,
@@ -64,9 +97,11 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
         prove=values.prove,
         on_unsupported=values.on_unsupported,
         encode_quality=values.encode_quality,
+        encode_upright=values.encode_upright,
         on_unreadable=values.on_unreadable,
         prefix=values.prefix,
         num_workers=num_workers,
+        max_memory_bytes=parse_bytes(max_memory) if max_memory else None,
         profile_images=values.profile_images,
         split=parse_split(values.split),
         split_seed=values.split_seed,
@@ -84,6 +119,7 @@ def to_options(values: flags.FlagValues, num_workers: int) -> ConvertOptions:
             label_pattern=values.label_pattern,
             label_otherwise=values.label_otherwise,
             classes=tuple(values.classes),
+            classes_from=values.classes_from,
             split_column=values.split_column,
             tfds_split=values.tfds_split,
             tfds_data_dir=values.tfds_data_dir,
@@ -136,7 +172,11 @@ def _define_table(values: flags.FlagValues) -> None:
         "names of the columns, separated by commas, for a table that has no header",
         flag_values=values,
     )
-    text("image_column", "", "the column that names the image; by default the first")
+    text(
+        "image_column",
+        "",
+        "the column that names the image; by default the only one whose cells do",
+    )
     flags.DEFINE_enum(
         "on_unmatched",
         "fail",
@@ -148,8 +188,8 @@ def _define_table(values: flags.FlagValues) -> None:
     text(
         "label_column",
         "",
-        "the column that holds the label; its values, sorted (as numbers where all are whole "
-        "numbers), become the classes 0, 1, ...",
+        "the column that holds the label; its values, sorted (numbers as numbers), become the "
+        "classes 0, 1, ...",
     )
     text(
         "label_names",
@@ -166,12 +206,6 @@ def _define_table(values: flags.FlagValues) -> None:
         "regular expression: the class is what it finds in the label, or what its group holds",
     )
     text("label_otherwise", "", "the class of labels that --label_pattern does not fit")
-    flags.DEFINE_list(
-        "classes",
-        [],
-        "all classes, in the order 0, 1, ..., instead of sorted; value=name gives one another name",
-        flag_values=values,
-    )
     text(
         "image_extension",
         "",
@@ -182,15 +216,35 @@ def _define_table(values: flags.FlagValues) -> None:
     text("tfds_data_dir", "", "where builders are prepared")
 
 
+def _define_classes(values: flags.FlagValues) -> None:
+    flags.DEFINE_list(
+        "classes",
+        [],
+        "all classes, separated by commas, in the order of their labels 0, 1, ..., instead of "
+        "those that are found, sorted; @FILE for a file of them, one a line. A class that is found "
+        "and not listed is an error; one without images keeps its label. value=name gives one "
+        "another name",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "classes_from",
+        "",
+        "the classes of a data set that was converted before: give train and validation the same "
+        "labels by --classes_from=train.pcr",
+        flag_values=values,
+    )
+
+
 def _define_output(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "output", "", "folder of the data set; new, empty, or this job's own", flag_values=values
     )
     flags.DEFINE_integer(
         "images_per_record",
-        256,
-        "examples per record, the unit of reading; 2 MB or more at the fidelity that is read suits "
-        "object stores",
+        None,
+        "examples per record, the unit of reading and of shuffling; 2 MB or more at the fidelity "
+        "that is read suits object stores; by default 256, and fewer for less than 16,384 images, "
+        "so that there are at least 64 records",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -261,6 +315,13 @@ def _define_coding(values: flags.FlagValues) -> None:
         "JPEG quality of --on_unsupported=encode, 1 to 100",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "encode_upright",
+        False,
+        "turn images by their EXIF orientation where --on_unsupported=encode encodes them anew, "
+        "and store no orientation; other features, as boxes or image/height, stay as they are",
+        flag_values=values,
+    )
     flags.DEFINE_enum(
         "on_unreadable",
         "fail",
@@ -280,6 +341,13 @@ def _define_coding(values: flags.FlagValues) -> None:
 
 def _define_run(values: flags.FlagValues) -> None:
     define_worker_flags(values)
+    flags.DEFINE_string(
+        "max_memory",
+        "",
+        "what the workers share for images that are being re-coded, as 8G: a large image waits "
+        "until there is room for it; half of the machine's or the container's memory by default",
+        flag_values=values,
+    )
     flags.DEFINE_boolean(
         "dry_run",
         False,

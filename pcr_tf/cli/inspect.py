@@ -11,14 +11,15 @@ fault is printed; the exit status is 1 if there is one.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.format.names import to_json
 from pcr_tf.format.summary import DatasetSummary, summarize
 from pcr_tf.format.verify import verify_dataset
 
@@ -73,7 +74,7 @@ def _verify(paths: list[str], values: flags.FlagValues) -> int:
                     bar.clear()
                     print(fault, flush=True)
     if values.json:
-        print(json.dumps({"paths": paths, "records": records, "faults": faults}, indent=1))
+        _print_json({"paths": paths, "records": records, "faults": faults})
     else:
         print(f"{', '.join(paths)}: {records} records checked, {len(faults) or 'no'} faults")
     return 1 if faults else 0
@@ -82,10 +83,14 @@ def _verify(paths: list[str], values: flags.FlagValues) -> int:
 def _show(paths: list[str], values: flags.FlagValues) -> int:
     summary = summarize(paths[0] if len(paths) == 1 else paths, records=values.records)
     if values.json:
-        print(json.dumps(dataclasses.asdict(summary), indent=1))
+        _print_json(dataclasses.asdict(summary))
     else:
         print(_text(summary))
     return 0
+
+
+def _print_json(value: Any) -> None:
+    print(to_json(value).decode(), end="")
 
 
 def _text(summary: DatasetSummary) -> str:
@@ -96,7 +101,7 @@ def _text(summary: DatasetSummary) -> str:
         f"{', with side index' if summary.side_index else ''}",
         f"records         {summary.num_records}, {summary.num_examples} examples, {summary.images} "
         "images, "
-        f"{summary.opaque} kept as they came",
+        f"{summary.opaque} kept as they came, {summary.turned} turned (EXIF orientation)",
         f"metadata        {summary.metadata_bytes} bytes, in fidelity 1 below",
         "",
         "fidelity  scans         bytes   share  cumulative  bytes/image",

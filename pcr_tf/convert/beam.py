@@ -232,7 +232,7 @@ class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
         result = state.finished(cuts.shard_name(number))
         if result is None:
             items = [SourceItem(*json.loads(data)) for _, data in placed]
-            plan = ShardPlan(number, cuts.shard_name(number), items)
+            plan = ShardPlan(number, cuts.shard_name(number), items, cuts.images_per_record)
             result = convert_shard(plan, job.source, job.options, _count)
             state.save(result)
         yield json.dumps(dataclasses.asdict(result))

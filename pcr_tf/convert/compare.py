@@ -16,6 +16,7 @@ from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.sources import Source, SourceItem
 from pcr_tf.convert.workers import Report
 from pcr_tf.format.example import bytes_features, feature_messages, feature_values
+from pcr_tf.format.names import stored_name
 from pcr_tf.format.reader import PcrReader
 
 _MAX_SHOWN = 80  # characters of a value in a message
@@ -84,7 +85,7 @@ class SourceReader:
             UnreadableItemError: it cannot be read.
         """
         example = self.source.read(item)
-        if self.source.key(item) not in self.encoded:
+        if stored_name(self.source.key(item)) not in self.encoded:
             return example
         try:
             images = bytes_features(example, self.options.image_features)
@@ -102,6 +103,7 @@ class SourceReader:
             images,
             opaque,
             quality=self.options.encode_quality,
+            upright=self.options.encode_upright,
             other_features=self.source.reencoded_features(),
         )
         return changed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from pcr_tf.format.names import is_utf8
+
 
 class ConvertError(Exception):
     """The job cannot start or go on; the message says where, why and what to do."""
@@ -60,3 +62,12 @@ def check_prefix(prefix: str) -> None:
     """Raises ConvertError if names of visible files in one folder cannot begin with `prefix`."""
     if not prefix or "/" in prefix or prefix.startswith("."):
         raise ConvertError(f"--prefix: expected the beginning of a file name, got {prefix!r}")
+    if not is_utf8(prefix):
+        raise ConvertError(
+            f"--prefix: expected UTF-8, since the side index holds names in it, got {prefix!r}"
+        )
+
+
+def shown(text: str) -> str:
+    """A text of a source as messages quote it: of a long one, how it begins."""
+    return repr(text if len(text) <= 60 else f"{text[:40]}...")

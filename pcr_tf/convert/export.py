@@ -23,11 +23,11 @@ from pcr_tf.convert.export_part import (
 )
 from pcr_tf.convert.file_names import FileNames, add_label
 from pcr_tf.convert.job_state import JobState, check_output_is_outside
-from pcr_tf.convert.manifest import read_manifest
 from pcr_tf.convert.progress import ProgressDisplay
-from pcr_tf.convert.workers import run_jobs
+from pcr_tf.convert.workers import check_can_start_workers, run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import open_dataset
+from pcr_tf.format.manifest import read_manifest
 from pcr_tf.format.writer import created_by
 
 
@@ -142,6 +142,7 @@ class Export:
             OSError: a file cannot be read or written; names it.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
+        check_can_start_workers(self.options.num_workers)
         begun = time.monotonic()
         state = self._state
         state.check(self._fingerprint)

@@ -6,22 +6,24 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any, TextIO
 
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
 from pcr_tf.convert.estimate import Estimate, estimate
-from pcr_tf.convert.job_state import check_output_is_outside, some
-from pcr_tf.convert.manifest import finished_manifest, write_manifest
+from pcr_tf.convert.job_state import check_output_is_outside
+from pcr_tf.convert.manifest import describe_listing, finished_manifest, write_manifest
+from pcr_tf.convert.memory import MemoryBudget, default_max_memory_bytes
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import Plan
 from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
 from pcr_tf.convert.progress import ProgressDisplay, megabytes
+from pcr_tf.convert.remarks import few_records
 from pcr_tf.convert.shard_job import ShardResult, convert_shard
 from pcr_tf.convert.sources import Listing, Source, make_source
 from pcr_tf.convert.split import check_part, part_of_listing
 from pcr_tf.convert.state import STATE_FOLDER, OutputState, job_fingerprint
-from pcr_tf.convert.workers import run_jobs
+from pcr_tf.convert.workers import check_can_start_workers, run_jobs
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
@@ -103,15 +105,14 @@ class Conversion:
         """
         cuts, options, listing = self.plan.cuts, self.options, self.listing
         order = f"shuffled with seed {options.shuffle_seed}" if options.shuffle else "as listed"
-        left_out = no_class(listing.class_names, listing.without_image)
         lines = [
             f"source      {', '.join(options.inputs)} ({self.source.kind})",
             f"items       {cuts.num_items}, {megabytes(cuts.source_bytes)}, {order}",
-            f"classes     {len(listing.class_names)}{self._without_image()}",
-            *(f"no class    {text}" for text in left_out),
+            *self._class_lines(),
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
-            f"records     {cuts.num_records} of {options.images_per_record} images",
+            f"records     {cuts.num_records} of {cuts.images_per_record} images",
+            *(f"note        {text}" for text in few_records(cuts.num_records, cuts.num_items)),
             f"shards      {cuts.num_shards}: {cuts.shard_name(0)} to {cuts.shard_names()[-1]}",
             f"output      {options.output}: {self._output_status()}",
         ]
@@ -127,10 +128,12 @@ class Conversion:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, or a policy says to fail.
+            ConvertError: the output is not this job's, a policy says to fail, or workers could not
+                import the calling program.
             OSError: the output cannot be written; names the file.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
+        check_can_start_workers(self.options.num_workers)
         begun = time.monotonic()
         state, names = self._state, self.plan.cuts.shard_names()
         state.check_output(self._fingerprint, names)
@@ -138,6 +141,8 @@ class Conversion:
         with state.lock():
             state.check_output(self._fingerprint, names)
             state.begin(self._fingerprint)
+            if not quiet:
+                print("\n".join(self._class_lines()), file=log or sys.stderr)
             if state.is_finished():
                 state.end(names)  # A job killed after its manifest left these.
                 return ConvertSummary(
@@ -177,10 +182,15 @@ class Conversion:
         # The largest first: no worker is left alone with a large shard at the end.
         waiting.sort(key=lambda number: -self.plan.shard(number).source_bytes)
         images = 0
+        memory = None
+        if self.options.num_workers > 1:
+            memory = MemoryBudget(self.options.max_memory_bytes or default_max_memory_bytes())
         with ProgressDisplay(items, log, quiet=quiet) as display:
             if waiting:
                 for result in run_jobs(
-                    functools.partial(convert_shard, source=self.source, options=self.options),
+                    functools.partial(
+                        convert_shard, source=self.source, options=self.options, memory=memory
+                    ),
                     map(self.plan.shard, waiting),
                     num_workers=self.options.num_workers,
                     on_progress=display.update,
@@ -210,13 +220,10 @@ class Conversion:
             PcrReader(options.output), num_images=options.profile_images, seed=options.shuffle_seed
         )
 
-    def _without_image(self) -> str:
-        """Names of the classes that no item is of, where items have classes."""
-        there = {item.label for item in self.listing.items}
-        names = [n for label, n in enumerate(self.listing.class_names) if label not in there]
-        if not names or there == {-1}:
-            return ""
-        return f", {len(names)} of them without an image: {some(names)}"
+    def _class_lines(self) -> list[str]:
+        described = describe_listing(self.source, self.listing.summary())
+        lines = class_lines({**described, "flags": self._fingerprint["flags"]})
+        return [f"{heading:<12}{text}" for heading, text in lines]
 
     def _output_status(self) -> str:
         names = self.plan.cuts.shard_names()
@@ -226,17 +233,6 @@ class Conversion:
         if not waiting and self._state.is_finished():
             return "finished, nothing to do"
         return f"{len(names) - waiting} of {len(names)} shards are finished"
-
-
-def no_class(class_names: Sequence[str], without_image: Sequence[str]) -> list[str]:
-    """What to say, for people, of folders `without_image` beside classes: a text, or none."""
-    if not class_names or not without_image:
-        return []
-    count = len(without_image)
-    return [
-        f"{count} folder{'s' if count > 1 else ''} without an image: {some(without_image)}; "
-        "labels count the other folders"
-    ]
 
 
 def split_conversions(options: ConvertOptions) -> list[Conversion]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import to_json
 from pcr_tf.format.scan_scripts import named_scripts
 
 _MAX_NAMED = 5
@@ -102,7 +103,7 @@ class JobState:
     def begin(self, fingerprint: dict[str, Any]) -> None:
         """Notes which job the output belongs to, and removes what a killed one left half done."""
         if not filesystem.exists(self._state_path):
-            filesystem.write_atomic(self._state_path, _to_json(fingerprint))
+            filesystem.write_atomic(self._state_path, to_json(fingerprint))
         self.remove_temporaries()
 
     def remove_temporaries(self) -> None:
@@ -115,7 +116,7 @@ class JobState:
 
     def save_part(self, part: str, fields: dict[str, Any]) -> None:
         """Notes that a part is finished."""
-        filesystem.write_atomic(self._part_path(part), _to_json(fields))
+        filesystem.write_atomic(self._part_path(part), to_json(fields))
 
     def load_part(self, part: str) -> dict[str, Any] | None:
         """What `save_part` noted; None where it noted nothing."""
@@ -136,7 +137,7 @@ class JobState:
     def _check_same_job(self, fingerprint: dict[str, Any]) -> None:
         try:
             stored = json.loads(filesystem.read_bytes(self._state_path))
-            wanted = json.loads(_to_json(fingerprint))
+            wanted = json.loads(to_json(fingerprint))
             differences, packages = _differences(stored, wanted), _packages(stored, wanted)
         except (ValueError, AttributeError, KeyError) as error:
             raise ConvertError(
@@ -226,7 +227,3 @@ def some(names: Sequence[str], separator: str = ", ") -> str:
     """The first of `names`, and how many more there are."""
     more = len(names) - _MAX_NAMED
     return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")
-
-
-def _to_json(value: Any) -> bytes:
-    return json.dumps(value, indent=1).encode() + b"\n"

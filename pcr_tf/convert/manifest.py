@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import json
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,12 +16,11 @@ from pcr_tf.convert.job_state import some
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
 from pcr_tf.convert.sources import ListingSummary, Source
-from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import check_complete, write_side_index
+from pcr_tf.format.manifest import MANIFEST_NAME, MANIFEST_VERSION, read_manifest
+from pcr_tf.format.names import local_name, name_bytes, to_json
 from pcr_tf.format.writer import created_by
-
-MANIFEST_VERSION = 1
 
 
 def write_manifest(
@@ -44,18 +41,15 @@ def write_manifest(
     skipped += [
         {"name": name, "reason": "unreadable", "detail": why} for name, why in listing.unreadable
     ]
+    described = describe_listing(source, listing)
     manifest = {
         "manifest_version": MANIFEST_VERSION,
         "created_by": created_by(),
-        "source": {
-            "kind": source.kind,
-            "items": listing.num_items,
-            "ignored_files": listing.num_ignored,
-            "folders_without_image": listing.without_image,
-        },
+        "source": described["source"],
         "flags": options.fingerprint(),
         "counts": {
             "images": sum(result.images for result in results),
+            "turned": sum(result.turned for result in results),
             "opaque": len(opaque),
             "opaque_reasons": _reasons(opaque),
             "encoded": sum(len(result.encoded) for result in results),
@@ -65,7 +59,7 @@ def write_manifest(
             "source_images": sum(result.source_bytes for result in results),
             "slices": sum(result.stored_bytes for result in results),
         },
-        "class_names": listing.class_names,
+        "class_names": described["class_names"],
         **shard_table(index),
         "profile": profile,
         "opaque": opaque,
@@ -74,6 +68,20 @@ def write_manifest(
     }
     _write(options.output, manifest)
     return manifest
+
+
+def describe_listing(source: Source, listing: ListingSummary) -> dict[str, Any]:
+    """The parts of a manifest that are known once the source is listed: `source`, `class_names`."""
+    return {
+        "source": {
+            "kind": source.kind,
+            "items": listing.num_items,
+            "ignored_files": listing.num_ignored,
+            "folders_without_image": list(listing.without_image),
+            "classes_without_image": listing.classes_without_item(),
+        },
+        "class_names": listing.class_names,
+    }
 
 
 def shard_table(index: DatasetIndex) -> dict[str, Any]:
@@ -165,25 +173,6 @@ def _changes(manifest: dict[str, Any], table: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def read_manifest(folder: str) -> dict[str, Any] | None:
-    """The manifest of a data set; None where it has none.
-
-    Raises:
-        ValueError: the file is not a manifest of a version that this package reads.
-    """
-    path = filesystem.join(folder, MANIFEST_NAME)
-    if not filesystem.exists(path):
-        return None
-    try:
-        manifest = json.loads(filesystem.read_bytes(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
-    version = manifest.get("manifest_version") if isinstance(manifest, dict) else None
-    if version != MANIFEST_VERSION:
-        raise ValueError(f"{path}: manifest_version; expected {MANIFEST_VERSION}, got {version}")
-    return dict(manifest)
-
-
 def finished_manifest(output: str) -> dict[str, Any]:
     """The manifest of a finished conversion, whose shards are looked at.
 
@@ -195,7 +184,7 @@ def finished_manifest(output: str) -> dict[str, Any]:
         if manifest is None:
             raise ValueError(f"{filesystem.join(output, MANIFEST_NAME)}: no such file")
         for shard in manifest["shards"]:
-            path = filesystem.join(output, shard["name"])
+            path = filesystem.join(output, local_name(shard["name"]))
             found = filesystem.size(path)
             if found != shard["bytes"]:
                 raise ValueError(f"{path}: expected {shard['bytes']} bytes, got {found}")
@@ -207,13 +196,12 @@ def finished_manifest(output: str) -> dict[str, Any]:
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:
-    data = json.dumps(manifest, indent=1).encode() + b"\n"
-    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), data)
+    filesystem.write_atomic(filesystem.join(folder, MANIFEST_NAME), to_json(manifest))
 
 
 def _sorted_entries(results: Sequence[ShardResult], field: str) -> list[dict[str, str]]:
     entries = [entry for result in results for entry in dataclasses.asdict(result)[field]]
-    return sorted(entries, key=lambda entry: (os.fsencode(entry["name"]), entry["reason"]))
+    return sorted(entries, key=lambda entry: (name_bytes(entry["name"]), entry["reason"]))
 
 
 def _reasons(entries: Sequence[dict[str, str]]) -> dict[str, int]:

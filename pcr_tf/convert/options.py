@@ -18,7 +18,7 @@ ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
 ON_UNREADABLE = ("fail", "skip")
 
 # Options that change neither the bytes of a shard nor which shards there are.
-_FREE = frozenset({"inputs", "output", "num_workers", "profile_images"})
+_FREE = frozenset({"inputs", "output", "num_workers", "max_memory_bytes", "profile_images"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,8 @@ class ConvertOptions:
         inputs: folders, files and globs. output: the folder of the data set.
         source: "auto", or a kind of source.
         image_features: keys of the bytes features that hold images.
-        images_per_record: examples per record, at least 1.
+        images_per_record: examples per record, at least 1; None for 256, and fewer for small data
+            sets (`pcr_tf.convert.plan.default_images_per_record`).
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
         shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.
@@ -37,9 +38,13 @@ class ConvertOptions:
         prove: whether to compare the coefficients of every stored image with its source's.
         on_unsupported: what becomes of images that cannot be re-coded losslessly.
         encode_quality: JPEG quality for "encode", 1 to 100.
+        encode_upright: for "encode", whether to turn images by their EXIF orientation, and to
+            store none. Other features, as boxes, stay as they are.
         on_unreadable: what becomes of items that cannot be read.
         prefix: how the names of shards begin.
         num_workers: processes; 0 converts in the calling process.
+        max_memory_bytes: what the processes share for images that are being re-coded, at least 1;
+            None for half of the machine's or the container's memory.
         source_options: options of single kinds of sources.
         split: parts and their shares, which add up to 1, as ("train", 0.8), ("validation", 0.2).
             Each part is a data set of its own, in a folder of its name below `output`; which part
@@ -53,7 +58,7 @@ class ConvertOptions:
     output: str
     source: str = "auto"
     image_features: tuple[str, ...] = ("image/encoded",)
-    images_per_record: int = 256
+    images_per_record: int | None = None
     num_shards: int | None = None
     shard_size_mib: int = 128
     shuffle: bool = True
@@ -62,9 +67,11 @@ class ConvertOptions:
     prove: bool = True
     on_unsupported: str = "keep"
     encode_quality: int = 95
+    encode_upright: bool = False
     on_unreadable: str = "fail"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    max_memory_bytes: int | None = None
     source_options: SourceOptions = dataclasses.field(default_factory=SourceOptions)
     split: tuple[tuple[str, float], ...] = ()
     split_seed: int = 0
@@ -72,10 +79,13 @@ class ConvertOptions:
     profile_images: int = 64
 
     def __post_init__(self) -> None:
-        check_at_least("images_per_record", self.images_per_record, 1)
+        if self.images_per_record is not None:
+            check_at_least("images_per_record", self.images_per_record, 1)
         check_at_least("shard_size_mib", self.shard_size_mib, 1)
         check_at_least("num_workers", self.num_workers, 0)
         check_at_least("profile_images", self.profile_images, 0)
+        if self.max_memory_bytes is not None:
+            check_at_least("max_memory_bytes", self.max_memory_bytes, 1)
         if self.num_shards is not None:
             check_at_least("num_shards", self.num_shards, 1)
             if self.num_shards > 99999:
@@ -85,6 +95,11 @@ class ConvertOptions:
         check_choice("source", self.source, ("auto", *KINDS))
         check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
         check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        if self.encode_upright and self.on_unsupported != "encode":
+            raise ConvertError(
+                "--encode_upright: turns images that are encoded anew; needs "
+                "--on_unsupported=encode"
+            )
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(
@@ -150,6 +165,8 @@ class ConvertOptions:
             fields["shard_size_mib"] = None
         if self.on_unsupported != "encode":
             fields["encode_quality"] = None
+        if not self.encode_upright:
+            del fields["encode_upright"]
         if not self.split:
             for name in ("split", "split_seed", "part"):
                 del fields[name]

@@ -10,13 +10,15 @@ from typing import Any
 from pcr_tf import _native
 from pcr_tf.convert.encode import encode_images
 from pcr_tf.convert.errors import ConvertError, UnreadableItemError, UnsupportedImageError
+from pcr_tf.convert.memory import MemoryBudget, coding_bytes
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.plan import ShardPlan
 from pcr_tf.convert.sources import Source, SourceItem
 from pcr_tf.convert.workers import Report
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
-from pcr_tf.format.example import bytes_features, feature_keys
+from pcr_tf.format.example import bytes_features, feature_keys, has_feature_lists
+from pcr_tf.format.names import local_name
 from pcr_tf.format.writer import PcrWriter
 
 
@@ -26,9 +28,11 @@ class ShardResult:
     `dataclasses.asdict`.
 
     Attributes:
+        turned: images whose EXIF orientation is not upright.
         source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
-            anew, and left out.
+            anew, and left out. Of those encoded, "frames" where there was more than the one taken,
+            and "turned", the EXIF orientation, where it was turned upright.
     """
 
     name: str
@@ -37,6 +41,7 @@ class ShardResult:
     records: int = 0
     examples: int = 0
     images: int = 0
+    turned: int = 0
     source_bytes: int = 0
     stored_bytes: int = 0
     opaque: list[dict[str, str]] = dataclasses.field(default_factory=list)
@@ -46,13 +51,22 @@ class ShardResult:
     @staticmethod
     def from_json(fields: dict[str, Any]) -> ShardResult:
         """The inverse of `dataclasses.asdict`; TypeError where the fields are others."""
-        return ShardResult(**fields)
+        result = ShardResult(**fields)
+        result.name = local_name(result.name)
+        return result
 
 
 def convert_shard(
-    plan: ShardPlan, source: Source, options: ConvertOptions, progress: Report
+    plan: ShardPlan,
+    source: Source,
+    options: ConvertOptions,
+    progress: Report,
+    memory: MemoryBudget | None = None,
 ) -> ShardResult:
     """Writes the shard under its final name, replacing what is there, and returns what it holds.
+
+    Args:
+        memory: what this process shares with others; None where it need not.
 
     Raises:
         UnreadableItemError: an item cannot be read and the policy is to fail.
@@ -66,10 +80,10 @@ def convert_shard(
         path,
         image_features=options.image_features,
         scan_script=options.scan_script,
-        examples_per_record=options.images_per_record,
+        examples_per_record=plan.images_per_record,
         prove=options.prove,
     ) as writer:
-        converter = _ItemConverter(writer, source, options, result)
+        converter = _ItemConverter(writer, source, options, result, memory)
         statistics = writer.statistics
         for item in plan.items:
             images, source_bytes = statistics.images, statistics.source_bytes
@@ -84,7 +98,7 @@ def convert_shard(
             with _remedy_of_large_record(path, plan.items[-1]):
                 writer.close()  # The last record may be short.
     result.records, result.examples = statistics.records, statistics.examples
-    result.images = statistics.images
+    result.images, result.turned = statistics.images, statistics.turned
     result.source_bytes, result.stored_bytes = statistics.source_bytes, statistics.stored_bytes
     index = load_shard_index(path)
     result.file_bytes, result.footer_checksum = index.file_bytes, index.footer_checksum
@@ -106,12 +120,18 @@ class _ItemConverter:
     """Applies the policies to one item after the other."""
 
     def __init__(
-        self, writer: PcrWriter, source: Source, options: ConvertOptions, result: ShardResult
+        self,
+        writer: PcrWriter,
+        source: Source,
+        options: ConvertOptions,
+        result: ShardResult,
+        memory: MemoryBudget | None,
     ) -> None:
         self._writer = writer
         self._source = source
         self._options = options
         self._result = result
+        self._memory = memory
 
     def add(self, item: SourceItem) -> None:
         try:
@@ -146,17 +166,43 @@ class _ItemConverter:
 
     def _code(self, item: SourceItem, example: bytes) -> _native.CodedExample:
         try:
-            coded = self._writer.code(example)
+            with self._hold_memory(example):
+                coded = self._writer.code(example)
             if coded.summaries:
                 return coded
             keys = feature_keys(example)
+            is_sequence = has_feature_lists(example)
         except ValueError as error:
             raise UnreadableItemError(item.name, str(error)) from error
+        if is_sequence:
+            raise UnreadableItemError(
+                item.name,
+                "a tf.train.SequenceExample, in whose feature lists no image can be re-coded; "
+                "expected a tf.train.Example; write one for each image, or one with all images in "
+                f"{self._options.image_features[0]}",
+            )
+        empty = [key for key in self._options.image_features if key in keys]
+        if empty:
+            raise UnreadableItemError(
+                item.name, f"no image: expected a value or more of {' or '.join(empty)}, got none"
+            )
         raise UnreadableItemError(
             item.name,
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "
             f"{', '.join(keys) or 'no features'}; name it with --image_feature",
         )
+
+    def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:
+        """For the largest of the example's images, which are coded one after the other.
+
+        Raises:
+            ValueError: the bytes are no example.
+        """
+        if self._memory is None:
+            return contextlib.nullcontext()
+        images = bytes_features(example, self._options.image_features).values()
+        needs = (coding_bytes(image) for values in images for image in values)
+        return self._memory.hold(max(needs, default=0))
 
     def _encode(
         self, item: SourceItem, example: bytes, coded: _native.CodedExample, opaque: list[int]
@@ -168,6 +214,7 @@ class _ItemConverter:
                 bytes_features(example, self._options.image_features),
                 opaque,
                 quality=self._options.encode_quality,
+                upright=self._options.encode_upright,
                 other_features=self._source.reencoded_features(),
             )
         except ValueError as error:
@@ -175,9 +222,14 @@ class _ItemConverter:
         if not encoded:
             return coded
         recoded = self._code(item, changed)
-        for position in encoded:
+        for position, made in encoded.items():
             summary = coded.summaries[position]
-            self._result.encoded.append(self._entry(item, summary.reason, summary.detail))
+            entry = self._entry(item, summary.reason, summary.detail)
+            if made.frames > 1:
+                entry["frames"] = str(made.frames)
+            if made.turned > 1:
+                entry["turned"] = str(made.turned)
+            self._result.encoded.append(entry)
         return recoded
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:

@@ -18,10 +18,10 @@ from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, load_shard_index
+from pcr_tf.format.manifest import MANIFEST_NAME
 from pcr_tf.format.writer import created_by
 
 STATE_FOLDER = ".pcr-convert"
-MANIFEST_NAME = "manifest.json"
 
 
 def job_fingerprint(options: ConvertOptions, digests: Mapping[str, str]) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from typing import Any, TextIO
 
 from pcr_tf._native import DatasetIndex
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.manifest import read_manifest, shard_table
+from pcr_tf.convert.manifest import shard_table
 from pcr_tf.convert.progress import ProgressDisplay
-from pcr_tf.convert.state import MANIFEST_NAME
 from pcr_tf.convert.verify_source import SourceProof
 from pcr_tf.convert.workers import OnProgress, Report, run_jobs
 from pcr_tf.format import filesystem
@@ -22,6 +21,8 @@ from pcr_tf.format.dataset_index import (
     no_shards,
     shard_names,
 )
+from pcr_tf.format.manifest import MANIFEST_NAME, read_manifest
+from pcr_tf.format.names import local_name, stored_name
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import folder_faults, verify_shard
 
@@ -145,7 +146,7 @@ class Verification:
 
     def _manifest_faults(self) -> Iterator[str]:
         """Where shards are not those that the manifest names."""
-        there = {shard["name"]: shard for shard in self.manifest["shards"]}
+        there = {local_name(shard["name"]): shard for shard in self.manifest["shards"]}
         here = set(shard_names(self._folder))
         for name in sorted({*there, *here}):
             path = filesystem.join(self._folder, name)
@@ -171,7 +172,7 @@ class Verification:
             return  # The check of the shard itself says what is wrong.
         (found,) = shard_table(index)["shards"]
         for key, value in found.items():
-            if value != wanted[key]:
+            if (stored_name(value) if key == "name" else value) != wanted[key]:
                 yield f"{path}: {key}; expected {wanted[key]} by the manifest, got {value}"
 
     def _count_faults(self) -> Iterator[str]:

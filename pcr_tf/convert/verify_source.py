@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,13 +19,17 @@ from pcr_tf.convert.compare import (
     compare_pairs,
     signatures,
 )
+from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.job import Conversion
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.sources import SourceItem
 from pcr_tf.convert.workers import OnProgress, run_jobs
 from pcr_tf.format import filesystem
+from pcr_tf.format.example import bytes_features
+from pcr_tf.format.names import stored_name
 from pcr_tf.format.reader import PcrReader
 
+_FILE_NAME = "image/filename"  # of sources whose items are files
 _PER_JOB = 512  # pairs, or examples and items
 
 # Called with what is about to be done and how many items it takes; gives the way to report them.
@@ -58,6 +63,11 @@ class SourceProof:
         """
         # Without its table, a source that is looked at anew would be taken for class folders.
         flags = manifest["flags"] | {"source": manifest["source"]["kind"]}
+        if flags["source"] == "table" and "table" not in places:
+            raise ConvertError(
+                f"{folder}: made of a table; expected it to be named here too, with --table, as "
+                "pcr-convert had it"
+            )
         options = ConvertOptions.from_fingerprint(
             flags, inputs=inputs, output=folder, places=places
         )
@@ -65,14 +75,15 @@ class SourceProof:
         self._folder = folder
         self._manifest = manifest
         self._places = places
-        self._class_names = conversion.listing.class_names
+        self._class_names = list(map(stored_name, conversion.listing.class_names))
         self._source = conversion.source
         self._items = conversion.plan.items
         self._num_workers = num_workers
         self._skipped = collections.Counter(entry["name"] for entry in manifest["skipped"])
         encoded = frozenset(entry["name"] for entry in manifest["encoded"])
         self._reader = SourceReader(conversion.source, options, encoded)
-        self._index = PcrReader(folder).index
+        self._stored = PcrReader(folder)
+        self._index = self._stored.index
 
     def faults(self, begin: Begin) -> Iterator[str]:
         """Every difference, as a line that names it.
@@ -112,11 +123,11 @@ class SourceProof:
         Keys need not be unique: where only some items of a key were left out, all stay, and are
         excused when they find no example.
         """
-        keys = collections.Counter(self._source.key(item) for item in self._items)
+        keys = collections.Counter(self._key(item) for item in self._items)
         gone = {key for key, count in self._skipped.items() if keys[key] == count}
         for key in gone:
             del self._skipped[key]
-        return [item for item in self._items if self._source.key(item) not in gone]
+        return [item for item in self._items if self._key(item) not in gone]
 
     def _compare(
         self, pairs: Sequence[Pair], on_progress: OnProgress, *, all_differences: bool
@@ -172,9 +183,9 @@ class SourceProof:
         for position, lines in found.items():
             pair = matched[position]
             for line in lines:
-                yield f"{self._place(pair.stored)} ({self._source.key(pair.item)}): {line}"
+                yield f"{self._place(pair.stored)} ({self._key(pair.item)}): {line}"
         for number in left_items:
-            key = self._source.key(items[number])
+            key = self._key(items[number])
             if self._skipped[key] > 0:
                 self._skipped[key] -= 1
             else:
@@ -183,7 +194,10 @@ class SourceProof:
                     "made of it"
                 )
         for number in left_stored:
-            yield f"{self._place(stored[number])}: made of nothing that is in the source"
+            yield (
+                f"{self._place(stored[number])}{self._file_name(stored[number])}: made of nothing "
+                "that is in the source"
+            )
 
     def _signatures(
         self, stored: list[StoredExample], items: list[SourceItem], begin: Begin
@@ -201,10 +215,22 @@ class SourceProof:
         one, other = ([result[side] for result in results] for side in (0, 1))
         return list(itertools.chain(*one)), list(itertools.chain(*other))
 
+    def _key(self, item: SourceItem) -> str:
+        return stored_name(self._source.key(item))
+
     def _place(self, stored: StoredExample) -> str:
         entry = self._index.record(stored.record)
         path = filesystem.join(self._folder, self._index.shard(entry.shard)[0])
         return f"{path}: record {entry.ordinal}, example {stored.example}"
+
+    def _file_name(self, stored: StoredExample) -> str:
+        """In brackets, the name of the image of an example that holds it; else nothing."""
+        try:
+            example = self._stored.read_record(stored.record, 1)[stored.example]
+            names = bytes_features(example, [_FILE_NAME]).get(_FILE_NAME)
+        except ValueError:  # Damage is told as such.
+            return ""
+        return f" ({os.fsdecode(names[0])})" if names else ""
 
 
 class _Numbered:

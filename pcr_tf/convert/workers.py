@@ -7,10 +7,12 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -33,6 +35,35 @@ Work = Callable[..., Any]
 
 _REPORT_INTERVAL_S = 0.2
 _STOP_TIMEOUT_S = 1.0
+# For the status of a worker whose pipe is closed: it has ended, or is about to.
+_DEATH_TIMEOUT_S = 60.0
+
+
+def check_can_start_workers(num_workers: int) -> None:
+    """Refuses, before anything is done, a program that worker processes cannot import.
+
+    Each one runs the program's file from the top, under another ``__name__``.
+
+    Raises:
+        ConvertError: this is a worker at that, or the program is in no file.
+    """
+    if num_workers == 0:
+        return
+    remedy = "or convert in this process with num_workers=0"
+    # What multiprocessing itself goes by, where it refuses to start a process from such an import.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConvertError(
+            "a worker process runs the program from the top, to import it, and came to this job "
+            f'again: keep the call under if __name__ == "__main__":, {remedy}'
+        )
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    is_a_module = getattr(main, "__spec__", None) is not None
+    if not is_a_module and path is not None and not os.path.exists(path):
+        raise ConvertError(
+            f"worker processes have to import the program, but {path} is no file: save the "
+            f"program, {remedy}"
+        )
 
 
 def run_jobs(
@@ -52,6 +83,7 @@ def run_jobs(
     Raises:
         ConvertError, OSError: a job failed; the others are stopped.
     """
+    check_can_start_workers(num_workers)
     pending = iter(jobs)
     if num_workers == 0:
         for job in pending:
@@ -63,13 +95,16 @@ def run_jobs(
     try:
         busy: dict[Any, _Worker] = {}
         for job in itertools.islice(pending, num_workers):
-            workers.append(_Worker(work))
+            with _ctrl_c_held():
+                workers.append(_Worker(work))
             workers[-1].send(job)
             busy[workers[-1].connection] = workers[-1]
         while busy:
             for connection in wait(list(busy)):
                 worker = busy[connection]
                 kind, payload = worker.receive()
+                if kind == "ready":
+                    continue
                 if kind == "progress":
                     on_progress(*payload)
                     continue
@@ -85,6 +120,21 @@ def run_jobs(
         _stop(workers)
 
 
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Lets Ctrl-C wait for the end of the block, and keeps it from processes begun inside.
+
+    A terminal sends it to the workers as well, and the job stops them. They inherit the mask, until
+    they are ready to ignore it; in the job, a signal that was ignored instead would be lost.
+    """
+    resource_tracker.ensure_running()  # Its start would lift the mask.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class _Worker:
     """One process, seen from the job."""
 
@@ -92,18 +142,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.job_name = ""
+        self.is_ready = False
         self.process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-        # A terminal sends Ctrl-C to the workers as well. The job stops them; until they are ready
-        # to ignore it themselves, the disposition that they inherit does.
-        handler = signal.getsignal(signal.SIGINT)
-        on_main_thread = threading.current_thread() is threading.main_thread()
-        if on_main_thread:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self.process.start()
-        finally:
-            if on_main_thread:
-                signal.signal(signal.SIGINT, handler)
+        self.process.start()
         theirs.close()
 
     def send(self, job: Job) -> None:
@@ -118,16 +159,23 @@ class _Worker:
             message: tuple[str, Any] = self.connection.recv()
         except (EOFError, OSError) as error:
             raise self._death() from error
+        self.is_ready = True
         return message
 
     def _death(self) -> ConvertError:
-        self.process.join(_STOP_TIMEOUT_S)
+        self.process.join(_DEATH_TIMEOUT_S)
         code = self.process.exitcode
         how = f"exit status {code}"
         if code is not None and code < 0:
             how = f"signal {signal.Signals(-code).name}"
             if -code == signal.SIGKILL:
                 how += " (the kernel does this when memory runs out; try fewer --num_workers)"
+        if not self.is_ready and code is not None and code > 0:
+            return ConvertError(
+                f"{self.job_name}: worker process {self.process.pid} ended while it imported the "
+                f"program: {how}, and said why above; a program of yours keeps its calls under "
+                'if __name__ == "__main__":, or converts in its own process with num_workers=0'
+            )
         return ConvertError(
             f"{self.job_name}: worker process {self.process.pid} died: {how}; "
             "run the same command again to resume"
@@ -185,6 +233,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
     # The parent may have been killed; nobody is left to be told.
     with contextlib.suppress(EOFError, ConnectionError):
+        connection.send(("ready", None))
         while True:
             job: Job = connection.recv()
             connection.send(_done(work, job, on_progress))

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from pcr_tf._arguments import MAX_INT64, as_bool, as_int, in_range
 from pcr_tf._op_library import load_op_library
+from pcr_tf._op_signatures import DatasetInfo
 from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.format import object_stores
 
@@ -28,10 +29,11 @@ _AUTO_IN_FLIGHT = -1  # the op's value for "as the paths suggest"
 _MAX_EPOCH = 2**62 - 1
 _MAX_RESUME_SHARDS = 2**20
 
-# Numbers the data sets made by this process, so that copies of one (tf.data makes a copy for every
-# iterator) find one another. Not random: hosts that run one program must agree on the graph, or the
-# tf.data service takes their data sets for different ones.
-_dataset_ordinals = itertools.count()
+# Numbers the data sets that this process makes in functions. A function that makes a data set (of a
+# flat_map, an interleave, a tf.function) does so each time it is called; the number, a constant of
+# its graph, is what lets the op go on counting epochs. Not random: hosts that run one program must
+# agree on the graph, or the tf.data service takes their data sets for different ones.
+_ordinals_in_functions = itertools.count()
 
 PathLike = str | os.PathLike[str]
 
@@ -107,7 +109,10 @@ class PcrDataset(tf.data.Dataset):
     """
 
     # False where image_batches makes it: that warns itself, at the line that called it.
-    _warns_of_empty_share = True
+    _warns = True
+    _options_attr: tf.data.Options  # of tf.data.Dataset
+    # How many of tf.data's shuffles follow whose seeds all processes share.
+    _seeded_shuffles = 0
 
     def __init__(
         self,
@@ -118,7 +123,7 @@ class PcrDataset(tf.data.Dataset):
         seed: int | None = None,
         num_shards: int = 1,
         shard_index: int = 0,
-        first_epoch: int = 0,
+        first_epoch: int | tf.Tensor = 0,
         resume: EpochProgress | Sequence[EpochProgress] | None = None,
         reads_in_flight: int | None = None,
         bytes_in_flight: int | None = None,
@@ -136,22 +141,28 @@ class PcrDataset(tf.data.Dataset):
             vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
             `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
-          shuffle: go through the records in a new random order in each epoch (each iteration over
-            this data set, and each repetition of `.repeat()`, is an epoch; behind the tf.data
-            service's `distribute` each iteration begins anew at `first_epoch`).
+          shuffle: go through the records in a new random order in each epoch. Each iteration over
+            this data set, and each repetition of `.repeat()`, is an epoch. So is each call of a
+            function that makes the data set, of `flat_map` for example. Behind the tf.data
+            service's `distribute` each iteration begins anew at `first_epoch`. A data set whose
+            examples are all in one record warns: its order cannot change.
           seed: of those orders, of the seeds of `provenance`, and of the draws of a mixture of
             fidelities, a 64-bit integer. The same seed gives the same orders, in any process and at
             any `reads_in_flight`. None: `tf.random.set_seed`'s if there is one, else random;
             where only a mixture uses it, 0. Readers that share a shuffled data set by `num_shards`
-            need one that is the same for all, this or `tf.random.set_seed`'s.
+            need one that is the same for all, this or `tf.random.set_seed`'s. Where tf.data shards
+            a shuffled data set, as under a distribution strategy, this one is needed.
           num_shards: number of readers that share the records. Each epoch's order is dealt out to
             them, so together they read each record once, and each has the same number of examples
             in every epoch. The shares of two readers may differ by the examples of a record or,
             where records are not equally large, of several; with fewer records than readers some
-            are empty, and those warn.
+            are empty, and those warn. tf.data's own sharding, under a distribution strategy, is
+            switched off for a data set of several readers.
           shard_index: which of them this one is, 0 to num_shards - 1.
           first_epoch: number of the epoch that the first iterator goes through, from 0; the next
-            ones follow. For training that goes on where an earlier program stopped.
+            ones follow. For training that goes on where an earlier program stopped. In a function,
+            of `flat_map` for example, it can be a tensor, a scalar integer: then each call of the
+            function begins at the epoch that it names.
           resume: this data set is the rest of one epoch, in every iteration: what readers that had
             come as far as `resume` says have not read. If the rest was interrupted too, a list: how
             far those had come that began the epoch, then those that went on with its rest, and so
@@ -187,6 +198,9 @@ class PcrDataset(tf.data.Dataset):
             belong together, a folder that lacks shards, as a stopped conversion leaves it, or a
             `resume` beyond the end of the epoch.
           tf.errors.DataLossError: if a file's footer or index, or the side index, is damaged.
+          tf.errors.FailedPreconditionError: when it is iterated over, where sharding by tf.data
+            would lose examples: of a share of `num_shards` readers, of records shuffled without
+            `seed`, or behind a `.shuffle()` (docs/ORDER.md, "Sharding").
         """
         ops = load_op_library()
         shuffle = as_bool("shuffle", shuffle)
@@ -201,10 +215,10 @@ class PcrDataset(tf.data.Dataset):
             bytes_in_flight = _AUTO_IN_FLIGHT
         else:
             bytes_in_flight = in_range("bytes_in_flight", bytes_in_flight, 1)
-        first_epoch = in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
+        first_epoch = as_epoch(first_epoch)
         stages = [] if resume is None else as_stages(resume)
         if stages:
-            if first_epoch:
+            if tf.is_tensor(first_epoch) or first_epoch:
                 raise ValueError(
                     "first_epoch; expected none beside resume, which names epoch "
                     f"{stages[0].epoch}, got {first_epoch}"
@@ -226,11 +240,13 @@ class PcrDataset(tf.data.Dataset):
             scan_groups=_ALL_SCAN_GROUPS if fidelity else _as_scan_groups(scan_groups),
             shuffle=shuffle,
             seed=0 if seed is None else seed,
+            seed_is_private=isinstance(seed, DrawnSeed),
+            seeded_shuffles=self._seeded_shuffles,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
             bytes_in_flight=bytes_in_flight,
-            shared_id=str(next(_dataset_ordinals)),
+            shared_id=_shared_id(first_epoch),
             first_epoch=first_epoch,
             resume_num_shards=tf.constant([one.num_shards for one in stages], tf.int64),
             resume_examples=tf.constant([one.examples for one in stages], tf.int64),
@@ -239,9 +255,24 @@ class PcrDataset(tf.data.Dataset):
             name=name,
         )
         super().__init__(variant_tensor)
+        if num_shards > 1:
+            self._switch_off_auto_sharding()
         # Of what is left of an epoch a reader may well have nothing.
-        if self._warns_of_empty_share and not stages:
+        if self._warns and not stages:
             warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
+            if shuffle:
+                warn_of_one_record(self, filenames, stacklevel=3)
+
+    def _switch_off_auto_sharding(self) -> None:
+        """Under a distribution strategy tf.data would deal out this reader's share once more.
+
+        The op says the same to the data sets of C++. Those that are made of this one take the
+        options over, as they do from `with_options`, which would give another object.
+        """
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        self._options_attr = self._options_attr.merge(options)
+        self._options_attr._set_mutable(False)
 
     @property
     def element_spec(self) -> Any:
@@ -264,8 +295,37 @@ class PcrDataset(tf.data.Dataset):
           >>> pcr_tf.data.PcrDataset("photos.pcr").image_features()
           ['image/encoded']
         """
-        keys = load_op_library().pcr_image_features(self._variant_tensor)
-        return [key.decode() for key in keys.numpy()]
+        return [key.decode() for key in self._info().image_features.numpy()]
+
+    def num_records(self) -> int:
+        """How many records this reader goes through in an epoch. Not inside a graph.
+
+        Example:
+          >>> pcr_tf.data.PcrDataset("photos.pcr", num_shards=2, shard_index=1).num_records()
+          6
+        """
+        return int(self._info().num_records)
+
+    def check_orientations(self, scan_groups: int | tf.Tensor | Fidelity | None) -> None:
+        """Refuses fidelities at which images lack the orientation that they have at others.
+
+        Raises:
+          ValueError: for a data set of format 1.0, unless all scan groups are read.
+        """
+        info = self._info()
+        if int(info.format_minor) > 0 or scan_groups is None:
+            return
+        num_scan_groups = int(info.num_scan_groups)
+        if not isinstance(scan_groups, Fidelity) and int(scan_groups) == num_scan_groups:
+            return
+        raise ValueError(
+            "honor_orientation; expected False, or scan_groups=None, for a data set of format 1.0, "
+            "which holds the orientation of images at full fidelity only, got True; convert the "
+            "data set again"
+        )
+
+    def _info(self) -> DatasetInfo:
+        return load_op_library().pcr_dataset_info(self._variant_tensor)
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return []
@@ -281,8 +341,7 @@ def warn_of_empty_share(
 ) -> None:
     """Warns where a reader has no record, if that can be known yet.
 
-    Whether others have one is not asked: a second opening would be a request, and a number of
-    `_dataset_ordinals` that other hosts do not draw.
+    Whether others have one is not asked: a second opening would be a request.
     """
     if num_shards == 1 or not tf.executing_eagerly() or len(share) > 0:
         return
@@ -291,6 +350,49 @@ def warn_of_empty_share(
         "unless the data set is empty, take fewer readers, or convert with fewer images_per_record",
         stacklevel=stacklevel,
     )
+
+
+def warn_of_one_record(
+    share: PcrDataset,
+    filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+    *,
+    stacklevel: int,
+) -> None:
+    """Warns where shuffling records changes nothing, if that can be known yet."""
+    if not tf.executing_eagerly() or share.num_records() != 1 or len(share) < 2:
+        return
+    warnings.warn(
+        f"{filenames}: shuffle=True changes nothing, since it shuffles records, and all "
+        f"{len(share)} examples are in one record; shuffle the examples too, with "
+        f".shuffle({len(share)}) or image_batches(shuffle_buffer={len(share)}), or convert with a "
+        "smaller images_per_record",
+        stacklevel=stacklevel,
+    )
+
+
+def _shared_id(first_epoch: int | tf.Tensor) -> str:
+    """The op's name for what counts epochs: each time the op runs, or all these times together."""
+    if tf.executing_eagerly() or tf.is_tensor(first_epoch):
+        return ""
+    return f"function {next(_ordinals_in_functions)}"
+
+
+def as_epoch(first_epoch: int | tf.Tensor) -> int | tf.Tensor:
+    """The number of an epoch: an integer in range, or an int64 tensor that only the graph knows.
+
+    Raises:
+      TypeError: for what is not an integer. ValueError: for one out of range.
+    """
+    if tf.is_tensor(first_epoch):
+        tensor = tf.convert_to_tensor(first_epoch)
+        if not tensor.dtype.is_integer:
+            raise TypeError(f"first_epoch; expected an integer, got {first_epoch!r}")
+        tensor = tf.cast(tensor, tf.int64)
+        value = tf.get_static_value(tensor)
+        if value is None:
+            return tensor
+        first_epoch = value
+    return in_range("first_epoch", first_epoch, 0, _MAX_EPOCH)
 
 
 def as_stages(resume: EpochProgress | Sequence[EpochProgress]) -> list[EpochProgress]:
@@ -356,8 +458,12 @@ def _as_scan_groups(scan_groups: int | tf.Tensor | None) -> int | tf.Tensor:
     return in_range("scan_groups", scan_groups, 1)
 
 
+class DrawnSeed(int):
+    """A seed that this process has drawn: other processes of the program have another."""
+
+
 def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
-    """A seed as PcrDataset's argument describes it, as an int64.
+    """A seed as PcrDataset's argument describes it, as an int64; a `DrawnSeed` if it is drawn here.
 
     Args:
       num_readers: how many readers have to come to the same.
@@ -366,6 +472,8 @@ def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
       TypeError: for what is not an integer.
       ValueError: for one of more than 64 bits, and where several readers have none in common.
     """
+    if isinstance(seed, DrawnSeed):
+        return seed
     if seed is None:
         graph_seed, op_seed = tf.compat.v1.get_seed(None)
         if num_readers > 1:
@@ -377,9 +485,9 @@ def as_seed(seed: int | None, *, num_readers: int = 1) -> int:
                 )
             seed = graph_seed  # op_seed depends on what this program has drawn before.
         elif graph_seed is None:
-            return random.SystemRandom().getrandbits(63)
+            return DrawnSeed(random.SystemRandom().getrandbits(63))
         else:
-            seed = hash((graph_seed, op_seed))
+            return DrawnSeed(as_seed(hash((graph_seed, op_seed))))
     number = as_int("seed", seed)
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"seed; expected a 64-bit integer, got {number}")

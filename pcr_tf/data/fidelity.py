@@ -164,7 +164,8 @@ class Fidelity(tf.train.experimental.PythonState):
 
     def op_inputs(self) -> dict[str, Any]:
         """The inputs of the op PcrDataset that name this handle."""
-        return {"fidelity": self._name, "fidelity_poll_ms": self._poll_ms}
+        # As bytes: a name that is not UTF-8 has no other form that TensorFlow takes.
+        return {"fidelity": os.fsencode(self._name), "fidelity_poll_ms": self._poll_ms}
 
     def serialize(self) -> str:
         """For `tf.train.Checkpoint`: the value as a text."""

@@ -13,9 +13,11 @@ from pcr_tf.data.dataset import (
     EpochProgress,
     PathLike,
     PcrDataset,
+    as_epoch,
     as_seed,
     as_stages,
     warn_of_empty_share,
+    warn_of_one_record,
 )
 from pcr_tf.data.fidelity import Fidelity
 from pcr_tf.image import decode_and_center_crop_resize, decode_and_random_crop_resize
@@ -41,7 +43,7 @@ def image_batches(
     seed: int | None = None,
     num_shards: int = 1,
     shard_index: int = 0,
-    first_epoch: int = 0,
+    first_epoch: int | tf.Tensor = 0,
     resume: EpochProgress | Sequence[EpochProgress] | None = None,
     reads_in_flight: int | None = None,
     bytes_in_flight: int | None = None,
@@ -104,7 +106,7 @@ def image_batches(
       seed: 64-bit integer, of all that is random. None: `tf.random.set_seed`'s if there is one,
         else random. Readers that share a shuffled data set by `num_shards` need one that is the
         same for all, as in `PcrDataset`.
-      num_shards: as in `PcrDataset`. Above 1, tf.data's own sharding is switched off.
+      num_shards: as in `PcrDataset`.
       shard_index: as in `PcrDataset`.
       first_epoch: number of the epoch that the first iterator begins with, from 0: images get the
         order and the crops that they would have had in it without an interruption.
@@ -124,7 +126,9 @@ def image_batches(
         many as tf.data finds good.
       **decode_options: further arguments of `pcr_tf.image.decode_and_random_crop_resize`, or, with
         `training=False`, of `decode_and_center_crop_resize`: `dtype`, `mean`, `stddev`,
-        `area_range`, `crop_fraction`, `antialias`, `block_smoothing` and so on.
+        `area_range`, `crop_fraction`, `antialias`, `block_smoothing` and so on. Photographs that
+        are stored turned get upright by `honor_orientation=True`: give it in training and in
+        evaluation, or in neither (docs/DECODING.md).
 
     Returns:
       A data set of images, [batch, height, width, channels], or of pairs (images, labels).
@@ -146,6 +150,7 @@ def image_batches(
         raise ValueError(f"shuffle_buffer; expected 0 without shuffle, got {shuffle_buffer}")
     batch_size = in_range("batch_size", batch_size, 1)
     num_shards = in_range("num_shards", num_shards, 1)
+    first_epoch = as_epoch(first_epoch)
     epochs = None if epochs is None else in_range("epochs", epochs, 1)
     drop_remainder = as_bool("drop_remainder", drop_remainder) or epochs is None
     one_of("on_error", on_error, ("raise", "skip"))
@@ -173,7 +178,7 @@ def image_batches(
     seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
 
     def source(**epoch: Any) -> PcrDataset:
-        return _Source(
+        return (_ShuffledSource if shuffle_buffer > 0 else _Source)(
             files,
             scan_groups,
             shuffle=shuffle,
@@ -190,6 +195,8 @@ def image_batches(
     whole = source(first_epoch=first_epoch, resume=resume)
     if not stages:
         warn_of_empty_share(whole, files, num_shards, shard_index, stacklevel=3)
+        if shuffle and shuffle_buffer == 0:
+            warn_of_one_record(whole, files, stacklevel=3)
     dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
     begins_at = stages[0].epoch if stages else first_epoch
     if stages and epochs != 1:
@@ -197,7 +204,13 @@ def image_batches(
         dataset = dataset.concatenate(whole.repeat(None if epochs is None else epochs - 1))
     if shuffle_buffer > 0:
         # Another order than that of the epochs before: tf.data draws it without regard to them.
-        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + begins_at) % 2**64))
+        if tf.is_tensor(begins_at):
+            buffer_seed = begins_at + seed
+        else:
+            buffer_seed = as_seed((seed + begins_at) % 2**64)
+        dataset = dataset.shuffle(shuffle_buffer, seed=buffer_seed)
+    if decode_options.get("honor_orientation") and tf.executing_eagerly():
+        whole.check_orientations(scan_groups)
     if image_feature is None:
         image_feature = _image_feature_of(whole, files)
     parse = _Parser(image_feature, label)
@@ -228,17 +241,15 @@ def image_batches(
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
         if parse.has_labels:
             dataset = dataset.map(parse.labels_beside, num_parallel_calls, deterministic=True)
-    dataset = dataset.prefetch(tf.data.AUTOTUNE)
-    if num_shards > 1:
-        # Else it would deal out this reader's share once more.
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        dataset = dataset.with_options(options)
-    return dataset
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 class _Source(PcrDataset):
-    _warns_of_empty_share = False
+    _warns = False
+
+
+class _ShuffledSource(_Source):
+    _seeded_shuffles = 1
 
 
 def _decoded_only(
@@ -297,7 +308,7 @@ class _Parser:
     def __init__(self, image_feature: str, label: Labels | None) -> None:
         self._labels: dict[str, Any] = {}
         if isinstance(label, str):
-            self._labels[label] = tf.io.FixedLenFeature((), tf.int64)
+            self._labels[label] = _one_value(tf.int64)
         elif isinstance(label, Mapping):
             self._labels.update(label)
         elif label is not None and not callable(label):
@@ -309,7 +320,7 @@ class _Parser:
             raise ValueError(f"label; expected other features than the image's, got {label!r}")
         self._label = label
         self._image_feature = image_feature
-        self._image = {image_feature: tf.io.FixedLenFeature((), tf.string)}
+        self._image = {image_feature: _one_value(tf.string)}
 
     @property
     def has_labels(self) -> bool:
@@ -317,20 +328,53 @@ class _Parser:
 
     def image(self, serialized: tf.Tensor, names: tf.Tensor) -> tf.Tensor:
         """The JPEG of one example, or those of a batch."""
-        return tf.io.parse_example(serialized, self._image, names)[self._image_feature]
+        parsed = tf.io.parse_example(serialized, self._image, names)
+        return self._image_of(parsed, names)
 
     def all(self, serialized: tf.Tensor, names: tf.Tensor) -> tuple[tf.Tensor, tuple[Any, ...]]:
         """The JPEGs of a batch, and a tuple of their labels, if any."""
         parsed = tf.io.parse_example(serialized, {**self._labels, **self._image}, names)
-        jpegs = parsed.pop(self._image_feature)
-        return jpegs, (self._shaped(parsed),) if self.has_labels else ()
+        jpegs = self._image_of(parsed, names)
+        return jpegs, (self._shaped(parsed, names),) if self.has_labels else ()
 
     def labels_beside(self, images: tf.Tensor, serialized: tf.Tensor, names: tf.Tensor) -> Any:
         """The pair of a batch's images and labels."""
-        return images, self._shaped(tf.io.parse_example(serialized, self._labels, names))
+        parsed = tf.io.parse_example(serialized, self._labels, names)
+        return images, self._shaped(parsed, names)
 
-    def _shaped(self, parsed: dict[str, Any]) -> Any:
-        return parsed[self._label] if isinstance(self._label, str) else parsed
+    def _image_of(self, parsed: dict[str, Any], names: tf.Tensor) -> tf.Tensor:
+        remedy = "take PcrDataset and a parse_fn of your own for other numbers of images"
+        return _only_values(self._image_feature, parsed.pop(self._image_feature), names, remedy)
+
+    def _shaped(self, parsed: dict[str, Any], names: tf.Tensor) -> Any:
+        if isinstance(self._label, str):
+            remedy = "give label a dict of tf.io specs for labels of other shapes"
+            return _only_values(self._label, parsed[self._label], names, remedy)
+        return parsed
+
+
+def _one_value(dtype: tf.DType) -> Any:
+    """A feature of one value. (`FixedLenFeature` has no message where there are more.)"""
+    return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+
+
+def _only_values(key: str, values: Any, names: tf.Tensor, remedy: str) -> tf.Tensor:
+    """The one value of each example, [B], or of one example, []; refuses other numbers of them."""
+    if isinstance(values, tf.RaggedTensor):
+        counts, shape, values = values.row_lengths(), tf.shape(names), values.values
+    else:  # of one example
+        counts, shape, names = tf.shape(values, tf.int64), (), names[tf.newaxis]
+    wrong = counts != 1
+    message = tf.strings.join(
+        [
+            tf.strings.reduce_join(tf.boolean_mask(names, wrong)[:1]),
+            f": {key}; expected one value in each example, got ",
+            tf.strings.reduce_join(tf.strings.as_string(tf.boolean_mask(counts, wrong)[:1])),
+            f"; {remedy}",
+        ]
+    )
+    with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(wrong), [message])]):
+        return tf.reshape(values, shape)
 
 
 def _image_feature_of(dataset: PcrDataset, files: PathLike | Sequence[PathLike] | tf.Tensor) -> str:

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pcr_tf.format.dataset_index import OpenedDataset, open_dataset, write_side_index
+    from pcr_tf.format.manifest import class_names
     from pcr_tf.format.reader import PcrReader
     from pcr_tf.format.writer import PcrWriter
 
-__all__ = ["OpenedDataset", "PcrReader", "PcrWriter", "open_dataset", "write_side_index"]
+__all__ = [
+    "OpenedDataset",
+    "PcrReader",
+    "PcrWriter",
+    "class_names",
+    "open_dataset",
+    "write_side_index",
+]
 
 _MODULES = {
     "OpenedDataset": "dataset_index",
     "PcrReader": "reader",
     "PcrWriter": "writer",
+    "class_names": "manifest",
     "open_dataset": "dataset_index",
     "write_side_index": "dataset_index",
 }

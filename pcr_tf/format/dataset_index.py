@@ -7,14 +7,25 @@ import errno
 import os
 from collections.abc import Sequence
 
-from pcr_tf._native import DataLossError, DatasetIndex, ShardIndex, check_shard_names
+from pcr_tf._native import (
+    DataLossError,
+    DatasetIndex,
+    ShardIndex,
+    check_shard_names,
+    masked_crc32c,
+)
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import is_utf8
+from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
 
 SIDE_INDEX_NAME = "dataset.pcr-index"
 SHARD_SUFFIX = ".pcr"
 
 # What a web server says of a side index that is not there, a file standing where its folder would.
 _IS_A_FILE = frozenset((errno.ENOENT, errno.EACCES, errno.EINVAL))
+
+# A footer may claim more than there is: beyond this, the frame is asked first.
+_LARGE_TAIL_BYTES = 64 << 20
 
 PathLike = str | os.PathLike[str]
 
@@ -53,7 +64,21 @@ def load_shard_index(path: PathLike) -> ShardIndex:
         if isinstance(index, ShardIndex):
             return index
         tail_bytes = index
+        if tail_bytes > _LARGE_TAIL_BYTES:
+            _check_index_length(path, file_bytes - tail_bytes, tail_bytes)
     raise DataLossError(f"{path}: footer: size of the index; it asks for more bytes at each read")
+
+
+def _check_index_length(path: str, offset: int, tail_bytes: int) -> None:
+    """Refuses an index frame that is not as long as the footer says, before it is read."""
+    expected = tail_bytes - ShardIndex.footer_bytes() - FRAME_HEADER.size - FRAME_FOOTER.size
+    begin = filesystem.read_range(path, offset, FRAME_HEADER.size)
+    length, stored = FRAME_HEADER.unpack(begin) if len(begin) == FRAME_HEADER.size else (-1, -1)
+    if length != expected or stored != masked_crc32c(begin[:8]):
+        raise DataLossError(
+            f"{path}: index at byte {offset}: length of the frame, as the footer has it; "
+            f"expected {expected}, got {length if length >= 0 else 'the end of the file'}"
+        )
 
 
 def shard_names(folder: PathLike) -> list[str]:
@@ -69,7 +94,7 @@ def check_complete(folder: PathLike, names: Sequence[str]) -> None:
         ValueError: of a set NAME-00000-of-00008.pcr and so on some are among `names`, not all.
     """
     try:
-        check_shard_names([os.fsencode(name) for name in names])
+        check_shard_names(list(names))
     except ValueError as error:
         raise ValueError(f"{os.fspath(folder)}: {error}") from None
 
@@ -106,8 +131,14 @@ def write_side_index(folder: PathLike) -> DatasetIndex:
     """Makes `dataset.pcr-index` of a folder from the shards that are there, replacing what was.
 
     Raises:
-        ValueError: see `index_from_shards`.
+        ValueError: see `index_from_shards`; or a name is not UTF-8.
     """
+    for name in shard_names(folder):
+        if not is_utf8(name):
+            raise ValueError(
+                f"{filesystem.join(os.fspath(folder), name)}: name of a shard; expected UTF-8, "
+                "since the side index holds it; rename the file"
+            )
     index = index_from_shards(folder)
     path = filesystem.join(os.fspath(folder), SIDE_INDEX_NAME)
     filesystem.write_atomic(path, index.to_bytes())

@@ -124,6 +124,15 @@ def feature_keys(example: bytes) -> list[str]:
     return sorted({key.decode(errors="replace") for key, _, _ in _entries(example)})
 
 
+def has_feature_lists(example: bytes) -> bool:
+    """Whether the message is a ``tf.train.SequenceExample`` whose feature lists hold something; its
+    context is, byte for byte, the features of an Example."""
+    return any(
+        (number, wire_type) == (2, _LENGTH_DELIMITED) and len(contents) > 0
+        for number, wire_type, contents, _ in _fields(memoryview(example))
+    )
+
+
 def feature_messages(example: bytes) -> dict[str, bytes]:
     """The serialized Feature message of each feature; of equal keys the last one's.
 

@@ -54,6 +54,11 @@ def dirname(path: str) -> str:
 
 
 def _gfile(path: str) -> Any:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        rule = "names of remote files are UTF-8; expected such, or set PYTHONUTF8=1 if it is one"
+        raise OSError(errno.EINVAL, rule, path) from None
     object_stores.prepare(path)
     import tensorflow as tf
 

@@ -116,15 +116,32 @@ def _load_file_system(scheme: str, path: str) -> None:
         return
     remedy = f"TensorFlow {tf.__version__} has {', '.join(sorted(_named_schemes(tf)))}"
     if scheme in _TENSORFLOW_IO_SCHEMES:
-        remedy = (
-            f"tensorflow-io 0.37.1 brings it to TensorFlow 2.16 and 2.17 (this is {tf.__version__})"
-            ": pip install tensorflow-io==0.37.1"
-        )
+        remedy = remedy_by_tensorflow_io(scheme, tf.__version__)
         if importlib.util.find_spec("tensorflow_io") is not None:
             importlib.import_module("tensorflow_io")
             if known():
                 return
     raise OSError(errno.EPROTONOSUPPORT, f"no file system for {scheme}://; {remedy}", path)
+
+
+def remedy_by_tensorflow_io(scheme: str, tensorflow_version: str) -> str:
+    """What brings a scheme of tensorflow-io, or what to use in its place, as text.
+
+    The last release of tensorflow-io loads into TensorFlow 2.16 and 2.17 alone.
+
+    Example:
+        >>> remedy_by_tensorflow_io("s3", "2.17.1")
+        'tensorflow-io brings it: pip install tensorflow-io==0.37.1'
+    """
+    if tensorflow_version.startswith(("2.16.", "2.17.")):
+        return "tensorflow-io brings it: pip install tensorflow-io==0.37.1"
+    place = "mount the bucket as a folder (mountpoint-s3, s3fs, rclone) and name that"
+    if scheme != "s3":
+        place = "mount it as a folder, or copy it, and name that"
+    return (
+        f"no release of tensorflow-io brings it to TensorFlow {tensorflow_version}; {place}, or "
+        "use gs://, which TensorFlow has itself, or use TensorFlow 2.17 with tensorflow-io 0.37.1"
+    )
 
 
 def _named_schemes(tf: object) -> list[str]:

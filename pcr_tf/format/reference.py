@@ -146,6 +146,8 @@ def read_frame(data: bytes, start: int, place: Place) -> Frame:
         f"{masked_crc32c(data[start : start + LENGTH_BYTES]):#010x}",
         f"{length_checksum:#010x}",
     )
+    if length > MAX_FRAME_DATA_BYTES:
+        place.fail("a frame is too large", f"a length of at most {MAX_FRAME_DATA_BYTES}", length)
     if length > left - FRAME_OVERHEAD_BYTES:
         place.fail(
             "a frame reaches past the end",
@@ -354,6 +356,9 @@ class _Features:
             self.place.fail(f"{key} has the wrong type", kind.name, feature.kind.name)
         return feature
 
+    def has(self, key: str) -> bool:
+        return key.encode() in self._features
+
     def _require_count(self, key: str, count: int | None, values: list[_Value]) -> list[_Value]:
         if count is not None and count != len(values):
             self.place.fail(f"{key} has the wrong number of values", count, len(values))
@@ -401,6 +406,13 @@ class _Features:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
+
+
+def _require_utf8(key: str, data: bytes, place: Place) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        place.fail(f"{key} is not text", "UTF-8", ascii(data[:64])[2:-1])
 
 
 # --- 5. Header frame ---------------------------------------------------------
@@ -469,7 +481,7 @@ def _parse_header(features: _Features, kind: str) -> Header:
     for scans in scans_per_group:
         if scans < 1:
             place.fail("pcr/scans_per_group holds a group without scans", "at least 1", scans)
-    script = features.one_bytes("pcr/scan_script")
+    script = _require_utf8("pcr/scan_script", features.one_bytes("pcr/scan_script"), place)
     image_features = features.bytes_list("pcr/image_features")
     if not image_features:
         place.fail("pcr/image_features has no values", "at least 1", 0)
@@ -481,13 +493,10 @@ def _parse_header(features: _Features, kind: str) -> Header:
             "distinct keys",
             ", ".join(map(_text, image_features)),
         )
-    return Header(
-        (major, minor),
-        tuple(scans_per_group),
-        _text(script),
-        tuple(image_features),
-        _text(features.one_bytes("pcr/created_by")),
-    )
+    for key in image_features:
+        _require_utf8("pcr/image_features", key, place)
+    created_by = _require_utf8("pcr/created_by", features.one_bytes("pcr/created_by"), place)
+    return Header((major, minor), tuple(scans_per_group), script, tuple(image_features), created_by)
 
 
 # --- 6. Records --------------------------------------------------------------
@@ -505,6 +514,7 @@ class ImageEntry:
     Attributes:
       example, feature: positions in `pcr/examples` and `pcr/image_features`.
       slice_sizes: bytes of each of the G slices.
+      orientation: the EXIF orientation, 2 to 8; 0: none, or upright.
     """
 
     example: int
@@ -514,10 +524,16 @@ class ImageEntry:
     ancillary_offset: int
     ancillary_size: int
     trailing_size: int
+    orientation: int = 0
 
     def check(self, place: Place, m: int) -> None:
         """Checks that the sizes of image m fit together (section 10)."""
         where = f"image {m} of the record"
+        if self.orientation not in (0, *range(2, 9)):
+            place.fail(f"{where} has an unknown orientation", "0 or 2 to 8", self.orientation)
+        if self.coding == Coding.OPAQUE or not self.ancillary_size:
+            rule = f"{where} is opaque or has no ancillary bytes, and so no orientation"
+            place.require_equal(rule, 0, self.orientation)
         if self.coding == Coding.OPAQUE:
             rest = sum(self.slice_sizes[1:]) + self.ancillary_size + self.trailing_size
             place.require_equal(f"{where} is opaque and has bytes outside slice 1", 0, rest)
@@ -574,6 +590,9 @@ def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> 
     ancillary_offsets = features.sizes("pcr/ancillary_offsets", num_images)
     ancillary_sizes = features.sizes("pcr/ancillary_sizes", num_images)
     trailing_sizes = features.sizes("pcr/trailing_sizes", num_images)
+    orientations = [0] * num_images
+    if features.has("pcr/orientations"):
+        orientations = features.sizes("pcr/orientations", num_images)
     owners = [divmod(i, num_features) for i, n in enumerate(image_counts) for _ in range(n)]
     images = []
     for m, (example, feature) in enumerate(owners):
@@ -587,6 +606,7 @@ def _parse_metadata(features: _Features, header: Header, entry: RecordEntry) -> 
             ancillary_offsets[m],
             ancillary_sizes[m],
             trailing_sizes[m],
+            orientations[m],
         )
         image.check(place, m)
         images.append(image)
@@ -611,6 +631,14 @@ def _parse_group(features: _Features, sizes: list[int], ordinal: int, group: int
         "pcr/data and pcr/slice_sizes differ in size", f"{sum(sizes)} bytes", f"{len(data)} bytes"
     )
     return _split(data, sizes)
+
+
+def _check_starts(metadata: Metadata, slices: Sequence[bytes], place: Place) -> None:
+    for m, (image, start) in enumerate(zip(metadata.images, slices, strict=True)):
+        if image.coding == Coding.PROGRESSIVE and start[:2] != SOI:
+            place.fail(
+                f"slice 1 of progressive image {m} begins with SOI", SOI.hex(), start[:2].hex()
+            )
 
 
 def _split(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -928,6 +956,8 @@ def parse_prefix(
             sizes = metadata.slice_sizes(group)
             features = _Features(frame, place)
             slices.append(tuple(_parse_group(features, sizes, entry.ordinal, group)))
+            if group == 1:
+                _check_starts(metadata, slices[0], place)
             if group == header.num_groups:
                 stream, ancillary = _parse_ancillary(features, metadata.ancillary_sizes())
         start += size
@@ -940,7 +970,17 @@ def parse_prefix(
 
 # --- 10. Reassembly ----------------------------------------------------------
 
+SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
+
+
+def orientation_segment(orientation: int) -> bytes:
+    """The 36 bytes that give an image its orientation below full fidelity."""
+    return (
+        bytes.fromhex("ffe1 0022 457869660000 4d4d002a00000008 0001 0112 0003 00000001 00")
+        + bytes([orientation])
+        + bytes(2 + 4)
+    )
 
 
 def reassemble_image(record: Record, m: int, scan_groups: int) -> bytes:
@@ -949,10 +989,11 @@ def reassemble_image(record: Record, m: int, scan_groups: int) -> bytes:
     if image.coding == Coding.OPAQUE:
         return record.slices[0][m]
     scans = b"".join(record.slices[group][m] for group in range(scan_groups))
-    if scan_groups < record.header.num_groups:
-        return scans + EOI
-    ancillary, trailing = record.ancillary[m]
     o = image.ancillary_offset
+    if scan_groups < record.header.num_groups:
+        segment = orientation_segment(image.orientation) if image.orientation else b""
+        return scans[:o] + segment + scans[o:] + EOI
+    ancillary, trailing = record.ancillary[m]
     return scans[:o] + ancillary + scans[o:] + EOI + trailing
 
 
@@ -1012,6 +1053,32 @@ class ReferenceShard:
         ]
 
 
+def _check_script(header: Header, place: Place) -> None:
+    """Checks that the script is valid, and of as many scans as the header says."""
+    try:
+        script = parse_scan_script(header.scan_script)
+    except FormatError as error:
+        place.fail("pcr/scan_script is not valid", "a script of section 12", error)
+    place.require_equal(
+        "pcr/scans_per_group and pcr/scan_script differ",
+        list(script.scans_per_group),
+        list(header.scans_per_group),
+    )
+
+
+FIRST_VERSION_WITH_GAPS = (1, 1)
+
+
+def _check_no_gaps(records: Sequence[RecordEntry], begin: int, end: int, place: Place) -> None:
+    """Checks that the records fill [begin, end) of their file."""
+    rule = "in a file of version 1.0 a frame begins where the one before it ends"
+    for record in records:
+        here = dataclasses.replace(place, record=record.ordinal)
+        here.require_equal(rule, begin, record.offset)
+        begin = record.end
+    place.require_equal(rule, begin, end)
+
+
 def read_index(data: bytes, name: str) -> tuple[Index, Footer]:
     """Reads index and footer only, as a reader does that then reads prefixes."""
     footer = read_footer(data, name)
@@ -1037,7 +1104,10 @@ def read_shard(data: bytes, name: str) -> ReferenceShard:
     header = _parse_header(_Features(header_frame, place), "header")
     place.require_equal("header and index differ", header, index.header)
     place.require_equal("header and footer differ in version", header.version, footer.version)
+    _check_script(header, place)
     _check_records(index.records, header_frame.size, footer.index_offset, Place(name))
+    if header.version < FIRST_VERSION_WITH_GAPS:
+        _check_no_gaps(index.records, header_frame.size, footer.index_offset, Place(name))
     records = tuple(
         parse_prefix(data[entry.offset : entry.end], index.header, entry, header.num_groups, name)
         for entry in index.records
@@ -1111,6 +1181,13 @@ def check_side_index(side: SideIndex, shards: Sequence[ReferenceShard]) -> None:
       FormatError: DATA_LOSS naming the first shard that differs, and the remedy.
     """
     remedy = "make the side index again"
+    lowest = min((shard.header.version for shard in shards), default=side.header.version)
+    Place(SIDE_INDEX_NAME).require_equal(
+        "the side index names another version than the lowest of its shards",
+        lowest,
+        side.header.version,
+        remedy,
+    )
     for entry, shard in zip(side.shards, shards, strict=True):
         place = Place(shard.name)
         place.require_equal(

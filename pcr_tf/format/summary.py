@@ -45,7 +45,10 @@ class ShardSummary:
 
 @dataclasses.dataclass(frozen=True)
 class RecordSummary:
-    """One record: where it is, what it holds, and the bytes to read for each fidelity, 1 first."""
+    """One record: where it is, what it holds, and the bytes to read for each fidelity, 1 first.
+
+    `turned` counts the progressive images whose EXIF orientation is not upright.
+    """
 
     record: int
     shard: str
@@ -54,6 +57,7 @@ class RecordSummary:
     examples: int
     images: int
     opaque: int
+    turned: int
     metadata_bytes: int
     prefix_bytes: list[int]
 
@@ -74,6 +78,7 @@ class DatasetSummary:
     num_examples: int
     images: int
     opaque: int
+    turned: int
     metadata_bytes: int
     groups: list[GroupSummary]
     shards: list[ShardSummary]
@@ -112,6 +117,7 @@ def summarize(
         num_examples=index.num_examples,
         images=images,
         opaque=sum(entry.opaque for entry in entries),
+        turned=sum(entry.turned for entry in entries),
         metadata_bytes=sum(entry.metadata_bytes for entry in entries),
         groups=_groups(index, images),
         shards=[
@@ -149,6 +155,7 @@ def _record(opened: OpenedDataset, record: int) -> RecordSummary:
         if bytes_features(metadata, ["pcr/frame"]).get("pcr/frame") != [b"metadata"]:
             raise ValueError("kind of the frame; expected metadata")
         codings = int_feature(metadata, "pcr/codings")
+        orientations = int_feature(metadata, "pcr/orientations")
     except ValueError as error:
         raise ValueError(
             f"{path}: record {entry.ordinal}, metadata, byte {entry.offset}: {error}; "
@@ -162,6 +169,7 @@ def _record(opened: OpenedDataset, record: int) -> RecordSummary:
         examples=entry.num_examples,
         images=len(codings),
         opaque=sum(coding == 1 for coding in codings),
+        turned=sum(orientation != 0 for orientation in orientations),
         metadata_bytes=entry.frame_sizes[0],
         prefix_bytes=[index.prefix(record, g)[2] for g in range(1, index.header.num_groups + 1)],
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pcr_tf import _native
-from pcr_tf._native import masked_crc32c
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import (
     SIDE_INDEX_NAME,
@@ -20,9 +18,13 @@ from pcr_tf.format.dataset_index import (
     shard_names,
     shard_paths,
 )
-from pcr_tf.format.tfrecord import FRAME_FOOTER, FRAME_HEADER
+from pcr_tf.format.frame_walk import FrameWalk
+from pcr_tf.format.memory_budget import MemoryBudget
 
-_FRAME_BYTES = FRAME_HEADER.size + FRAME_FOOTER.size  # a frame's bytes beside its data
+# Of the records that are checked at a time, unless one alone is larger.
+BUDGET_BYTES = 1 << 30
+# As PcrDataset has it.
+MAX_RECORD_BYTES = 4 << 30
 
 # Called with a number of records done since the last call.
 OnProgress = Callable[[int], None]
@@ -33,11 +35,15 @@ def verify_dataset(
 ) -> Iterator[str]:
     """Checks a data set or file; yields each fault as a line that names file, record and rule.
 
-    Checked are: each frame's checksums; the footer's contents checksum; that no bytes lie between
-    or after frames; that metadata, scan groups and index agree; that every progressive image
-    decodes at every fidelity, at full fidelity without a warning; that the side index agrees with
-    the shards, or without one, that no shard of a set is missing. Opaque images are kept as they
-    came, decodable or not: only their checksums are checked.
+    Checked is all that docs/FORMAT.md demands of a reader and of a check of the whole file: each
+    frame's checksums; the footer's contents checksum; that no bytes lie between or after frames;
+    that header, index, footer, metadata and scan groups agree, and the scan script with them. Then
+    that every progressive image decodes without a warning and has one EXIF orientation at every
+    fidelity; that the side index agrees with the shards, or without one, that
+    no shard of a set is missing. Opaque images are kept as they came, decodable or not: only their
+    checksums are checked.
+
+    Takes about 1 GiB at most, or three times a record that is larger than a third of that.
 
     Args:
         files_or_dir: as for `open_dataset`.
@@ -71,11 +77,19 @@ def verify_shard(
     except (ValueError, OSError) as error:
         yield str(error)
         return
-    yield from _frame_faults(path, index, shard)
+    walk = FrameWalk(path, index, shard)
+    yield from walk.faults()
+    budget = MemoryBudget(BUDGET_BYTES)
+
+    def faults_of(record: int) -> list[str]:
+        # What is wrong with the frames is said, and would be all that reading them tells.
+        damaged = record in walk.damaged
+        return [] if damaged else _record_faults(path, index, record, budget)
+
     with ThreadPoolExecutor(num_threads) as pool:
-        # A window of records in flight bounds memory; order is kept.
+        # Windows, so that faults come soon and in order.
         for records in _windows(range(index.num_records), 2 * num_threads):
-            for faults in pool.map(lambda record: _record_faults(path, index, record), records):
+            for faults in pool.map(faults_of, records):
                 yield from faults
                 on_progress(1)
 
@@ -85,119 +99,61 @@ def _windows(records: range, size: int) -> Iterator[range]:
         yield records[first : first + size]
 
 
-def _frame_faults(
-    path: str, index: _native.DatasetIndex, shard: _native.ShardIndex
-) -> Iterator[str]:
-    """Walks the file as a TFRecord reader does, and holds what it finds to the index."""
-    expected = _expected_frames(index)
-    checksums = bytearray()
-    with filesystem.open_file(path) as file:
-        offset = 0
-        for name, begin, frame_bytes in expected:
-            if begin is not None and begin != offset:
-                yield (
-                    f"{path}: {name}, byte {offset}: begins where the frame before it ends; "
-                    f"expected {offset}, got {begin} in the index"
-                )
-                offset = begin
-            file.seek(offset)
-            header = file.read(FRAME_HEADER.size)
-            if len(header) < FRAME_HEADER.size:
-                yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
-                return
-            length, checksum = FRAME_HEADER.unpack(header)
-            computed = masked_crc32c(header[:8])
-            if computed != checksum:
-                yield _checksum_fault(path, name, offset, "length", checksum, computed)
-                if frame_bytes is None:
-                    return  # Nothing says where the next frame begins.
-                length = frame_bytes - _FRAME_BYTES
-            elif frame_bytes is not None and length + _FRAME_BYTES != frame_bytes:
-                yield (
-                    f"{path}: {name}, byte {offset}: frame size of the index; "
-                    f"expected {frame_bytes}, got {length + _FRAME_BYTES}"
-                )
-                length = frame_bytes - _FRAME_BYTES
-            if offset + length + _FRAME_BYTES > shard.file_bytes:
-                yield f"{path}: {name}, byte {offset}: the file ends inside the frame"
-                return
-            data = file.read(length)
-            stored = file.read(FRAME_FOOTER.size)
-            computed = masked_crc32c(data)
-            if computed != int.from_bytes(stored, "little"):
-                yield _checksum_fault(
-                    path, name, offset, "data", int.from_bytes(stored, "little"), computed
-                )
-            if name != "footer":
-                checksums += stored
-            offset += length + _FRAME_BYTES
-    if offset != shard.file_bytes:
-        yield (
-            f"{path}: byte {offset}: the file ends with its footer frame; "
-            f"expected {offset} bytes, got {shard.file_bytes}"
-        )
-    computed = _unmasked(masked_crc32c(bytes(checksums)))
-    if computed != shard.contents_checksum:
-        yield (
-            f"{path}: footer: contents checksum; "
-            f"expected {shard.contents_checksum:#010x}, got {computed:#010x}"
-        )
-
-
-def _unmasked(checksum: int) -> int:
-    """The CRC-32C that a masked one was made of."""
-    rotated = (checksum - 0xA282EAD8) & 0xFFFFFFFF
-    return (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
-
-
-def _expected_frames(
-    index: _native.DatasetIndex,
-) -> Iterator[tuple[str, int | None, int | None]]:
-    """(name, offset, frame size) of every frame of a file; None where the index does not say."""
-    yield "header", 0, None
-    for record in range(index.num_records):
-        entry = index.record(record)
-        offsets = itertools.accumulate(entry.frame_sizes, initial=entry.offset)
-        for group, (offset, frame_bytes) in enumerate(
-            zip(offsets, entry.frame_sizes, strict=False)
-        ):
-            part = f"scan group {group}" if group else "metadata"
-            yield f"record {record}, {part}", offset, frame_bytes
-    yield "index", None, None
-    yield "footer", None, None
-
-
-def _checksum_fault(
-    path: str, name: str, offset: int, part: str, stored: int, computed: int
-) -> str:
-    return (
-        f"{path}: {name}, byte {offset}: checksum of the frame's {part}; "
-        f"expected {stored:#010x}, got {computed:#010x}"
-    )
-
-
-def _record_faults(path: str, index: _native.DatasetIndex, record: int) -> list[str]:
+def _record_faults(
+    path: str, index: _native.DatasetIndex, record: int, budget: MemoryBudget
+) -> list[str]:
     """Faults of one record: what a reader would refuse, and images that do not decode."""
+    _, offset, size_bytes = index.prefix(record, index.header.num_groups)
+    if size_bytes > MAX_RECORD_BYTES:
+        return [
+            f"{path}: record {record}, byte {offset}: bytes of a record that are read; "
+            f"expected at most {MAX_RECORD_BYTES}, got {size_bytes}; "
+            "convert again with fewer --images_per_record"
+        ]
+    metadata_bytes = index.record(record).frame_sizes[0]
+    with budget.hold(metadata_bytes):
+        try:
+            ancillary_bytes = _native.ancillary_bytes(
+                index, filesystem.read_range(path, offset, metadata_bytes)
+            )
+        except ValueError as error:
+            return [f"{path}: record {record}, metadata, byte {offset}: {error}"]
+    # The record, the prefix of a fidelity, and its images with what was inflated for them.
+    with budget.hold(3 * size_bytes + 2 * ancillary_bytes):
+        prefix = filesystem.read_range(path, offset, size_bytes)
+        try:
+            return list(_image_faults(path, index, record, prefix))
+        except ValueError as error:
+            return [str(error)]
+
+
+def _image_faults(
+    path: str, index: _native.DatasetIndex, record: int, prefix: bytes
+) -> Iterator[str]:
     groups = index.header.num_groups
-    _, offset, size_bytes = index.prefix(record, groups)
-    prefix = filesystem.read_range(path, offset, size_bytes)
-    try:
-        faults: list[str] = []
-        # Full fidelity first: it checks every checksum of the record, before anything is decoded.
-        for scan_groups in (groups, *range(1, groups)):
-            part = prefix[: index.prefix(record, scan_groups)[2]]
-            for example, feature, coding, image in _native.record_images(
-                index, record, scan_groups, part
-            ):
-                said = _native.check_jpeg(image) if coding == "progressive" else ""
-                if said:
-                    faults.append(
-                        f"{path}: record {record}, example {example}, image feature {feature!r}: "
-                        f"decodes at {scan_groups} scan groups; got: {said}"
-                    )
-        return faults
-    except ValueError as error:
-        return [str(error)]
+    orientations: list[int] = []
+    # Full fidelity first: it checks every checksum of the record, before anything is decoded.
+    for scan_groups in (groups, *range(1, groups)):
+        part = prefix[: index.prefix(record, scan_groups)[2]]
+        images = _native.record_images(index, record, scan_groups, part)
+        for m, (example, feature, coding, image) in enumerate(images):
+            place = f"{path}: record {record}, example {example}, image feature {feature!r}"
+            said = _native.check_jpeg(image) if coding == "progressive" else ""
+            if said:
+                yield f"{place}: decodes at {scan_groups} scan groups; got: {said}"
+            orientation = _native.exif_orientation(image)
+            if scan_groups == groups:
+                orientations.append(orientation)
+            elif _stores_orientations(index) and orientation != orientations[m]:
+                yield (
+                    f"{place}: EXIF orientation at {scan_groups} scan groups; "
+                    f"expected {orientations[m]}, as at full fidelity, got {orientation}; "
+                    "convert it again"
+                )
+
+
+def _stores_orientations(index: _native.DatasetIndex) -> bool:
+    return index.header.version >= (1, 1)
 
 
 def folder_faults(folder: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.version import __version__
 
 DEFAULT_IMAGE_FEATURE = "image/encoded"
+# The EXIF orientation of an image that is stored as it is to be seen.
+UPRIGHT = 1
 
 
 def created_by() -> str:
@@ -47,12 +49,14 @@ class WriterStatistics:
         stored_bytes: bytes of their slices; group_bytes: of those in each scan group, 1 first.
         ancillary_bytes: bytes of segments that do not change pixels and of what followed the
             images; a record deflates them together, so they take less room than that.
+        turned: images whose EXIF orientation is not upright.
         file_bytes: bytes handed to the file system, framing and metadata included.
     """
 
     examples: int = 0
     records: int = 0
     images: int = 0
+    turned: int = 0
     source_bytes: int = 0
     stored_bytes: int = 0
     ancillary_bytes: int = 0
@@ -167,6 +171,7 @@ class PcrWriter:
         statistics = self.statistics
         for summary in summaries:
             statistics.images += 1
+            statistics.turned += summary.exif_orientation != UPRIGHT
             statistics.source_bytes += summary.source_bytes
             statistics.stored_bytes += summary.stored_bytes
             statistics.ancillary_bytes += summary.ancillary_bytes

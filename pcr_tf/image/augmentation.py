@@ -37,6 +37,7 @@ def decode_and_random_crop_resize(
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
     block_smoothing: bool = False,
+    honor_orientation: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -91,6 +92,9 @@ def decode_and_random_crop_resize(
       block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
         `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
         else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
+      honor_orientation: turn the image upright, as its EXIF orientation says, before all else: the
+        window and the flip are those of the upright image. False, the default, takes the image as
+        it is stored (docs/DECODING.md).
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise": an image that does not decode raises; "mark": it is counted
@@ -110,18 +114,20 @@ def decode_and_random_crop_resize(
     """
     tensor = as_contents(contents)
     window: dict[str, Any] = {
-        "area_range": _ordered("area_range", area_range, 1e-9, 1.0),
-        "aspect_ratio_range": _ordered(
-            "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
+        "area_range": _as_text(_ordered("area_range", area_range, 1e-9, 1.0)),
+        "aspect_ratio_range": _as_text(
+            _ordered(
+                "aspect_ratio_range", aspect_ratio_range, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO
+            )
         ),
         "max_attempts": in_range("max_attempts", max_attempts, 1, _MAX_ATTEMPTS),
-        "flip_probability": as_fraction("flip_probability", flip_probability, zero=True),
+        "flip_probability": repr(as_fraction("flip_probability", flip_probability, zero=True)),
     }
     output = _OutputOptions.checked(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
     decode = DecodeOptions.checked(
-        dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
+        dct_method, fancy_upsampling, block_smoothing, honor_orientation, max_pixels, max_scans
     )
     return _decode_crop_resize(
         tensor, _as_seeds(seed, tensor.shape), names, "random", window, output, decode, name
@@ -142,6 +148,7 @@ def decode_and_center_crop_resize(
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
     block_smoothing: bool = False,
+    honor_orientation: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     on_error: str = "raise",
@@ -179,6 +186,7 @@ def decode_and_center_crop_resize(
       block_smoothing: as in `decode_jpeg`, whose default is True: there pixels equal those of
         `tf.io.decode_jpeg`. Here it is False: at low fidelities smoothing takes as long as all
         else, and what it brings to a picture is hardly to be measured (docs/DECODING.md).
+      honor_orientation: as in `decode_and_random_crop_resize`.
       max_pixels: as in `decode_jpeg`.
       max_scans: as in `decode_jpeg`.
       on_error: "raise" or "mark".
@@ -195,12 +203,12 @@ def decode_and_center_crop_resize(
       tf.errors.InvalidArgumentError: for an image that does not decode, as in `decode_jpeg`.
     """
     tensor = as_contents(contents)
-    window = {"crop_fraction": as_fraction("crop_fraction", crop_fraction, zero=False)}
+    window = {"crop_fraction": repr(as_fraction("crop_fraction", crop_fraction, zero=False))}
     output = _OutputOptions.checked(
         size, channels, mean, stddev, dtype, antialias, dct_scaling, on_error
     )
     decode = DecodeOptions.checked(
-        dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
+        dct_method, fancy_upsampling, block_smoothing, honor_orientation, max_pixels, max_scans
     )
     any_seed = tf.constant([0, 0], tf.int64)
     return _decode_crop_resize(tensor, any_seed, names, "center", window, output, decode, name)
@@ -277,7 +285,8 @@ class _OutputOptions:
         )
 
     def attributes(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "mean": _as_text(self.mean), "stddev": _as_text(self.stddev)}
 
 
 def _decode_crop_resize(
@@ -341,6 +350,11 @@ def _as_dtype(dtype: Any) -> Any:
         names = "tf.uint8, tf.float32 or tf.bfloat16"
         raise ValueError(f"dtype; expected {names}, got tf.{known.name}")
     return known
+
+
+def _as_text(numbers: Iterable[float]) -> list[str]:
+    """The numbers as attributes of the op hold them: in full, as no float attribute could."""
+    return [repr(number) for number in numbers]
 
 
 def _ordered(name: str, values: Sequence[float], low: float, high: float) -> list[float]:

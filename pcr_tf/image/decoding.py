@@ -29,6 +29,7 @@ class DecodeOptions:
     dct_method: str
     fancy_upsampling: bool
     block_smoothing: bool
+    honor_orientation: bool
     max_pixels: int
     max_scans: int
 
@@ -37,6 +38,7 @@ class DecodeOptions:
         dct_method: str,
         fancy_upsampling: bool,
         block_smoothing: bool,
+        honor_orientation: bool,
         max_pixels: int,
         max_scans: int,
     ) -> DecodeOptions:
@@ -50,6 +52,7 @@ class DecodeOptions:
             dct_method=one_of("dct_method", dct_method, _DCT_METHODS),
             fancy_upsampling=as_bool("fancy_upsampling", fancy_upsampling),
             block_smoothing=as_bool("block_smoothing", block_smoothing),
+            honor_orientation=as_bool("honor_orientation", honor_orientation),
             max_pixels=in_range("max_pixels", max_pixels, 1),
             max_scans=in_range("max_scans", max_scans, 1),
         )
@@ -86,6 +89,7 @@ def decode_jpeg(
     dct_method: str = "islow",
     fancy_upsampling: bool = True,
     block_smoothing: bool = True,
+    honor_orientation: bool = False,
     max_pixels: int = MAX_PIXELS,
     max_scans: int = MAX_SCANS,
     name: str | None = None,
@@ -107,6 +111,18 @@ def decode_jpeg(
       >>> pcr_tf.image.decode_jpeg([jpeg, jpeg], channels=1).shape
       TensorShape([2, 48, 64, 1])
 
+      A photograph that was taken with the camera held upright, and is stored turned:
+
+      >>> import io, PIL.Image
+      >>> exif, out = PIL.Image.Exif(), io.BytesIO()
+      >>> exif[0x0112] = 6
+      >>> PIL.Image.fromarray(image.numpy()).save(out, "JPEG", exif=exif)
+      >>> turned = out.getvalue()
+      >>> pcr_tf.image.decode_jpeg(turned).shape
+      TensorShape([48, 64, 3])
+      >>> pcr_tf.image.decode_jpeg(turned, honor_orientation=True).shape
+      TensorShape([64, 48, 3])
+
     Args:
       contents: `tf.string`, [] or [B]: JPEGs.
       channels: 1: greyscale; 3: RGB; 0: 1 for a greyscale image, else 3.
@@ -117,12 +133,16 @@ def decode_jpeg(
         about as long as all else at one or two scan groups, gives hardly anything
         (docs/DECODING.md), and does nothing to complete images. True makes pixels equal those of
         `tf.io.decode_jpeg`; the ops that crop have False.
+      honor_orientation: turn the image upright, as its EXIF orientation says. False gives the image
+        as it is stored, like `tf.io.decode_jpeg`. Where an image has no valid orientation, or only
+        one in XMP, both give the same (docs/DECODING.md).
       max_pixels: bound on width x height, judged before anything is decoded or allocated.
       max_scans: bound on the number of scans, likewise.
       name: a name for the operation.
 
     Returns:
-      `tf.uint8`, [height, width, channels] or [B, height, width, channels]; 0 to 255.
+      `tf.uint8`, [height, width, channels] or [B, height, width, channels]; 0 to 255. With
+      `honor_orientation`, height and width are those of the upright image.
 
     Raises:
       ValueError: for arguments outside of their ranges.
@@ -132,7 +152,7 @@ def decode_jpeg(
         by its place in the batch, and the reason.
     """
     options = DecodeOptions.checked(
-        dct_method, fancy_upsampling, block_smoothing, max_pixels, max_scans
+        dct_method, fancy_upsampling, block_smoothing, honor_orientation, max_pixels, max_scans
     )
     channels = one_of("channels", channels, (0, 1, 3))
     return load_op_library().pcr_decode_jpeg(

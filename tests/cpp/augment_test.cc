@@ -146,6 +146,28 @@ TEST(CenterCropWindow, IsTheLargestOfTheOutputsShapeTimesTheFraction) {
   expect(CenterCropWindow(1000, 1, 100, 224, 0.5), 500, 0, 1, 1);
 }
 
+TEST(CenterCropWindow, IsAsWideAsItsDecimalFractionSays) {
+  for (int percent = 1; percent <= 100; ++percent) {
+    const CropWindow window = CenterCropWindow(200, 200, 100, 100, percent / 100.0);
+    EXPECT_EQ(window.width, 2 * percent);
+    EXPECT_EQ(window.height, 2 * percent);
+  }
+}
+
+TEST(RandomCropWindow, HasTheOneAreaAskedForThoughItsProductIsRounded) {
+  RandomCropOptions options;
+  options.min_aspect_ratio = options.max_aspect_ratio = 1;
+  for (int side = 1; side <= 100; ++side) {
+    options.min_area = options.max_area = side * side / 10000.0;
+    for (int64_t i = 0; i < 20; ++i) {
+      Random random({6, i});
+      const CropWindow window = RandomCropWindow(100, 100, options, &random);
+      EXPECT_EQ(window.width, side);
+      EXPECT_EQ(window.height, side);
+    }
+  }
+}
+
 // The definition, in double precision: every output value from all source values.
 std::vector<double> NaiveResize(const std::vector<uint8_t>& image, int width, int height,
                                 const ResizeSpec& spec) {
@@ -160,12 +182,18 @@ std::vector<double> NaiveResize(const std::vector<uint8_t>& image, int width, in
     for (double& weight : weights) weight /= sum;
     return weights;
   };
+  const Turn& turn = spec.turn;
   std::vector<double> output;
   for (int y = 0; y < spec.output_height; ++y) {
-    const auto rows = weights_of(y, spec.output_height, spec.y_begin, spec.y_end, height);
     for (int x = 0; x < spec.output_width; ++x) {
-      const int from = spec.flip ? spec.output_width - 1 - x : x;
-      const auto columns = weights_of(from, spec.output_width, spec.x_begin, spec.x_end, width);
+      int column = turn.transposes ? y : x;
+      int row = turn.transposes ? x : y;
+      const int num_columns = turn.transposes ? spec.output_height : spec.output_width;
+      const int num_rows = turn.transposes ? spec.output_width : spec.output_height;
+      if (turn.mirrors_columns) column = num_columns - 1 - column;
+      if (turn.mirrors_rows) row = num_rows - 1 - row;
+      const auto columns = weights_of(column, num_columns, spec.x_begin, spec.x_end, width);
+      const auto rows = weights_of(row, num_rows, spec.y_begin, spec.y_end, height);
       for (int c = 0; c < spec.channels; ++c) {
         double sum = 0;
         for (int v = 0; v < height; ++v) {
@@ -233,7 +261,9 @@ TEST(Resizer, AgreesWithTheDefinitionInDoublePrecision) {
     spec.output_width = 1 + static_cast<int>(random() % 30);
     spec.output_height = 1 + static_cast<int>(random() % 30);
     spec.antialias = random() % 2 == 0;
-    spec.flip = random() % 2 == 0;
+    spec.turn.mirrors_columns = random() % 2 == 0;
+    spec.turn.mirrors_rows = random() % 2 == 0;
+    spec.turn.transposes = random() % 2 == 0;
     spec.type = trial % 3 == 0   ? PixelType::kUint8
                 : trial % 3 == 1 ? PixelType::kFloat32
                                  : PixelType::kBfloat16;
@@ -464,6 +494,36 @@ TEST(DecodeAugmenter, SurvivesEveryChangeOfBytes) {
     decoded += augmenter.Run(jpeg, options, {trial, 0}, output.data()).ok();
   }
   EXPECT_GT(decoded, 1000);
+}
+
+TEST(DecodeAugmenter, SurvivesChangedBytesOfTurnedImages) {
+  std::mt19937 random(5);
+  JpegSpec spec = OfSize(61, 83);
+  spec.sampling = {{2, 2}};
+  const std::string sequential = MakeJpeg(spec);
+  spec.simple_progression = true;
+  const std::string progressive = MakeJpeg(spec);
+  DecodeAugmenter augmenter;
+  AugmentOptions options;
+  options.width = 33;
+  options.height = 20;
+  options.honor_orientation = true;
+  options.limits.max_pixels = 1 << 20;
+  options.limits.max_block_visits = 1 << 20;
+  int decoded = 0;
+  for (int trial = 0; trial < 1000; ++trial) {
+    std::string exif("Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", 25);
+    exif += static_cast<char>(1 + trial % 8) + std::string(6, '\0');
+    const std::string turned = testing::Insert(trial % 2 == 0 ? sequential : progressive, 2,
+                                               testing::SegmentBytes(0xe1, exif));
+    const std::vector<char> changed = WithFlippedBits(turned, trial % 4, &random);
+    options.dct_scaling = trial % 3 == 0;
+    options.type = trial % 5 == 0 ? PixelType::kUint8 : PixelType::kBfloat16;
+    std::vector<uint8_t> output(options.output_bytes());
+    const std::string_view jpeg(changed.data(), changed.size());
+    decoded += augmenter.Run(jpeg, options, {trial, 0}, output.data()).ok();
+  }
+  EXPECT_GT(decoded, 500);
 }
 
 TEST(DecodeAugmenter, SurvivesChangedBytesOfPhotographs) {

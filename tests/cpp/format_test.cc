@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -11,6 +11,17 @@
 
 namespace pcr {
 namespace {
+
+// Ends the program where a test lasts for minutes: what it does must not grow with the square of
+// its input, which is so large that this would be far beyond, and the rest far below, on any
+// machine.
+class HangGuard {
+ public:
+  HangGuard() { alarm(300); }
+  ~HangGuard() { alarm(0); }
+  HangGuard(const HangGuard&) = delete;
+  HangGuard& operator=(const HangGuard&) = delete;
+};
 
 std::string Field(std::string_view payload) {
   std::string out(1, kTagField1);
@@ -29,20 +40,17 @@ std::string ExampleOfInts(std::string_view list) {
 }
 
 TEST(ExampleWireTest, ManyPackedListsOfOneFeatureAreReadInLinearTime) {
-  constexpr int kLists = 400000;
+  const HangGuard guard;  // copying all values for each list would last
+  constexpr int kLists = 2'000'000;
   std::string list;
   for (int i = 0; i < kLists; ++i) list += Field("\x01\x02");
   const std::string example = ExampleOfInts(list);
   const auto view = ExampleView::Parse(example);
   ASSERT_TRUE(view.ok());
-  const auto begin = std::chrono::steady_clock::now();
   const auto values = view.value().Ints("a");
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   ASSERT_TRUE(values.ok());
   EXPECT_EQ(values.value().size(), 2u * kLists);
   EXPECT_EQ(values.value().back(), 2);
-  // Copying all values for each list would take minutes.
-  EXPECT_LT(seconds.count(), 10);
 }
 
 // An Example whose features are the names given, without values.
@@ -53,16 +61,13 @@ std::string ExampleOfNames(const std::vector<std::string>& names) {
 }
 
 TEST(ExampleWireTest, ManyFeaturesAreParsedInLinearTime) {
+  const HangGuard guard;  // comparing each name with all before it would last
   std::vector<std::string> names;
-  for (int i = 0; i < 300000; ++i) names.push_back("feature " + std::to_string(i));
+  for (int i = 0; i < 1'500'000; ++i) names.push_back("feature " + std::to_string(i));
   const std::string example = ExampleOfNames(names);
-  const auto begin = std::chrono::steady_clock::now();
   const auto view = ExampleView::Parse(example);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   ASSERT_TRUE(view.ok());
   EXPECT_EQ(view.value().features().size(), names.size());
-  // Comparing each name with all before it would take minutes.
-  EXPECT_LT(seconds.count(), 10);
 }
 
 TEST(ExampleWireTest, ALaterFeatureTakesThePlaceOfAnEarlierOneOfItsName) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/jpeg/decoder.h"
+#include "ops/jpeg/limits.h"
 #include "ops/jpeg/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 #include "tests/cpp/random_region.h"
@@ -205,6 +206,114 @@ TEST(JpegDecoder, ARegionOfAPrefixHoldsThePixelsOfTheWholeImage) {
   }
 }
 
+using Sampling = std::vector<std::pair<int, int>>;  // (h, v) of each component
+
+// All that libjpeg can decode of one or three components: each factor must divide the largest.
+std::vector<Sampling> EverySampling(int components) {
+  std::vector<Sampling> samplings = {{}};
+  for (int c = 0; c < components; ++c) {
+    std::vector<Sampling> longer;
+    for (const Sampling& sampling : samplings) {
+      for (int factors = 0; factors < 16; ++factors) {
+        longer.push_back(sampling);
+        longer.back().emplace_back(1 + factors / 4, 1 + factors % 4);
+      }
+    }
+    samplings = std::move(longer);
+  }
+  const auto is_unknown = [](const Sampling& sampling) {
+    int max_h = 1;
+    int max_v = 1;
+    for (const auto& [h, v] : sampling) {
+      max_h = std::max(max_h, h);
+      max_v = std::max(max_v, v);
+    }
+    return std::any_of(sampling.begin(), sampling.end(), [&](const std::pair<int, int>& factors) {
+      return max_h % factors.first != 0 || max_v % factors.second != 0;
+    });
+  };
+  samplings.erase(std::remove_if(samplings.begin(), samplings.end(), is_unknown), samplings.end());
+  return samplings;
+}
+
+int BlocksInMcu(const Sampling& sampling) {
+  int blocks = 0;
+  for (const auto& [h, v] : sampling) blocks += h * v;
+  return blocks;
+}
+
+// Of these parities, and every third one narrow, where upsampling has no neighbours to look at.
+Region RegionOfParity(int width, int height, int parity, std::mt19937* random) {
+  Region region = RandomRegion(width, height, random);
+  if ((*random)() % 3 == 0) {
+    region.x %= 4;
+    region.width = std::min(region.width, 2);
+  }
+  region.x = std::min(width - 1, (region.x & ~1) | (parity & 1));
+  region.y = std::min(height - 1, (region.y & ~1) | (parity >> 1 & 1));
+  region.width = std::clamp((region.width & ~1) | (parity >> 2 & 1), 1, width - region.x);
+  region.height = std::clamp((region.height & ~1) | (parity >> 3 & 1), 1, height - region.y);
+  return region;
+}
+
+// Compares regions of an image at every scale, with and without fancy upsampling.
+void SweepRegions(std::string_view jpeg, const std::string& what, bool smoothing,
+                  std::mt19937* random) {
+  // Of each image and scale. With 16 the test takes half a minute.
+  constexpr int kRegions = 2;
+  JpegDecoder decoder;
+  for (const int eighths : {8, 4, 2, 1}) {
+    for (const bool fancy : {true, false}) {
+      const PixelOptions options{DctMethod::kIslow, fancy, smoothing};
+      const Pixels whole = Reference(jpeg, JCS_RGB, eighths, options);
+      for (int i = 0; i < kRegions; ++i) {
+        const int parity = static_cast<int>((*random)() % 16);
+        const Region region = RegionOfParity(whole.width, whole.height, parity, random);
+        SCOPED_TRACE(::testing::Message()
+                     << what << ", eighths " << eighths << ", fancy " << fancy << ", smoothing "
+                     << smoothing << ", " << ToString(region));
+        ExpectSame(Decode(&decoder, jpeg, &region, 3, eighths, options), Crop(whole, region));
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, ARegionHoldsThePixelsOfTheWholeImageWhateverSamplingAndScale) {
+  std::mt19937 random(7);
+  for (const int components : {1, 3}) {
+    for (const Sampling& sampling : EverySampling(components)) {
+      const std::string name = "sampling " + ::testing::PrintToString(sampling);
+      JpegSpec spec = Large(sampling);
+      if (components == 1) spec.color_space = JCS_GRAYSCALE;
+      // More blocks than an MCU may have come in scans of their own.
+      const bool interleaved = components == 1 || BlocksInMcu(sampling) <= 10;
+      for (int c = 0; !interleaved && c < components; ++c) {
+        spec.scans.push_back(testing::LibjpegScan({c}, 0, 63, 0, 0));
+      }
+      SweepRegions(MakeJpeg(spec), name, true, &random);
+      if (!interleaved) continue;
+      const std::string progressive = Progressive(spec);
+      const int scans = components == 1 ? 6 : 10;
+      for (const int prefix : {1, scans / 2, scans}) {
+        for (const bool smoothing : {true, false}) {
+          SweepRegions(Prefix(progressive, prefix), name + ", " + std::to_string(prefix) + " scans",
+                       smoothing, &random);
+        }
+      }
+    }
+  }
+}
+
+TEST(JpegDecoder, RefusesTwoComponentsWhateverTheirSampling) {
+  for (const Sampling& sampling : EverySampling(2)) {
+    if (BlocksInMcu(sampling) > 10) continue;
+    JpegSpec spec = Large(sampling);
+    spec.color_space = JCS_UNKNOWN;
+    spec.components = 2;
+    EXPECT_EQ(ErrorOf(MakeJpeg(spec)), "Unsupported color conversion request");
+  }
+}
+
 TEST(JpegDecoder, UsesTheDctMethodAskedFor) {
   JpegDecoder decoder;
   const std::string jpeg = MakeJpeg(Large({{2, 2}}));
@@ -301,7 +410,8 @@ TEST(JpegDecoder, DamagedDataThatEndProperlyAreDecodedAsFarAsTheyGo) {
   JpegDecoder decoder;
   const std::string cut = jpeg.substr(0, jpeg.size() / 2) + kEoi;
   ExpectSame(Decode(&decoder, cut), Reference(cut, JCS_RGB));
-  const std::string extraneous = Insert(jpeg, 2, std::string("\0\x12\xff\0", 4));
+  const std::string extraneous =
+      Insert(jpeg, FindMarker(jpeg, marker::kDqt), std::string("\0\x12\xff\0", 4));
   ExpectSame(Decode(&decoder, extraneous), Reference(jpeg, JCS_RGB));
 }
 
@@ -310,7 +420,10 @@ TEST(JpegDecoder, SaysWhatIsWrong) {
   EXPECT_EQ(ErrorOf("\x89PNG\r\n"), "not a JPEG but a PNG");
   EXPECT_EQ(ErrorOf("GIF89a"), "not a JPEG but a GIF");
   EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "), "not a JPEG but a WebP");
-  EXPECT_EQ(ErrorOf("<html>"), "not a JPEG: it begins with SOI; expected \\xff\\xd8, got <h");
+  EXPECT_EQ(ErrorOf("<html>"),
+            "not a JPEG: it begins with SOI and a marker; expected \\xff\\xd8\\xff, got <ht");
+  EXPECT_EQ(ErrorOf("RIFF"),
+            "not a JPEG: it begins with SOI and a marker; expected \\xff\\xd8\\xff, got RIF");
   const std::string jpeg = MakeJpeg();
   std::string twelve_bit = jpeg;
   twelve_bit[FindMarker(jpeg, marker::kSof0) + 4] = 12;
@@ -344,6 +457,159 @@ TEST(JpegDecoder, LimitsAreJudgedBeforeMemoryIsSpent) {
   std::string bomb = progressive.substr(0, progressive.size() - 2);
   for (int i = 0; i < 10000; ++i) bomb += progressive.substr(last_scan.offset, last_scan.size);
   EXPECT_EQ(ErrorOf(bomb + kEoi), "the number of scans is limited; expected 1000, got 10010");
+}
+
+TEST(JpegDecoder, AFileThatBeginsLikeAnotherFormatIsRefusedHoweverShort) {
+  for (const std::string_view whole :
+       {"RIFF1234WEBPVP8 ", "\x89PNG\r\n\x1a\n", "GIF89a", "BM6", "\xff\xd8\xff\xe0"}) {
+    for (size_t size = 0; size <= whole.size(); ++size) {
+      // Of its own, so that the sanitizer sees a byte too many.
+      const std::vector<char> begin(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size));
+      EXPECT_NE(ErrorOf({begin.data(), begin.size()}), "") << whole << " up to byte " << size;
+    }
+  }
+}
+
+// The frame header's parameters: precision 8, then (identifier, sampling) of each component.
+std::string FrameOf(int code, int height, int width, std::vector<std::pair<int, int>> components) {
+  std::string parameters = {8,
+                            static_cast<char>(height >> 8),
+                            static_cast<char>(height),
+                            static_cast<char>(width >> 8),
+                            static_cast<char>(width),
+                            static_cast<char>(components.size())};
+  for (const auto& [id, sampling] : components) {
+    parameters += {static_cast<char>(id), static_cast<char>(sampling), 0};
+  }
+  return testing::SegmentBytes(code, parameters);
+}
+
+std::string ScanOf(std::vector<int> ids, int last, std::string_view data) {
+  std::string parameters = {static_cast<char>(ids.size())};
+  for (const int id : ids) parameters += {static_cast<char>(id), 0};
+  parameters += {0, static_cast<char>(last), 0};
+  return testing::SegmentBytes(marker::kSos, parameters) + std::string(data);
+}
+
+TEST(JpegDecoder, AnImageOfMoreBlocksThanItsDataHoldIsRefusedByItsMarkersInEveryCoding) {
+  const std::string tables = "\xff\xd8" + testing::SegmentBytes(0xdb, '\0' + std::string(64, 1));
+  const std::string data(16, '\0');
+  const std::vector<std::pair<int, int>> alike = {{0, 0x11}, {0, 0x11}, {0, 0x11}};
+  const std::vector<std::pair<int, int>> three = {{1, 0x11}, {2, 0x11}, {3, 0x11}};
+  const std::string bombs[] = {
+      // Arithmetic coding may spend less than a bit on a block.
+      FrameOf(marker::kSof10, 0x1ffe, 0xffdc, alike) + ScanOf({0, 0, 0}, 0, data),
+      FrameOf(marker::kSof9, 8192, 65500, three) + ScanOf({1, 2, 3}, 63, data),
+      FrameOf(marker::kSof2, 8192, 65500, alike) + ScanOf({0, 0, 0}, 0, data),
+      // The first of those with one identifier is the smallest.
+      FrameOf(marker::kSof2, 8192, 65500, {{0, 0x11}, {0, 0x44}, {0, 0x44}}) +
+          ScanOf({0}, 0, std::string(1 << 18, '\0')),
+      // No scan names the large ones.
+      FrameOf(marker::kSof2, 8192, 65500, {{1, 0x11}, {2, 0x44}, {3, 0x44}}) +
+          ScanOf({1}, 0, std::string(1 << 16, '\0')),
+      FrameOf(marker::kSof2, 8192, 65500, three) + ScanOf({}, 0, data),
+  };
+  for (const std::string& bomb : bombs) {
+    const std::string jpeg = tables + bomb + kEoi;
+    EXPECT_EQ(ErrorOf(jpeg).substr(0, 35), "every block takes at least one bit;") << jpeg.size();
+  }
+}
+
+TEST(JpegDecoder, AnImageMayHaveNoDataWhereItsBlocksTakeLittleMemory) {
+  JpegSpec spec = Large();
+  spec.color_space = JCS_GRAYSCALE;
+  std::string jpeg = MakeJpeg(spec);
+  const size_t size_at = FindMarker(jpeg, marker::kSof0) + 5;
+  jpeg = jpeg.substr(0, WalkMarkers(jpeg).value().segments.back().offset + 10) + kEoi;
+  jpeg.replace(size_at, 4, "\x0f\xf8\x0f\xf8");  // 4088 x 4088: 511 x 511 blocks
+  EXPECT_EQ(ErrorOf(jpeg), "");
+  jpeg.replace(size_at, 4, "\x10\x08\x10\x08");  // 4104 x 4104
+  EXPECT_EQ(ErrorOf(jpeg).substr(0, 35), "every block takes at least one bit;");
+}
+
+TEST(JpegDecoder, TheWorkOfAllScansIsLimitedByTheirBytes) {
+  JpegSpec spec;
+  spec.width = spec.height = 3000;
+  spec.color_space = JCS_GRAYSCALE;
+  spec.quality = 1;  // blocks of a few bits
+  spec.wide_quantization = true;
+  spec.scans = {testing::LibjpegScan({0}, 0, 0, 0, 0)};
+  for (int k = 1; k < 64; ++k) {
+    spec.scans.push_back(testing::LibjpegScan({0}, k, k, 0, 1));
+    spec.scans.push_back(testing::LibjpegScan({0}, k, k, 1, 0));
+  }
+  const std::string image = MakeJpeg(spec);
+  const JpegLayout layout = WalkMarkers(image).value();
+  EXPECT_NE(ExceededWork(layout), "") << image.size();
+  spec.scans.resize(40);
+  EXPECT_EQ(ErrorOf(MakeJpeg(spec)), "");
+  // Scans of a few bytes that bring nothing, as often as max_scans allows.
+  const ScanExtent& last = layout.scans.back();
+  std::string bomb = image.substr(0, image.size() - 2);
+  for (int i = 0; i < 800; ++i) {
+    bomb += image.substr(last.sos_offset, last.end - last.sos_offset);
+  }
+  EXPECT_EQ(ErrorOf(bomb + kEoi).substr(0, 42), "the blocks of all scans together are limit");
+}
+
+TEST(JpegDecoder, EveryPrefixOfAnImageWithinTheLimitsIsWithinThem) {
+  JpegSpec spec;
+  spec.width = 4096;
+  spec.height = 2048;
+  spec.sampling = {{1, 1}};
+  spec.simple_progression = true;
+  const std::string image = MakeJpeg(spec);
+  ASSERT_EQ(ExceededWork(WalkMarkers(image).value()), "");
+  for (int scans = 1; scans <= 10; ++scans) {
+    const JpegLayout prefix = WalkMarkers(Prefix(image, scans)).value();
+    EXPECT_EQ(ExceededWork(prefix) + MissingData(prefix), "");
+  }
+}
+
+TEST(JpegDecoder, WhatFollowsTheOnlyScanIsJudgedWhereverTheRegionLies) {
+  JpegSpec restarts = Large();
+  restarts.restart_interval = 4;
+  JpegSpec arithmetic = Large();
+  arithmetic.arithmetic = true;
+  const Region top{0, 0, 16, 16};
+  JpegDecoder decoder;
+  for (const std::string& jpeg : {MakeJpeg(Large()), MakeJpeg(restarts), MakeJpeg(arithmetic)}) {
+    const size_t end = jpeg.size() - 2;
+    const JpegLayout layout = WalkMarkers(jpeg).value();
+    const auto segment = [&](uint8_t code) {
+      for (const Segment& s : layout.segments) {
+        if (s.marker == code) return jpeg.substr(s.offset, s.size);
+      }
+      return std::string();
+    };
+    const std::string scan = jpeg.substr(layout.scans[0].sos_offset, 100);
+    for (const std::string& refused :
+         {segment(layout.frame->marker), scan, testing::SegmentBytes(marker::kDht, "x"),
+          testing::SegmentBytes(0xdb, "\x09"), testing::SegmentBytes(marker::kDri, "abc"),
+          testing::SegmentBytes(0xf3, ""), testing::SegmentBytes(marker::kJpg, "")}) {
+      const std::string changed = Insert(jpeg, end, refused);
+      EXPECT_FALSE(Decode(&decoder, changed).ok()) << int{static_cast<uint8_t>(refused[1])};
+      EXPECT_FALSE(Decode(&decoder, changed, &top).ok()) << int{static_cast<uint8_t>(refused[1])};
+    }
+    for (const std::string& taken :
+         {segment(0xdb), testing::SegmentBytes(marker::kCom, "c"), std::string("\xff\xd3"),
+          testing::SegmentBytes(marker::kDnl, "x"), std::string("\xff\xe3\0\0", 4)}) {
+      const std::string changed = Insert(jpeg, end, taken);
+      ExpectSame(Decode(&decoder, changed), Reference(jpeg, JCS_RGB));
+      ExpectSame(Decode(&decoder, changed, &top), Crop(Reference(jpeg, JCS_RGB), top));
+    }
+  }
+}
+
+TEST(JpegDecoder, AnUndefinedMarkerInPlaceOfARestartIsDamageInTheData) {
+  JpegSpec spec = Large();
+  spec.restart_interval = 4;
+  std::string jpeg = MakeJpeg(spec);
+  jpeg[FindMarker(jpeg, marker::kRst0 + 2) + 1] = '\x02';
+  JpegDecoder decoder;
+  ExpectSame(Decode(&decoder, jpeg), Reference(jpeg, JCS_RGB));
+  const std::string sound = MakeJpeg(Large());
+  EXPECT_NE(ErrorOf(Insert(sound, sound.size() / 2, "\xff\x02")), "");
 }
 
 TEST(JpegDecoder, SurvivesEveryChangeOfBytes) {

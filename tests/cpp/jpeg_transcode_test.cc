@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "ops/jpeg/coefficients.h"
+#include "ops/jpeg/exif_orientation.h"
+#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/transcode.h"
 #include "ops/jpeg/transcode_fault.h"
@@ -380,14 +382,147 @@ TEST(Transcode, AComponentWithoutAScanIsDamage) {
                "component with identifier 3 has no scan");
 }
 
-TEST(Transcode, TwoComponentsOfOneIdentifierAreDamage) {
+// The image with `id` for the identifier of a component, in the frame and in all scans.
+std::string Renamed(std::string image, size_t component, int id) {
+  const JpegLayout layout = WalkMarkers(image).value();
+  const Frame frame = layout.frame.value();
+  const int before = frame.components[component].id;
+  image[FindMarker(image, frame.marker) + 10 + 3 * component] = static_cast<char>(id);
+  for (const ScanExtent& scan : layout.scans) {
+    const auto& ids = scan.component_ids;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] == before) image[scan.sos_offset + 5 + 2 * i] = static_cast<char>(id);
+    }
+  }
+  return image;
+}
+
+// libjpeg decodes such an image: it takes the n-th of equal identifiers of one scan for the n-th
+// component that has it. Scans of one component cannot tell them apart.
+TEST(Transcode, ComponentsThatShareAnIdentifierAreKeptWithAndWithoutProof) {
+  for (const auto& [component, id] : {std::pair(2, 1), std::pair(1, 1), std::pair(1, 3)}) {
+    const std::string image = Renamed(MakeJpeg(), component, id);
+    ASSERT_EQ(CheckJpeg(image), "");
+    ExpectOpaque(image, OpaqueReason::kUnsupported, "share identifier " + std::to_string(id));
+    TranscodeOptions options;
+    options.prove = false;
+    const Transcoded result = Transcode(image, Standard(), options).value();
+    EXPECT_STREQ(OpaqueReasonName(result.reason), "unsupported");
+    EXPECT_TRUE(result.image.scans == image);
+  }
   JpegSpec spec;
   for (int c = 0; c < 3; ++c) spec.scans.push_back(LibjpegScan({c}, 0, 63, 0, 0));
-  std::string image = MakeJpeg(spec);
-  const JpegLayout layout = WalkMarkers(image).value();
-  image[FindMarker(image, 0xc0) + 10 + 3] = 1;  // of the second component
-  image[layout.scans[1].sos_offset + 5] = 1;
-  ExpectOpaque(image, OpaqueReason::kDamaged, "component 1 has no scan of its own");
+  ExpectOpaque(Renamed(MakeJpeg(spec), 1, 1), OpaqueReason::kUnsupported, "share identifier 1");
+}
+
+// Changes of headers that decoders may read in more than one way.
+class HeaderChanges {
+ public:
+  explicit HeaderChanges(unsigned seed) : random_(seed) {}
+
+  std::string Image() {
+    JpegSpec spec;
+    const J_COLOR_SPACE color_spaces[] = {JCS_GRAYSCALE, JCS_RGB,  JCS_YCbCr,  JCS_YCbCr,
+                                          JCS_CMYK,      JCS_YCCK, JCS_UNKNOWN};
+    spec.color_space = color_spaces[Below(std::size(color_spaces))];
+    spec.components = 2 + Below(2);
+    spec.width = 1 + Below(40);
+    spec.height = 1 + Below(40);
+    const int components = testing::NumComponents(spec);
+    spec.sampling = {{1 + Below(4), 1 + Below(2)}};
+    if (Below(3) == 0) spec.sampling.emplace_back(1, 1 + Below(2));
+    spec.quality = 25 + Below(76);
+    spec.restart_interval = Below(3) == 0 ? 1 + Below(3) : 0;
+    spec.one_quantization_slot = Below(3) == 0;
+    const int blocks = spec.sampling[0].first * spec.sampling[0].second;
+    if (blocks > 6 || Below(4) == 0) {
+      for (int c = 0; c < components; ++c) spec.scans.push_back(LibjpegScan({c}, 0, 63, 0, 0));
+    } else if (Below(3) == 0) {
+      spec.simple_progression = true;
+    }
+    return MakeJpeg(spec);
+  }
+
+  void Apply(std::string* image) {
+    for (int n = 1 + Below(3); n > 0; --n) {
+      const Result<JpegLayout> walked = WalkMarkers(*image);
+      if (!walked.ok() || !walked.value().frame || walked.value().scans.empty()) return;
+      Change(walked.value(), image);
+    }
+  }
+
+ private:
+  int Below(size_t n) { return static_cast<int>(random_() % n); }
+
+  void Change(const JpegLayout& layout, std::string* image) {
+    const auto& segments = layout.segments;
+    const Segment& segment = segments[Below(segments.size())];
+    const Segment& other = segments[Below(segments.size())];
+    const auto byte_of = [&](const Segment& s) { return s.offset + 4 + Below(s.size - 4); };
+    const size_t components = layout.frame->components.size();
+    switch (Below(8)) {
+      case 0:
+        (*image)[byte_of(segment)] = static_cast<char>(Below(256));
+        break;
+      case 1:
+        (*image)[byte_of(segment)] = (*image)[byte_of(segment)];
+        break;
+      case 2:
+        (*image)[byte_of(segment)] ^= static_cast<char>(1 << Below(8));
+        break;
+      case 3:
+        *image = Renamed(*image, Below(components), Below(5));
+        break;
+      case 4:
+        image->insert(segment.offset, image->substr(other.offset, other.size));
+        break;
+      case 5: {  // quantization tables of one or two bytes, in any slot
+        std::string table(1, static_cast<char>(Below(2) << 4 | Below(4)));
+        for (int k = table[0] < 16 ? 64 : 128; k > 0; --k) table += static_cast<char>(Below(256));
+        image->insert(segment.offset, SegmentBytes(marker::kDqt, table));
+        break;
+      }
+      case 6: {
+        const std::string_view parameters[] = {{"Adobe\0\x64\0\0\0\0\0", 12},
+                                               {"Adobe\0\x64\0\0\0\0\1", 12},
+                                               {"Adobe\0\x64\0\0\0\0\2", 12},
+                                               {"Adobe", 5}};
+        image->insert(segment.offset, SegmentBytes(marker::kApp14, parameters[Below(4)]));
+        break;
+      }
+      default:
+        image->erase(segment.offset, segment.size);
+    }
+  }
+
+  std::minstd_rand random_;
+};
+
+// What the encoder cannot express is refused before it is coded: the proof is a net, no part of
+// the rule.
+TEST(Transcode, TheProofChangesNoResultWhateverHeadersSay) {
+  HeaderChanges changes(11);
+  const ScanScript scripts[] = {Script(kStandardScans), Script(kNoRefinementScans)};
+  std::map<std::string, int> counts;
+  for (int trial = 0; trial < 6000; ++trial) {
+    SCOPED_TRACE(trial);
+    std::string image = changes.Image();
+    changes.Apply(&image);
+    const ScanScript& script = scripts[trial % 2];
+    TranscodeOptions options;
+    const Transcoded proved = Transcode(image, script, options).value();
+    options.prove = false;
+    const Transcoded unproved = Transcode(image, script, options).value();
+    EXPECT_STREQ(OpaqueReasonName(proved.reason), OpaqueReasonName(unproved.reason))
+        << proved.detail;
+    EXPECT_EQ(proved.detail, unproved.detail);
+    EXPECT_TRUE(FullImage(proved.image) == FullImage(unproved.image));
+    EXPECT_EQ(proved.image.group_sizes, unproved.image.group_sizes);
+    ++counts[OpaqueReasonName(proved.reason)];
+  }
+  EXPECT_GT(counts[""], 500);
+  EXPECT_GT(counts["damaged"], 500);
+  EXPECT_GT(counts["unsupported"], 50);
 }
 
 TEST(Transcode, ALibjpegWarningIsDamage) {
@@ -411,6 +546,25 @@ TEST(Transcode, LimitsStopDecompressionBombs) {
   EXPECT_EQ(Transcode(image, Standard(), options).value().reason, OpaqueReason::kNone);
   options.limits.max_scans = 0;
   EXPECT_EQ(Transcode(image, Standard(), options).value().reason, OpaqueReason::kTooLarge);
+}
+
+TEST(Transcode, AScriptOfMoreScansThanReadersTakeOfAnImageLeavesItOpaque) {
+  std::string text = "# group\n0,1,2: 0-0,0,0;\n# group\n1: 1-63,0,0;\n2: 1-63,0,0;\n";
+  for (int k = 1; k < 64; ++k) {
+    const std::string band = "0: " + std::to_string(k) + "-" + std::to_string(k);
+    text += band + ",0,1;\n" + band + ",1,0;\n";
+  }
+  JpegSpec spec;
+  spec.color_space = JCS_GRAYSCALE;
+  spec.quality = 1;  // blocks of a few bits
+  spec.wide_quantization = true;
+  const ScanScript script = testing::Script(text);
+  spec.width = spec.height = 1000;
+  EXPECT_EQ(Transcode(MakeJpeg(spec), script).value().reason, OpaqueReason::kNone);
+  spec.width = spec.height = 3000;
+  const Transcoded large = Transcode(MakeJpeg(spec), script).value();
+  EXPECT_EQ(large.reason, OpaqueReason::kTooLarge);
+  EXPECT_EQ(large.detail.substr(0, 27), "in the scans of the script:");
 }
 
 TEST(Transcode, AHeaderThatClaimsMorePixelsThanItsDataHoldCostsNothing) {
@@ -612,6 +766,7 @@ void ExpectNothingLostOf(const std::vector<std::filesystem::path>& files, size_t
     ExpectNothingLost(image, result, script.num_groups());
     const std::string name = OpaqueReasonName(result.reason);
     ++counts[name.empty() ? "progressive" : name];
+    EXPECT_EQ(ExifOrientation(FullImage(result.image)), ExifOrientation(image));
     if (result.reason == OpaqueReason::kNone) {
       EXPECT_EQ(CheckJpeg(image), "");
       EXPECT_EQ(CheckJpeg(Prefix(result.image, 1)), "");

@@ -30,14 +30,32 @@ class Gate {
   }
   void Wait() {
     std::unique_lock<std::mutex> lock(mutex_);
+    ++num_waiting_;
     changed_.wait(lock, [this] { return open_; });
+    --num_waiting_;
+  }
+  int num_waiting() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return num_waiting_;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
+  int num_waiting_ = 0;
   bool open_ = false;
 };
+
+// Returns once so many threads wait at `gate`, and so many more in the prefetcher for something
+// that these, or a consumer, must do first. Where that is all of them, nothing happens any more.
+void AwaitStandstill(Gate* gate, int at_gate, Prefetcher* prefetcher, int blocked) {
+  // In this order: a thread that is at a closed gate is not in the prefetcher later.
+  const auto hangs_at = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  while (gate->num_waiting() != at_gate || prefetcher->num_blocked() != blocked) {
+    ASSERT_LT(std::chrono::steady_clock::now(), hangs_at) << "it hangs, or does not stop";
+    std::this_thread::yield();
+  }
+}
 
 // Requests 0 to `count` - 1, each of one byte and loaded as its square.
 Prefetcher::Functions Squares(int count) {
@@ -76,9 +94,11 @@ std::vector<int> UpTo(int count) {
 
 TEST(OrderedPrefetcherTest, HandsResultsOverInOrderWhateverTheLoadsTake) {
   auto functions = Squares(300);
-  functions.load = [](const int& request, const Prefetcher::Grow&, int* loaded) {
-    if (request % 7 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::vector<Gate> loaded_already(300);
+  functions.load = [&](const int& request, const Prefetcher::Grow&, int* loaded) {
+    if (request % 7 == 0) loaded_already[request + 3].Wait();
     *loaded = request * request;
+    loaded_already[request].Open();
     return Status();
   };
   Prefetcher prefetcher({8, 5}, functions);
@@ -96,6 +116,7 @@ TEST(OrderedPrefetcherTest, HandsResultsOverInOrderWhateverTheLoadsTake) {
 }
 
 TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarger) {
+  Gate gate;
   std::atomic<uint64_t> in_flight{0};
   std::atomic<uint64_t> most{0};
   auto functions = Squares(60);
@@ -104,11 +125,14 @@ TEST(OrderedPrefetcherTest, NeverHoldsMoreBytesThanAllowedUnlessOneRequestIsLarg
     const uint64_t now = in_flight += request == 30 ? 99 : 4;
     EXPECT_TRUE(now <= 10 || now == 99) << now;
     RaiseTo(now, &most);
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    gate.Wait();
     in_flight -= request == 30 ? 99 : 4;
     return Status();
   };
   Prefetcher prefetcher({6, 10}, functions);
+  AwaitStandstill(&gate, 2, &prefetcher, 4);
+  EXPECT_EQ(in_flight, 8u);
+  gate.Open();
   EXPECT_EQ(TakeAll(&prefetcher), UpTo(60));
   EXPECT_EQ(most, 99u);
 }
@@ -127,15 +151,15 @@ TEST(OrderedPrefetcherTest, LoadsBeginBehindASlowOneAsFarAsWhatWaitsIsAllowed) {
   options.max_bytes = 1000;
   options.max_requests = 20;
   Prefetcher prefetcher(options, functions);
-  while (begun < 20) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  AwaitStandstill(&gate, 1, &prefetcher, 3);
   EXPECT_EQ(begun, 20);
   gate.Open();
   EXPECT_EQ(TakeAll(&prefetcher), UpTo(100));
 }
 
 TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
-  Gate gate;
+  Gate gate_of_first;
+  Gate gate_of_others;
   std::atomic<int> loading{0};
   std::atomic<int> most{0};
   std::atomic<int> begun{0};
@@ -145,8 +169,7 @@ TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
     const int now = ++loading;
     RaiseTo(now, &most);
     ++begun;
-    if (request == 0) gate.Wait();
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    (request == 0 ? gate_of_first : gate_of_others).Wait();
     --loading;
     return Status();
   };
@@ -156,15 +179,19 @@ TEST(OrderedPrefetcherTest, TheSizeOfWhatIsLoadedIsBoundedApartFromWhatWaits) {
   options.max_requests = 40;
   options.max_loading_bytes = 30;
   Prefetcher prefetcher(options, functions);
-  while (begun < 12) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  AwaitStandstill(&gate_of_first, 1, &prefetcher, 5);
+  AwaitStandstill(&gate_of_others, 2, &prefetcher, 5);
+  EXPECT_EQ(begun, 3);
+  gate_of_others.Open();
+  AwaitStandstill(&gate_of_first, 1, &prefetcher, 7);
   EXPECT_EQ(begun, 12);
-  gate.Open();
+  gate_of_first.Open();
   EXPECT_EQ(TakeAll(&prefetcher), UpTo(40));
   EXPECT_EQ(most, 3);
 }
 
 TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
+  Gate gate;
   std::atomic<uint64_t> in_flight{0};
   std::atomic<uint64_t> most{0};
   auto functions = Squares(60);
@@ -174,11 +201,17 @@ TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
     PCR_RETURN_IF_ERROR(grow(bytes));  // of no effect: the same size again
     const uint64_t now = in_flight += bytes;
     RaiseTo(now, &most);
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    gate.Wait();
     in_flight -= bytes;
     return Status();
   };
   Prefetcher prefetcher({8, 12}, functions);
+  // Which of the first eight have grown is chance. The rest finds no room.
+  for (int at_gate = 0; at_gate + prefetcher.num_blocked() < 8; at_gate = gate.num_waiting()) {
+    std::this_thread::yield();
+  }
+  EXPECT_LE(most, 12u);
+  gate.Open();
   EXPECT_EQ(TakeAll(&prefetcher), UpTo(60));
   // The one that the consumer waits for may exceed the bound: by less than what it has grown.
   EXPECT_GT(most, 5u);
@@ -186,6 +219,7 @@ TEST(OrderedPrefetcherTest, WhatRequestsGrowToIsBoundedToo) {
 }
 
 TEST(OrderedPrefetcherTest, OfRequestsThatGrowBeyondTheBoundOnlyTheOneWaitedForGoesOn) {
+  Gate nobody_waits_here;
   std::atomic<int> grown{0};
   auto functions = Squares(20);
   functions.load = [&](const int&, const Prefetcher::Grow& grow, int*) {
@@ -194,19 +228,21 @@ TEST(OrderedPrefetcherTest, OfRequestsThatGrowBeyondTheBoundOnlyTheOneWaitedForG
     return Status();
   };
   Prefetcher prefetcher({6, 10}, functions);
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  AwaitStandstill(&nobody_waits_here, 0, &prefetcher, 6);
   EXPECT_EQ(grown, 0);
   std::optional<Prefetcher::Item> item;
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(prefetcher.Next(&item).ok());
     ASSERT_TRUE(item.has_value());
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ(item->request, i);
+    // Threads that find no further request end.
+    AwaitStandstill(&nobody_waits_here, 0, &prefetcher, std::min(6, 19 - i));
     EXPECT_EQ(grown, i + 1);
   }
 }
 
 TEST(OrderedPrefetcherTest, CancelFreesALoadThatWaitsToGrow) {
+  Gate nobody_waits_here;
   auto functions = Squares(4);
   std::atomic<int> cancelled{0};
   functions.load = [&](const int&, const Prefetcher::Grow& grow, int*) {
@@ -216,7 +252,7 @@ TEST(OrderedPrefetcherTest, CancelFreesALoadThatWaitsToGrow) {
   };
   {
     Prefetcher prefetcher({4, 10}, functions);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    AwaitStandstill(&nobody_waits_here, 0, &prefetcher, 4);
   }
   EXPECT_EQ(cancelled, 4);
 }
@@ -281,7 +317,7 @@ TEST(OrderedPrefetcherTest, CancelFreesAConsumerThatWaits) {
   };
   Prefetcher prefetcher({3, 100}, functions);
   std::thread canceller([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    AwaitStandstill(&gate, 3, &prefetcher, 1);
     prefetcher.Cancel();
   });
   std::optional<Prefetcher::Item> item;

@@ -93,12 +93,14 @@ def make_source(
             "name; choose another"
         )
     if kind == WebDatasetSource.kind:
-        return WebDatasetSource(inputs, image_feature, options.image_extension)
+        return WebDatasetSource(
+            inputs, image_feature, options.image_extension, options.class_list()
+        )
     if kind == TableSource.kind:
         if not options.table:
             raise ConvertError("no table; name its file with --table")
         return TableSource(expand_patterns(inputs), image_feature, options)
-    return ClassFolderSource(expand_patterns(inputs), image_feature)
+    return ClassFolderSource(expand_patterns(inputs), image_feature, options.class_list())
 
 
 def _kind_of_all(inputs: Sequence[str]) -> str:

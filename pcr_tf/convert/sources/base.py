@@ -53,7 +53,9 @@ class Listing:
         unreadable: (name, why) of what could not be listed and was left out, by policy.
         ignored: files and rows that are no part of the source: without the suffix of an image, or
             without their counterpart.
-        without_image: folders that hold neither an image nor a folder, and are no classes.
+        without_image: folders that hold neither an image nor a folder, and are no classes -> how
+            many other files they hold.
+        unlisted: folders whose class is not in the list that was given.
     """
 
     items: list[SourceItem]
@@ -61,7 +63,8 @@ class Listing:
     class_names: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
-    without_image: list[str] = dataclasses.field(default_factory=list)
+    without_image: dict[str, int] = dataclasses.field(default_factory=dict)
+    unlisted: list[str] = dataclasses.field(default_factory=list)
 
     def leave_out(self, path: str, fault: UnreadableItemError, *, skip_unreadable: bool) -> None:
         """Names the fault of something in the file `path` in `unreadable`.
@@ -84,8 +87,14 @@ class Listing:
             unreadable=self.unreadable,
             num_ignored=len(self.ignored),
             without_image=self.without_image,
+            unlisted=self.unlisted,
             first_item=self.items[0].name if self.items else "",
+            class_items=self._class_items(),
         )
+
+    def _class_items(self) -> list[int]:
+        counts = collections.Counter(item.label for item in self.items)
+        return [counts[label] for label in range(len(self.class_names))]
 
 
 @dataclasses.dataclass
@@ -94,9 +103,10 @@ class ListingSummary:
 
     Attributes:
         num_items, source_bytes: how many items there are, and their sizes added up.
-        digests, class_names, unreadable, without_image: as in `Listing`.
+        digests, class_names, unreadable, without_image, unlisted: as in `Listing`.
         num_ignored: how many are ignored.
         first_item: name of the first item; "" where there is none.
+        class_items: how many items each class has.
     """
 
     num_items: int = 0
@@ -105,8 +115,17 @@ class ListingSummary:
     class_names: list[str] = dataclasses.field(default_factory=list)
     unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     num_ignored: int = 0
-    without_image: list[str] = dataclasses.field(default_factory=list)
+    without_image: dict[str, int] = dataclasses.field(default_factory=dict)
+    unlisted: list[str] = dataclasses.field(default_factory=list)
     first_item: str = ""
+    class_items: list[int] = dataclasses.field(default_factory=list)
+
+    def classes_without_item(self) -> list[str]:
+        """Names of the classes that no item is of; none where the items have no labels at all."""
+        if not any(self.class_items):
+            return []
+        pairs = zip(self.class_names, self.class_items, strict=True)
+        return [name for name, count in pairs if not count]
 
     def new_labels(self, whole: ListingSummary) -> list[int]:
         """The labels in `whole` of the classes of this part of it; -1 for one that, without an
@@ -222,16 +241,23 @@ def added_up(
     parts: Sequence[ListingSummary], digests: dict[str, str], class_names: Sequence[str] = ()
 ) -> ListingSummary:
     """The whole of `parts`, but for what is given."""
-    return ListingSummary(
+    whole = ListingSummary(
         num_items=sum(part.num_items for part in parts),
         source_bytes=sum(part.source_bytes for part in parts),
         digests=digests,
         class_names=list(class_names),
         unreadable=[entry for part in parts for entry in part.unreadable],
         num_ignored=sum(part.num_ignored for part in parts),
-        without_image=[folder for part in parts for folder in part.without_image],
+        without_image={f: count for part in parts for f, count in part.without_image.items()},
+        unlisted=[folder for part in parts for folder in part.unlisted],
         first_item=next((part.first_item for part in parts if part.num_items), ""),
+        class_items=[0] * len(class_names),
     )
+    for part in parts:
+        for label, count in zip(part.new_labels(whole), part.class_items, strict=True):
+            if label >= 0:
+                whole.class_items[label] += count
+    return whole
 
 
 def united_files(
@@ -256,5 +282,10 @@ def united_files(
     }
     whole = added_up(parts, by_name)
     if not whole.num_items:
-        raise ListingError(f"{', '.join(patterns)}: no {noun}; the files are empty")
+        why = "the files are empty"
+        if whole.unreadable:
+            name, fault = whole.unreadable[0]
+            more = len(whole.unreadable) - 1
+            why = f"{name}: {fault}{f' ({more} more cannot be read)' if more else ''}"
+        raise ListingError(f"{', '.join(patterns)}: no {noun}; {why}")
     return whole

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import os
-import unicodedata
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
@@ -86,23 +86,6 @@ def check_roots_are_apart(roots: Sequence[str]) -> None:
                 )
 
 
-def check_distinct_to_the_eye(class_names: Sequence[str], place: str) -> None:
-    """Refuses classes whose names are one text in two spellings of Unicode, as an archive made on
-    another system brings them beside one's own.
-
-    Raises:
-        ListingError: names both, spelled out.
-    """
-    seen: dict[str, str] = {}
-    for name in class_names:
-        other = seen.setdefault(unicodedata.normalize("NFC", name), name)
-        if other != name:
-            raise ListingError(
-                f"{place}: two classes that look alike, in two spellings of Unicode: "
-                f"{other!a} and {name!a}; rename one"
-            )
-
-
 def _slashed(root: str) -> str:
     return root if root.endswith("/") else root + "/"
 
@@ -114,6 +97,7 @@ class ImageWalk:
     followed, but not round in a circle.
 
     Attributes:
+        roots: what was walked by `add_root`.
         images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
             A folder below a root that cannot be listed, or whose images cannot be read, is there
             as well.
@@ -129,6 +113,7 @@ class ImageWalk:
             folders_are_classes: whether a name without a suffix must be listed or named, for it may
                 be a folder, without which the labels behind it are others.
         """
+        self.roots: list[str] = []
         self.images: dict[str, list[tuple[str, str, int, int]]] = {}
         self.unreadable: list[tuple[str, str]] = []
         self.ignored: list[str] = []
@@ -136,6 +121,8 @@ class ImageWalk:
         self._folders_are_classes = folders_are_classes
         # Folder below a root -> whether it holds no folder in any root.
         self._is_leaf: dict[str, bool] = {}
+        # Folder below a root -> files in it that are no images.
+        self._num_others = collections.Counter[str]()
 
     def add_root(self, root: str) -> None:
         """Walks `root`.
@@ -145,6 +132,7 @@ class ImageWalk:
             UnreadableItemError: something cannot be listed, and not `skip_unreadable`.
         """
         _check_root(root)
+        self.roots.append(root)
         self._add_folder(root, "", ())
 
     def add_top(self, root: str, top: str) -> None:
@@ -169,10 +157,12 @@ class ImageWalk:
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
-    def without_image(self) -> list[str]:
-        """The folders below the roots that are empty or hold other files alone, sorted bytewise."""
+    def without_image(self) -> dict[str, int]:
+        """The folders below the roots that are empty or hold other files alone, sorted bytewise:
+        how many these are."""
         leaves = (folder for folder, is_leaf in self._is_leaf.items() if is_leaf)
-        return sorted((f for f in leaves if f not in self.images), key=os.fsencode)
+        names = sorted((f for f in leaves if f not in self.images), key=os.fsencode)
+        return {name: self._num_others[name] for name in names}
 
     def _add_folder(
         self,
@@ -206,6 +196,7 @@ class ImageWalk:
                 if is_image and relative:
                     self.images.setdefault(relative, [])
                 is_leaf = is_leaf and _suffix(name) != ""
+                self._num_others[relative] += 1
                 continue
             if status.is_dir:
                 is_leaf = False
@@ -216,6 +207,7 @@ class ImageWalk:
                 self.images.setdefault(relative, []).append(image)
             else:
                 self.ignored.append(path)
+                self._num_others[relative] += 1
         if relative:
             self._is_leaf[relative] = is_leaf and self._is_leaf.get(relative, True)
 

@@ -8,18 +8,19 @@ A value goes through three steps, each of them optional:
 3. `classes`: the classes in the order of their labels, perhaps under other names.
 
 Without `classes`, the order is that of the list of names, or else of the values: by number where
-all are whole numbers of 64 bits, bytewise otherwise. Labels count from 0.
+all are numbers, bytewise where none is. Labels count from 0.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
-from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.numbers import column_type
+from pcr_tf.convert.errors import ListingError, shown
+from pcr_tf.convert.sources.class_list import twins
+from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import name_place, read_names
 from pcr_tf.format import filesystem
@@ -46,8 +47,8 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
         values: distinct value -> where it was first seen, for messages.
 
     Raises:
-        ListingError: a value has no class, or a name stands twice in the list of names and no
-            pattern groups its names; names the place.
+        ListingError: a value has no class, a name stands twice in the list of names and no pattern
+            groups its names, or the values have no order (see `_in_order`); names the place.
     """
     names: list[str] = []
     digests = {}
@@ -62,8 +63,8 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
         found = _matched(name, options)
         if found is None:
             raise ListingError(
-                f"{place}: --label_pattern={options.label_pattern} does not fit {name!r}; widen "
-                "it, or name the class of all others with --label_otherwise"
+                f"{place}: --label_pattern={options.label_pattern} does not fit {shown(name)}; "
+                "widen it, or name the class of all others with --label_otherwise"
             )
         class_of[value] = found
     if options.classes:
@@ -72,7 +73,10 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
         matched = (_matched(name, options) for name in names)
         order = list(dict.fromkeys(name for name in matched if name is not None))
     else:
-        order = _sorted(set(class_of.values()))
+        places: dict[str, str] = {}
+        for value, name in class_of.items():
+            places.setdefault(name, values[value])
+        order = _in_order(places)
     positions = {name: label for label, name in enumerate(order)}
     return Labels(order, {value: positions[name] for value, name in class_of.items()}, digests)
 
@@ -94,13 +98,14 @@ def _named(value: str, place: str, names: list[str], options: SourceOptions) -> 
     if not names:
         return value
     last = options.first_label + len(names) - 1
-    number = int(value) if re.fullmatch(r"-?\d{1,9}", value) else None
-    if number is None or not options.first_label <= number <= last:
+    # Also 7.0, which pandas makes of 7 where a value was missing.
+    number = number_of(value)
+    if number is None or not options.first_label <= number <= last or number != int(number):
         raise ListingError(
             f"{place}: expected a position in {options.label_names}, {options.first_label} to "
-            f"{last}, got {value!r}; --first_label says from where it counts"
+            f"{last}, got {shown(value)}; --first_label says from where it counts"
         )
-    return names[number - options.first_label]
+    return names[int(number) - options.first_label]
 
 
 def _matched(name: str, options: SourceOptions) -> str | None:
@@ -118,19 +123,67 @@ def _listed(
     options: SourceOptions,
     digests: dict[str, str],
 ) -> Labels:
-    pairs = options.class_pairs()
-    positions = {value: label for label, (value, _) in enumerate(pairs)}
+    classes = options.class_list()
     for value, name in class_of.items():
-        if name not in positions:
+        if name not in classes.label_of:
+            raise ListingError(f"{values[value]}: {classes.unlisted(name)}")
+    label_of = {value: classes.label_of[name] for value, name in class_of.items()}
+    return Labels(classes.names, label_of, digests)
+
+
+def _in_order(places: Mapping[str, str]) -> list[str]:
+    """The names of classes, in the order of their labels.
+
+    Args:
+        places: name -> where it was first seen.
+
+    Raises:
+        ListingError: one says that there is no value, some are numbers and some are not, two are
+            one number, or two look the same.
+    """
+    remedy = "say with --classes which there are, in the order of their labels"
+    for name, place in places.items():
+        if re.fullmatch("[-+]?nan", name, re.ASCII | re.IGNORECASE):
             raise ListingError(
-                f"{values[value]}: label {name!r} is none of --classes="
-                f"{','.join(options.classes)}; add it"
+                f"{place}: expected a label, got {shown(name)}, which stands for none; leave the "
+                f"row out, or {remedy}"
             )
-    label_of = {value: positions[name] for value, name in class_of.items()}
-    return Labels([name for _, name in pairs], label_of, digests)
+    numbers = {
+        name: number for name in places for number in [number_of(name)] if number is not None
+    }
+    if not numbers:
+        pair = twins(places)
+        if pair is not None:
+            one, other = pair
+            raise ListingError(
+                f"{places[other]}: expected one spelling of each label, got {other!a} beside "
+                f"{one!a} of {places[one].rpartition(': ')[2]}, which look the same; write "
+                f"both alike, or, where they are two classes, {remedy}"
+            )
+        return sorted(places, key=_bytes)
+    texts = [name for name in places if name not in numbers]
+    if texts:
+        odd, usual = next(iter(numbers)), texts[0]
+        kinds = ["text", "a number"]
+        if len(texts) < len(numbers):
+            odd, usual = usual, odd
+            kinds.reverse()
+        raise ListingError(
+            f"{places[odd]}: expected {kinds[0]}, as {shown(usual)} of "
+            f"{places[usual].rpartition(': ')[2]}, got {shown(odd)}, {kinds[1]}: labels of both "
+            f"kinds have no order; correct it, or {remedy}"
+        )
+    first: dict[Decimal, str] = {}
+    for name, number in numbers.items():
+        other = first.setdefault(number, name)
+        if other != name:
+            raise ListingError(
+                f"{places[name]}: expected one spelling of each number, got {shown(name)} beside "
+                f"{shown(other)} of {places[other].rpartition(': ')[2]}; write both alike, or, "
+                f"where they are two classes, {remedy}"
+            )
+    return sorted(numbers, key=numbers.__getitem__)
 
 
-def _sorted(names: set[str]) -> list[str]:
-    if column_type(names) is int:
-        return sorted(names, key=int)
-    return sorted(names, key=os.fsencode)
+def _bytes(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")

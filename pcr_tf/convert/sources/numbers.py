@@ -6,15 +6,38 @@ import math
 import re
 import struct
 from collections.abc import Set
+from decimal import Decimal
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+# A number as a label may be written, with leading zeros too. Texts as 1_0, 1,000 and of other than
+# ASCII's digits are none. A longer exponent is an identifier's.
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,6})?")
+
+# Numbers of more digits, as 1e999999, keep their spelling.
+_CANONICAL_DIGITS_MAX = 400
 
 # Sign and digits of the longest int64. Python refuses to convert texts of some thousand digits.
 _INT64_CHARACTERS = 20
 # Up to here 32 bits hold every whole number.
 _WHOLE_FLOAT32_MAX = 2.0**24
 _FLOAT32_MIN_NORMAL = 2.0**-126
+
+
+def number_of(text: str) -> Decimal | None:
+    """The number that a text stands for, exactly and of whatever size; None where it is none."""
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def canonical(text: str) -> str:
+    """One spelling of a number: "7" of "7.0", "07", "+7" and "7e0". Other texts as they are."""
+    number = number_of(text)
+    if number is None or abs(number.adjusted()) > _CANONICAL_DIGITS_MAX:
+        return text
+    whole, _, fraction = f"{number:f}".partition(".")
+    sign = "-" if whole.startswith("-") and number else ""
+    fraction = fraction.rstrip("0")
+    return f"{sign}{whole.lstrip('-0') or '0'}{'.' if fraction else ''}{fraction}"
 
 
 def int64_of(text: str) -> int | None:

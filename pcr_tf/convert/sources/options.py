@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.sources.class_list import ClassList, class_entries
 
 TABLE_FORMATS = ("auto", "csv", "tsv", "whitespace", "mat")
 ON_UNMATCHED = ("fail", "ignore_rows", "ignore_images", "ignore")
@@ -27,10 +28,14 @@ _TABLE_ONLY = frozenset(
         "first_label",
         "label_pattern",
         "label_otherwise",
-        "classes",
         "split_column",
     )
 )
+
+_OWNERS = {
+    "image_extension": ("table", "webdataset"),
+    "classes": ("class_folders", "table", "webdataset"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +49,18 @@ class SourceOptions:
         table_format: one of `TABLE_FORMATS`; "auto" goes by the file's suffix.
         table_encoding: of its text.
         table_columns: names of the columns, where the table has no header.
-        image_column: the column that names the image; "" for the first.
+        image_column: the column that names the image; "" for the only one whose cells do.
         label_column: the column that names the class; "" for none.
         on_unmatched: what becomes of rows without an image and images without a row: "fail", or
             rows, images or both are left out and counted.
-        label_names, first_label, label_pattern, label_otherwise, classes: how values of the label
-            column become classes; see `pcr_tf.convert.sources.labels`.
-        split_column: rows that agree in this column stay in one part of a split; "": single rows.
+        label_names, first_label, label_pattern, label_otherwise: how values of the label column
+            become classes; see `pcr_tf.convert.sources.labels`.
+        classes: class_folders, table, webdataset: the classes in the order of their labels, as
+            entries of `pcr_tf.convert.sources.class_list`; ("@FILE",) for the lines of a file. Held
+            as the entries.
+        classes_from: folder of a data set whose classes are taken. Held as `classes`.
+        split_column: rows that agree in this column stay in one part of a split, however a number
+            is written; "": single rows.
         tfds_split: split of the builder, slices included: "train", "train[:80%]".
         tfds_data_dir: where builders are prepared; "" for the default of TensorFlow Datasets.
     """
@@ -68,6 +78,7 @@ class SourceOptions:
     label_pattern: str = ""
     label_otherwise: str = ""
     classes: tuple[str, ...] = ()
+    classes_from: str = ""
     split_column: str = ""
     tfds_split: str = "train"
     tfds_data_dir: str = ""
@@ -100,19 +111,23 @@ class SourceOptions:
         if self.label_otherwise and not self.label_pattern:
             raise ConvertError("--label_otherwise: is for values that --label_pattern does not fit")
         if not self.label_column:
-            for flag in ("label_names", "label_pattern", "classes"):
+            needing = ["label_names", "label_pattern"]
+            # Other sources know their labels without a column.
+            needing += ["classes", "classes_from"] if self.table else []
+            for flag in needing:
                 if getattr(self, flag):
                     raise ConvertError(f"--{flag}: says what the labels are; needs --label_column")
         if self.first_label and not self.label_names:
             raise ConvertError("--first_label: counts positions in --label_names; needs it")
-        names = [name for _, name in self.class_pairs()]
-        if len(set(names)) != len(names) or not all(names):
-            raise ConvertError(f"--classes: expected distinct names, got {','.join(self.classes)}")
+        encoding = self.table_encoding if self.table else ""
+        entries = class_entries(self.classes, self.classes_from, encoding)
+        object.__setattr__(self, "classes", entries)
+        object.__setattr__(self, "classes_from", "")
+        ClassList(entries)
 
-    def class_pairs(self) -> list[tuple[str, str]]:
-        """`classes` as (value, name): "value=name", or a value that is its own name."""
-        pairs = (text.partition("=") for text in self.classes)
-        return [(value, name if equals else value) for value, equals, name in pairs]
+    def class_list(self) -> ClassList:
+        """`classes`, taken apart."""
+        return ClassList(self.classes)
 
     def check_kind(self, kind: str) -> None:
         """Refuses options that have no effect on a source of kind `kind`.
@@ -121,14 +136,13 @@ class SourceOptions:
             ConvertError: names the option.
         """
         for name in self._set():
-            if name in _TABLE_ONLY:
-                owners: tuple[str, ...] = ("table",)
-            elif name == "image_extension":
-                owners = ("table", "webdataset")
-            else:
-                owners = ("tfds",)
+            owners = ("table",) if name in _TABLE_ONLY else _OWNERS.get(name, ("tfds",))
             if kind not in owners:
-                remedy = "; name the table's file with --table" if "table" in owners else ""
+                remedy = ""
+                if owners == ("table",):
+                    remedy = "; name the table's file with --table"
+                elif name == "classes":
+                    remedy = ", whose labels pass through as they are"
                 raise ConvertError(
                     f"--{name}: belongs to --source={' or '.join(owners)}; this source is {kind}"
                     f"{remedy}"

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.convert.sources.base import Listing, Source, SourceItem
+from pcr_tf.convert.sources.class_list import normalized
 from pcr_tf.convert.sources.images import (
     ImageWalk,
-    check_distinct_to_the_eye,
     image_format,
     read_image,
     without_root,
 )
 from pcr_tf.convert.sources.labels import Labels, resolve_labels
-from pcr_tf.convert.sources.numbers import column_type
+from pcr_tf.convert.sources.numbers import canonical, column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import Row, Table, read_table
-from pcr_tf.convert.sources.table_images import Image, match_rows
+from pcr_tf.convert.sources.table_images import Image, image_column, match_rows
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
@@ -50,20 +50,19 @@ class TableSource(Source):
         table = read_table(
             options.table, options.table_format, options.table_encoding, options.table_columns
         )
-        name_at = table.column(options.image_column, "image_column") if options.image_column else 0
         if options.split_column:
             self._split_position = table.column(options.split_column, "split_column")
-        rows, unreadable = self._sound_rows(table, name_at, skip_unreadable)
         walk = ImageWalk(skip_unreadable, folders_are_classes=False)
         for root in self.roots:
             walk.add_root(root)
+        name_at = image_column(table, walk, options)
+        rows, unreadable = self._sound_rows(table, name_at, skip_unreadable)
         unreadable += walk.unreadable
         found = match_rows(table, rows, name_at, walk, options)
         pairs = found.pairs
         self._set_columns(table, rows)
         labels = self._labels(table, [row for row, _ in pairs])
         self._class_names = labels.class_names
-        check_distinct_to_the_eye(self._class_names, f"{table.path}: {options.label_column}")
 
         label_at = table.column(options.label_column, "label_column") if labels.label_of else 0
         items = []
@@ -88,7 +87,9 @@ class TableSource(Source):
         }
         if item.label >= 0:
             features["image/class/label"] = [item.label]
-            features["image/class/text"] = [self._class_names[item.label].encode()]
+            features["image/class/text"] = [
+                self._class_names[item.label].encode(errors="surrogateescape")
+            ]
         for (name, kind), cell in zip(self._columns, item.detail.split("\0"), strict=True):
             if name and cell.strip():
                 features[name] = [cell.encode() if kind is bytes else kind(cell)]
@@ -100,7 +101,9 @@ class TableSource(Source):
     def split_key(self, item: SourceItem) -> str:
         if self._split_position is None:
             return self.key(item)
-        return item.detail.split("\0")[self._split_position].strip() or self.key(item)
+        cell = item.detail.split("\0")[self._split_position].strip()
+        # Of two spellings of one patient each would go to a part of its own.
+        return canonical(normalized(cell)) or self.key(item)
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
@@ -111,6 +114,7 @@ class TableSource(Source):
         """Rows of the table's shape that have a label, where there is a label column."""
         label = self._options.label_column
         label_at = table.column(label, "label_column") if label else name_at
+        empty_is_class = "" in self._options.class_list().label_of
         faults = [
             (row, f"expected {len(table.columns)} values, got {len(row.cells)}")
             for row in table.misshapen
@@ -119,7 +123,7 @@ class TableSource(Source):
         for row in table.rows:
             if not row.cells[name_at].strip():
                 faults.append((row, f"no image in column {table.columns[name_at]!r}"))
-            elif not row.cells[label_at].strip():
+            elif not row.cells[label_at].strip() and not empty_is_class:
                 faults.append((row, f"no label in column {label!r}"))
             else:
                 rows.append(row)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pcr_tf.convert.errors import ListingError
 from pcr_tf.convert.sources import mat_file
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import can_name_a_file
 
 # What the column of names is called where a header leaves it out.
 UNNAMED_FIRST_COLUMN = "image_id"
@@ -94,15 +95,30 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
     if not rows:
         raise ListingError(f"{path}: no rows; expected a header and a row for each image")
     _check_header(path, header)
+    _check_locale(path, rows)
     sound = [row for row in rows if len(row.cells) == len(header)]
     misshapen = [row for row in rows if len(row.cells) != len(header)]
     return Table(path, header, sound, misshapen, hashlib.sha256(data).hexdigest()[:16])
 
 
-def read_names(path: str, encoding: str) -> tuple[list[str], str]:
+def _check_locale(path: str, rows: list[Row]) -> None:
+    """Refuses text that names no file under this locale: no row would find its image."""
+    for row in rows:
+        if not all(map(can_name_a_file, row.cells)):
+            raise ListingError(
+                f"{path}: {row.place}: expected ASCII, which the locale has names of files for; "
+                "set PYTHONUTF8=1"
+            )
+
+
+def read_names(path: str, encoding: str, *, any_bytes: bool = False) -> tuple[list[str], str]:
     """A list of names: the lines of a text, or the only cell array of strings of a .mat file.
 
     Every line up to the last name is one: positions in the list count.
+
+    Args:
+        any_bytes: whether bytes that are not of the encoding become surrogate escapes, as in names
+            of files.
 
     Returns:
         The names, and a digest that changes when the file's contents do.
@@ -117,7 +133,7 @@ def read_names(path: str, encoding: str) -> tuple[list[str], str]:
     if path.lower().endswith(".mat"):
         names = mat_file.cell_strings(path, data)
     else:
-        text = io.StringIO(_decode(path, data, encoding), newline=None)
+        text = io.StringIO(_decode(path, data, encoding, any_bytes=any_bytes), newline=None)
         names = [line.strip() for line in text]
         while names and not names[-1]:
             names.pop()
@@ -136,7 +152,7 @@ def name_place(path: str, position: int) -> str:
     return f"{'element' if path.lower().endswith('.mat') else 'line'} {position + 1}"
 
 
-def _decode(path: str, data: bytes, encoding: str) -> str:
+def _decode(path: str, data: bytes, encoding: str, *, any_bytes: bool = False) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
         raise ListingError(
             f"{path}: line 1: byte 0: the mark of UTF-16; expected {encoding}; "
@@ -145,7 +161,7 @@ def _decode(path: str, data: bytes, encoding: str) -> str:
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
     try:
-        text = data.decode(encoding)
+        text = data.decode(encoding, errors="surrogateescape" if any_bytes else "strict")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ListingError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pcr_tf.convert.errors import UnreadableItemError
+from pcr_tf.convert.errors import ListingError, UnreadableItemError
 from pcr_tf.convert.sources.base import (
     Listing,
     ListingSummary,
@@ -16,6 +17,7 @@ from pcr_tf.convert.sources.base import (
     SourceItem,
     united_files,
 )
+from pcr_tf.convert.sources.class_list import ClassList
 from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
 from pcr_tf.convert.sources.inputs import expand_to_files, unreadable_file
 from pcr_tf.convert.sources.numbers import float32_of, int64_of, is_float32
@@ -36,7 +38,8 @@ class WebDatasetSource(PartedSource):
     not stand together. An example holds image/encoded, image/filename (the member's name),
     image/format (from the contents), and the other members of its key:
 
-    - ``cls``: image/class/label, the whole number that it holds;
+    - ``cls``: image/class/label, the whole number that it holds; where a list of classes is given,
+      the position in it of the text that it holds, and image/class/text, its name;
     - ``json``: its bytes as json, and each field of the object that is a number, a text, or a list
       of such, as json/<field>;
     - all others: their bytes, under the extension.
@@ -44,16 +47,24 @@ class WebDatasetSource(PartedSource):
 
     kind = "webdataset"
 
-    def __init__(self, patterns: Sequence[str], image_feature: str, image_extension: str) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str],
+        image_feature: str,
+        image_extension: str,
+        classes: ClassList | None = None,
+    ) -> None:
         """Names tar files, folders of them, and globs.
 
         Args:
             image_extension: with its dot, which member is the image; "" for the only one that has
                 the suffix of an image.
+            classes: all classes, in the order of their labels; none: labels stay as they are.
         """
         self.patterns = tuple(patterns)
         self.image_features = (image_feature,)
         self._image_extension = image_extension.removeprefix(".").lower()
+        self._classes = classes or ClassList(())
 
     def part_names(self) -> list[str]:
         """The files."""
@@ -82,7 +93,11 @@ class WebDatasetSource(PartedSource):
         return listing
 
     def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
-        return united_files(parts, self.patterns, "keys")
+        whole = united_files(parts, self.patterns, "keys")
+        # Which of them have images is not known before these are read.
+        return dataclasses.replace(
+            whole, class_names=self._classes.names, class_items=[0] * len(self._classes.names)
+        )
 
     def read(self, item: SourceItem) -> bytes:
         members = _members(item)
@@ -102,8 +117,15 @@ class WebDatasetSource(PartedSource):
             "image/filename": [f"{item.entry}.{extension}".encode(errors="surrogateescape")],
             "image/format": [image_format(image).encode()],
         }
+        if self._classes and "cls" not in parts:
+            raise UnreadableItemError(item.name, "no .cls; expected the name of a class in one")
         for name, contents in parts.items():
-            for key, values in _features(item.name, name, contents).items():
+            made = (
+                self._label(item.name, contents)
+                if name == "cls"
+                else _features(item.name, name, contents)
+            )
+            for key, values in made.items():
                 if key in features:
                     raise UnreadableItemError(
                         item.name,
@@ -140,6 +162,23 @@ class WebDatasetSource(PartedSource):
             detail = json.dumps(members, separators=(",", ":"))
             yield SourceItem(path, offset, size_bytes, entry=key, detail=detail)
 
+    def _label(self, item: str, contents: bytes) -> dict[str, Values]:
+        text = contents.strip()
+        if not self._classes:
+            if not re.fullmatch(rb"-?\d{1,18}", text):
+                raise UnreadableItemError(
+                    item,
+                    f".cls: expected a whole number, got {text[:40].decode(errors='replace')!r}; "
+                    "--classes gives names of classes their labels",
+                )
+            return {"image/class/label": [int(text)]}
+        value = text.decode(errors="surrogateescape")
+        if value not in self._classes.label_of:
+            raise ListingError(f"{item}: .cls: {self._classes.unlisted(value)}")
+        label = self._classes.label_of[value]
+        name = self._classes.names[label].encode(errors="surrogateescape")
+        return {"image/class/label": [label], "image/class/text": [name]}
+
     def _is_image(self, extension: str) -> bool:
         wanted = self._image_extension
         return extension == wanted if wanted else f".{extension}" in IMAGE_SUFFIXES
@@ -172,13 +211,6 @@ def _read(item: SourceItem, members: list[Member]) -> dict[str, bytes]:
 
 
 def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
-    if extension == "cls":
-        text = contents.strip()
-        if not re.fullmatch(rb"-?\d{1,18}", text):
-            raise UnreadableItemError(
-                item, f".cls: expected a whole number, got {text[:40].decode(errors='replace')!r}"
-            )
-        return {"image/class/label": [int(text)]}
     if extension == "json":
         return {"json": [contents], **_json_features(item, contents)}
     return {extension: [contents]}

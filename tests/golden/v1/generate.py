@@ -4,7 +4,8 @@
     python -m tests.golden.v1.generate --check   # says which files would change
 
 The files are frozen: they are what a reader of version 1 must read, whatever the
-writer does today. Run this to add a file, and look at every file that changes.
+writer does today, which is to write version 1.1 (tests/golden/v1_1). Run this to add
+an invalid file, and put back every file that changes.
 Images are drawn here, so another release of Pillow's JPEG encoder may change the
 valid files; the invalid ones are made from those that are there.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -115,11 +117,11 @@ which a reader of index and prefixes meets the damage: lower ones read as if not
 {invalid}"""
 
 
-def _write(files: dict[str, bytes], check: bool) -> list[str]:
+def write_files(folder: pathlib.Path, files: dict[str, bytes], check: bool) -> list[str]:
     """Writes files, or only names those that would change."""
     changed = []
     for name, data in files.items():
-        path = FOLDER / name
+        path = folder / name
         if path.exists() and path.read_bytes() == data:
             continue
         changed.append(name)
@@ -136,12 +138,14 @@ def main(arguments: Sequence[str]) -> int:
     changed = []
     for case in VALID:
         # One by one: some are made from those before them.
-        changed += _write({f"valid/{case.name}": case.make()}, check)
+        changed += write_files(FOLDER, {f"valid/{case.name}": case.make()}, check)
     files = {f"valid/dataset/{name}": data for name, data in data_set().items()}
-    changed += _write(files, check)
-    changed += _write(damaged_files(), check)
+    changed += write_files(FOLDER, files, check)
+    changed += write_files(FOLDER, damaged_files(), check)
     text = json.dumps(expected(), indent=1) + "\n"
-    changed += _write({"expected.json": text.encode(), "README.md": readme().encode()}, check)
+    changed += write_files(
+        FOLDER, {"expected.json": text.encode(), "README.md": readme().encode()}, check
+    )
     print("\n".join(changed) or "nothing changes")
     return int(check and bool(changed))
 

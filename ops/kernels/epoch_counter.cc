@@ -1,0 +1,100 @@
+#include "ops/kernels/epoch_counter.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "ops/base/byte_reader.h"
+#include "ops/base/byte_writer.h"
+#include "tensorflow/core/platform/errors.h"
+#include "tensorflow/core/platform/refcount.h"
+
+namespace pcr {
+namespace {
+
+// Of the files and of the number of the next epoch.
+constexpr size_t kEntryBytes = 16;
+
+constexpr char kContainer[] = "pcr_tf_epoch_counters";
+
+struct CounterResource : public tensorflow::ResourceBase {
+  CounterResource(uint64_t seed, int64_t first)
+      : counter(std::make_shared<EpochCounter>(seed, first)) {}
+
+  std::string DebugString() const override { return "counter of a PcrDataset's epochs"; }
+
+  const std::shared_ptr<EpochCounter> counter;
+};
+
+}  // namespace
+
+EpochCounter::Epoch EpochCounter::First() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return {seed_, first_};
+}
+
+EpochCounter::Epoch EpochCounter::Next(Files files) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  int64_t& next = next_.try_emplace(files, first_).first->second;
+  return {seed_, next++};
+}
+
+bool EpochCounter::Claim(const std::string& paths) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return ++claims_[paths] == 1;
+}
+
+void EpochCounter::Release(const std::string& paths) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto claim = claims_.find(paths);
+  if (--claim->second == 0) claims_.erase(claim);
+}
+
+tensorflow::tstring EpochCounter::Serialize() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::string serialized;
+  serialized.reserve(next_.size() * kEntryBytes);
+  for (const auto& [files, next] : next_) {
+    AppendLittle64(static_cast<uint64_t>(files), &serialized);
+    AppendLittle64(static_cast<uint64_t>(next), &serialized);
+  }
+  return serialized;
+}
+
+absl::Status EpochCounter::ContinueAfter(Files files, const Epoch& epoch,
+                                         const tensorflow::tstring& serialized) {
+  std::map<Files, int64_t> next;
+  bool valid = serialized.size() % kEntryBytes == 0;
+  for (size_t at = 0; valid && at < serialized.size(); at += kEntryBytes) {
+    const char* const entry = serialized.data() + at;
+    const auto number = static_cast<int64_t>(LoadLittle64(entry + 8));
+    valid = number >= 0 && next.emplace(static_cast<Files>(LoadLittle64(entry)), number).second;
+  }
+  if (!valid || epoch.number == std::numeric_limits<int64_t>::max()) {
+    return tensorflow::errors::InvalidArgument(
+        "checkpoint of a PcrDataset: counts of epochs; expected pairs of 64-bit integers, got ",
+        serialized.size(), " bytes of something else");
+  }
+  int64_t& own = next.try_emplace(files, first_).first->second;
+  own = std::max(own, epoch.number + 1);
+  std::lock_guard<std::mutex> lock(mutex_);
+  seed_ = epoch.seed;
+  next_ = std::move(next);
+  return absl::Status();
+}
+
+absl::Status CounterOfFunction(tensorflow::ResourceMgr* resources, const std::string& id,
+                               uint64_t seed, int64_t first,
+                               std::shared_ptr<EpochCounter>* counter) {
+  CounterResource* resource = nullptr;
+  TF_RETURN_IF_ERROR(resources->LookupOrCreate<CounterResource>(
+      kContainer, id, &resource, [&](CounterResource** created) {
+        *created = new CounterResource(seed, first);
+        return absl::Status();
+      }));
+  const tensorflow::core::ScopedUnref unref(resource);
+  *counter = resource->counter;
+  return absl::Status();
+}
+
+}  // namespace pcr

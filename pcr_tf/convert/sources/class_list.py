@@ -1,0 +1,154 @@
+"""The list of classes that a user gives, with --classes or --classes_from.
+
+An entry is the name of a class, or ``value=name``: what the source calls the class, and the name
+that it gets. An = that belongs to the value is written ==.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+from pcr_tf.convert.errors import ConvertError, shown
+from pcr_tf.convert.sources.numbers import number_of
+from pcr_tf.convert.sources.table_file import read_names
+from pcr_tf.format import filesystem
+from pcr_tf.format.manifest import MANIFEST_NAME, class_names, read_manifest
+
+_ENTRY = re.compile(r"\A((?:[^=]|==)*)(=?)(.*)\Z", re.DOTALL)
+
+
+class ClassList:
+    """The classes of a source, in the order of their labels. False where none are given.
+
+    Attributes:
+        names: names of the classes.
+        label_of: what the source calls a class -> its label.
+    """
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        """Takes `entries` apart.
+
+        Raises:
+            ConvertError: a name or a value stands twice, or a name is empty.
+        """
+        pairs = [_value_and_name(entry) for entry in entries]
+        self.names = [name for _, name in pairs]
+        self.label_of = {value: label for label, (value, _) in enumerate(pairs)}
+        values: set[str] = set()
+        names: set[str] = set()
+        for entry, (value, name) in zip(entries, pairs, strict=True):
+            if not name:
+                raise ConvertError(f"--classes: expected a name for each class, got {shown(entry)}")
+            if value in values or name in names:
+                twice = value if value in values else name
+                raise ConvertError(
+                    f"--classes: expected distinct names, got {shown(twice)} twice; remove one"
+                )
+            values.add(value)
+            names.add(name)
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+    def unlisted(self, value: str) -> str:
+        """What to say of a class that is not in the list."""
+        some = list(map(shown, self.label_of))
+        if len(some) > 5:
+            some = [*some[:2], "...", some[-1]]
+        number, normal = number_of(value), normalized(value)
+        alike = next(
+            (v for v in self.label_of if number is not None and number_of(v) == number), None
+        )
+        twin = next((v for v in self.label_of if normalized(v) == normal), None)
+        hint = "; add it to the list, or move away what is of it"
+        if alike is not None:
+            hint = f"; {shown(alike)} is, the same number written otherwise; write both alike"
+        elif twin is not None:
+            hint = f"; {twin!a} is, which looks the same; write both alike"
+        if "=" in value:
+            hint += "; an = in a name is written == there"
+        return (
+            f"class {shown(value)} is none of the {len(self.names)} of --classes or --classes_from "
+            f"({', '.join(some)}){hint}"
+        )
+
+
+def class_entries(classes: Sequence[str], classes_from: str, encoding: str) -> tuple[str, ...]:
+    """The entries that the flags name: `classes` themselves, the lines of the file that
+    ``("@FILE",)`` names, or the classes of the data set `classes_from`.
+
+    Args:
+        encoding: of the file's text; "" for UTF-8 with whatever else the names of files hold.
+
+    Raises:
+        ConvertError: both are given, the file is no list, or the data set has no classes.
+    """
+    if classes and classes_from:
+        raise ConvertError("--classes, --classes_from: both say what the classes are; give one")
+    if classes_from:
+        return _of_data_set(classes_from)
+    if len(classes) != 1:
+        return tuple(classes)
+    (entry,) = classes
+    if entry == "@":
+        raise ConvertError("--classes=@: expected the name of a file behind @, got nothing")
+    if entry.startswith("@"):
+        names, _ = read_names(entry[1:], encoding or "utf-8", any_bytes=not encoding)
+        if len(names) == 1 and names[0].startswith("@"):
+            raise ConvertError(f"--classes={entry}: expected names, got {names[0]!r} alone")
+        return tuple(names)
+    if "." in entry and filesystem.exists(entry) and not filesystem.is_dir(entry):
+        raise ConvertError(
+            f"--classes={entry}: expected names, got one that is a file; its lines are meant by "
+            f"--classes=@{entry}"
+        )
+    return (entry,)
+
+
+def _of_data_set(folder: str) -> tuple[str, ...]:
+    try:
+        names = class_names(folder)
+        flags = (read_manifest(folder) or {}).get("flags", {})
+    except OSError as error:
+        raise ConvertError(
+            f"--classes_from={folder}: cannot be read: {error.strerror or error}"
+        ) from error
+    except ValueError as error:
+        raise ConvertError(f"--classes_from: {error}") from error
+    if not names:
+        raise ConvertError(
+            f"--classes_from={folder}: {filesystem.join(folder, MANIFEST_NAME)} names no classes; "
+            "expected a data set of class folders or of a table with --label_column; name them "
+            "with --classes"
+        )
+    # With the names that the source gave the classes, where the list of that job says so.
+    entries = flags.get("classes") if isinstance(flags, Mapping) else None
+    if entries and ClassList(entries).names == names:
+        return tuple(entries)
+    return tuple(name.replace("=", "==") for name in names)
+
+
+def _value_and_name(entry: str) -> tuple[str, str]:
+    ((escaped, equals, name),) = _ENTRY.findall(entry)
+    value = escaped.replace("==", "=")
+    return value, name if equals else value
+
+
+def normalized(name: str) -> str:
+    """One spelling of names that look the same: Unicode writes many letters with accents in two
+    ways, of which some systems choose one for names of files, and has characters without a shape.
+    """
+    shapes = (c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(shapes).split())
+
+
+def twins(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that look the same and are not; None where there are none."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(normalized(name), name)
+        if other != name:
+            return other, name
+    return None
