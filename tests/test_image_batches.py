@@ -191,6 +191,46 @@ def test_an_example_of_several_labels_is_named_with_the_remedy(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.parametrize("label", [[1, 2], [1.0], [b"1"]])
+def test_a_label_that_is_not_one_integer_is_refused_and_not_cut(
+    tmp_path: Path, label: Any, on_error: str
+) -> None:
+    with PcrWriter(tmp_path / "a.pcr") as writer:
+        for value in ([7], label):
+            writer.write(encode_example({"image/encoded": [draw_jpeg(0)], LABEL: value}))
+    batches = image_batches(
+        tmp_path / "a.pcr", SIZE, 2, label=LABEL, training=False, on_error=on_error
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=LABEL):
+        labels_of(batches)
+
+
+def test_a_shuffle_buffer_gives_every_example_once_an_epoch_with_its_own_image(
+    folder: Path,
+) -> None:
+    plain = image_batches(folder, SIZE, 4, label=LABEL, training=False, shuffle=False)
+    image_of = dict(pixels_by_label(plain))
+    batches = image_batches(
+        folder, SIZE, 4, label=LABEL, training=False, shuffle=True, shuffle_buffer=9, seed=3
+    )
+    orders = []
+    for _ in range(3):
+        found = pixels_by_label(batches)
+        assert dict(found) == image_of
+        orders.append(tuple(label for label, _ in found))
+    assert all(sorted(order) == list(range(NUM_EXAMPLES)) for order in orders)
+    assert len(set(orders)) == 3
+
+
+def test_a_file_that_is_named_twice_is_read_twice_as_by_tfrecord_dataset(folder: Path) -> None:
+    first = sorted(folder.glob("*.pcr"))[0]
+    batches = image_batches([first, first], SIZE, 4, label=LABEL, training=False)
+    labels = labels_of(batches)
+    half = len(labels) // 2
+    assert labels[:half] == labels[half:] == list(range(half))
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
 def test_labels_may_be_of_any_number(tmp_path: Path, on_error: str) -> None:
     path = tmp_path / "boxes.pcr"
     with PcrWriter(path, examples_per_record=4) as writer:

@@ -232,6 +232,7 @@ class PcrDataset(tf.data.Dataset):
         if seed is not None or shuffle or self._provenance:
             seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
         fidelity = scan_groups if isinstance(scan_groups, Fidelity) else None
+        self._fidelity = fidelity
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
@@ -281,6 +282,11 @@ class PcrDataset(tf.data.Dataset):
             return example
         origin = {"name": tf.TensorSpec([], tf.string), "seed": tf.TensorSpec([2], tf.int64)}
         return example, origin
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """The handle that it was given as `scan_groups`; None: it has a fidelity of its own."""
+        return self._fidelity
 
     def image_features(self) -> list[str]:
         """The features that hold the images, from the index that is open. Not inside a graph.
