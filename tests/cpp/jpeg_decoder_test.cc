@@ -417,9 +417,12 @@ TEST(JpegDecoder, DamagedDataThatEndProperlyAreDecodedAsFarAsTheyGo) {
 
 TEST(JpegDecoder, SaysWhatIsWrong) {
   EXPECT_EQ(ErrorOf(""), "not a JPEG: no bytes");
-  EXPECT_EQ(ErrorOf("\x89PNG\r\n"), "not a JPEG but a PNG");
-  EXPECT_EQ(ErrorOf("GIF89a"), "not a JPEG but a GIF");
-  EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "), "not a JPEG but a WebP");
+  EXPECT_EQ(ErrorOf("\x89PNG\r\n"),
+            "not a JPEG but a PNG; pcr-convert --on_unsupported=encode makes JPEGs of such");
+  EXPECT_EQ(ErrorOf("GIF89a"),
+            "not a JPEG but a GIF; pcr-convert --on_unsupported=encode makes JPEGs of such");
+  EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "),
+            "not a JPEG but a WebP; pcr-convert --on_unsupported=encode makes JPEGs of such");
   EXPECT_EQ(ErrorOf("<html>"),
             "not a JPEG: it begins with SOI and a marker; expected \\xff\\xd8\\xff, got <ht");
   EXPECT_EQ(ErrorOf("RIFF"),
