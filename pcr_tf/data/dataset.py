@@ -181,9 +181,10 @@ class PcrDataset(tf.data.Dataset):
             about twice the bound while examples are put together.
           provenance: each element is a pair: the example, and a dict of where it comes from.
             `name`, a scalar `tf.string`: file, record in the file and example in the record, from
-            0, as in "photos.pcr: record 3, example 2". `seed`, `tf.int64` [2]: for stateless random
-            ops; it follows from `seed`, the epoch and the example alone, so it is the same whoever
-            reads the example in that epoch, and whenever.
+            0, as in "photos.pcr: record 3, example 2"; where an example has not one image of each
+            feature, how many it has, as in "... example 2 (0 images in image/encoded)". `seed`,
+            `tf.int64` [2]: for stateless random ops; it follows from `seed`, the epoch and the
+            example alone, so it is the same whoever reads the example in that epoch, and whenever.
           name: a name for the tf.data operation.
 
         Raises:
