@@ -474,7 +474,8 @@ TEST(JpegDecoder, AFileThatBeginsLikeAnotherFormatIsRefusedHoweverShort) {
 }
 
 // The frame header's parameters: precision 8, then (identifier, sampling) of each component.
-std::string FrameOf(int code, int height, int width, std::vector<std::pair<int, int>> components) {
+std::string FrameOf(int code, int height, int width,
+                    const std::vector<std::pair<int, int>>& components) {
   std::string parameters = {8,
                             static_cast<char>(height >> 8),
                             static_cast<char>(height),
@@ -487,7 +488,7 @@ std::string FrameOf(int code, int height, int width, std::vector<std::pair<int, 
   return testing::SegmentBytes(code, parameters);
 }
 
-std::string ScanOf(std::vector<int> ids, int last, std::string_view data) {
+std::string ScanOf(const std::vector<int>& ids, int last, std::string_view data) {
   std::string parameters = {static_cast<char>(ids.size())};
   for (const int id : ids) parameters += {static_cast<char>(id), 0};
   parameters += {0, static_cast<char>(last), 0};
