@@ -8,6 +8,7 @@ from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.sources.class_list import ClassList, class_entries
+from pcr_tf.format.names import local_name
 
 TABLE_FORMATS = ("auto", "csv", "tsv", "whitespace", "mat")
 ON_UNMATCHED = ("fail", "ignore_rows", "ignore_images", "ignore")
@@ -121,6 +122,8 @@ class SourceOptions:
             raise ConvertError("--first_label: counts positions in --label_names; needs it")
         encoding = self.table_encoding if self.table else ""
         entries = class_entries(self.classes, self.classes_from, encoding)
+        # Files hold them as UTF-8; names of folders are as this process decodes them.
+        entries = tuple(map(local_name, entries))
         object.__setattr__(self, "classes", entries)
         object.__setattr__(self, "classes_from", "")
         ClassList(entries)
