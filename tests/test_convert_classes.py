@@ -645,3 +645,18 @@ def test_a_part_of_the_groceries_gets_the_labels_of_the_whole(
     expected = {name: {(label, name)} for label, name in enumerate(folders["train"])}
     assert _labels(tmp_path / "train.pcr") == expected
     assert _labels(tmp_path / "val.pcr") == {name: expected[name] for name in folders["val"]}
+
+
+@pytest.mark.parametrize("flag", ["--classes", "--classes_from"])
+def test_a_list_of_classes_that_is_empty_is_no_list_left_out(
+    val: Path, tmp_path: Path, flag: str
+) -> None:
+    done = run("convert", f"--input={val}", f"--output={tmp_path / 'out'}", f"{flag}=")
+    assert done.returncode == 2
+    assert f"{flag}: expected the classes, got nothing; leave the flag out" in done.stderr
+
+
+def test_an_empty_data_set_to_compare_with_is_not_left_out(train: tuple[Path, Path]) -> None:
+    done = run("verify", train[1], "--same_classes_as=", "--quiet")
+    assert done.returncode == 2
+    assert "--same_classes_as: expected a data set, got nothing" in done.stderr
