@@ -141,13 +141,14 @@ class SourceOptions:
         for name in self._set():
             owners = ("table",) if name in _TABLE_ONLY else _OWNERS.get(name, ("tfds",))
             if kind not in owners:
-                remedy = ""
+                flag, remedy = name, ""
                 if owners == ("table",):
                     remedy = "; name the table's file with --table"
                 elif name == "classes":
-                    remedy = ", whose labels pass through as they are"
+                    # That of a data set is held as `classes` too.
+                    flag, remedy = "classes, --classes_from", ", whose labels pass through"
                 raise ConvertError(
-                    f"--{name}: belongs to --source={' or '.join(owners)}; this source is {kind}"
+                    f"--{flag}: belongs to --source={' or '.join(owners)}; this source is {kind}"
                     f"{remedy}"
                 )
 
