@@ -440,7 +440,9 @@ def test_the_command_converts_and_says_what_it_did(tmp_path: Path) -> None:
     assert "kept as is  1 (1 not_a_jpeg)" in lines
     assert "encoded     0" in lines
     assert "skipped     1" in lines
-    assert f"Each is named in {tmp_path}/out/manifest.json." in lines
+    assert (
+        f"What is kept as is, encoded or skipped is named in {tmp_path}/out/manifest.json." in lines
+    )
     assert "images/s" in done.stdout
 
 

@@ -721,8 +721,8 @@ def test_a_source_of_which_everything_is_skipped_gives_an_empty_data_set(tmp_pat
     for _ in range(2):  # A finished job that is run again says so as well.
         done = run("convert", *flags, "--num_workers=0", "--quiet")
         assert done.returncode == 1
-        message = f"pcr-convert: {tmp_path}/by_command: holds no image: every item was skipped\n"
-        assert done.stderr == message
+        message = f"pcr-convert: {tmp_path}/by_command: holds no image: every item was skipped, as "
+        assert done.stderr == f"{message}a/x.png: not_a_jpeg: the image is a PNG file\n"
 
 
 def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> None:

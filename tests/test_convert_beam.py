@@ -433,8 +433,9 @@ def test_a_data_set_without_an_image_is_an_error_of_the_command(
     (tmp_path / "in" / "ant" / "odd.png").write_bytes(png())
     flags = [f"--input={tmp_path / 'in'}", "--on_unsupported=skip", "--profile_images=0"]
     assert convert_beam.main([*flags, f"--output={tmp_path / 'out'}"]) == 1
-    message = f"pcr-convert-beam: {tmp_path}/out: holds no image: every item was skipped\n"
-    assert capsys.readouterr().err.endswith(message)
+    message = f"pcr-convert-beam: {tmp_path}/out: holds no image: every item was skipped, as "
+    what = "ant/odd.png: not_a_jpeg: the image is a PNG file\n"
+    assert capsys.readouterr().err.endswith(message + what)
 
 
 def test_the_command_names_folders_that_are_no_classes(

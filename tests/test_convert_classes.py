@@ -234,7 +234,8 @@ def test_a_list_that_is_none_is_refused_with_the_reason(
 def test_a_list_is_refused_where_labels_pass_through(tmp_path: Path) -> None:
     (tmp_path / "in.tfrecord").write_bytes(b"")
     message = (
-        r"--classes: belongs to --source=class_folders or table or webdataset; .*tfrecord, who"
+        r"--classes, --classes_from: belongs to --source=class_folders or table or webdataset; "
+        r".*tfrecord, whose labels pass through$"
     )
     with pytest.raises(ConvertError, match=message):
         _convert(tmp_path / "in.tfrecord", tmp_path / "out", classes=("a", "b"))
@@ -645,3 +646,29 @@ def test_a_part_of_the_groceries_gets_the_labels_of_the_whole(
     expected = {name: {(label, name)} for label, name in enumerate(folders["train"])}
     assert _labels(tmp_path / "train.pcr") == expected
     assert _labels(tmp_path / "val.pcr") == {name: expected[name] for name in folders["val"]}
+
+
+@pytest.mark.parametrize("flag", ["--classes", "--classes_from"])
+def test_a_list_of_classes_that_is_empty_is_no_list_left_out(
+    val: Path, tmp_path: Path, flag: str
+) -> None:
+    done = run("convert", f"--input={val}", f"--output={tmp_path / 'out'}", f"{flag}=")
+    assert done.returncode == 2
+    assert f"{flag}: expected the classes, got nothing; leave the flag out" in done.stderr
+
+
+def test_an_empty_data_set_to_compare_with_is_not_left_out(train: tuple[Path, Path]) -> None:
+    done = run("verify", train[1], "--same_classes_as=", "--quiet")
+    assert done.returncode == 2
+    assert "--same_classes_as: expected a data set, got nothing" in done.stderr
+
+
+def test_folders_called_as_the_list_calls_them_are_told_to_be_listed_so(
+    val: Path, tmp_path: Path
+) -> None:
+    names = sorted(folder.name for folder in val.iterdir())
+    entries = tuple(f"source of {name}={name}" for name in names)
+    message = rf"it is what the list calls 'source of {names[0]}'; list the names alone: --classes"
+    with pytest.raises(ConvertError, match=message):
+        _convert(val, tmp_path / "out", classes=entries)
+    assert _convert(val, tmp_path / "out", classes=tuple(names)).manifest["class_names"] == names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -123,6 +124,7 @@ def test_a_failed_proof_is_explained() -> None:
         "counts": {"opaque_reasons": {"proof_failed": 2}},
         "encoded": [],
         "dataset": {"records": 64, "examples": 64},
+        "flags": {"on_unsupported": "keep"},
     }
     (line,) = remarks(manifest)
     assert line.startswith("2 proof_failed: ")
@@ -185,3 +187,53 @@ def test_few_records_are_no_news_where_each_holds_one_example() -> None:
     assert few_records(3, 3) == []
     assert few_records(8, 800) == []
     assert few_records(7, 700)[0].startswith("7 records only")
+
+
+def test_what_could_not_be_encoded_is_not_told_to_be_encoded(tmp_path: Path) -> None:
+    make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "in" / "bee" / "page.jpg").write_bytes(b"<html>")
+    flags = [f"--input={tmp_path / 'in'}", "--num_workers=0", "--profile_images=0"]
+    done = run("convert", *flags, f"--output={tmp_path / 'out'}", "--on_unsupported=encode")
+    assert "1 is no JPEG" in done.stdout
+    assert "a JPEG could not be made of them, --on_unsupported=skip" in done.stdout
+    assert "--on_unsupported=encode" not in done.stdout
+
+
+def test_a_class_all_of_whose_images_were_skipped_is_named(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=2)
+    for number, image in enumerate((source / "bee").iterdir()):
+        image.write_bytes(png(number))
+    flags = [f"--input={source}", "--num_workers=0", "--profile_images=0"]
+    flags += [f"--output={tmp_path / 'out'}", "--on_unsupported=skip"]
+    for _ in range(2):  # A finished job that is run again says so as well.
+        assert "no image    1 class: 'bee'; labels stay" in run("convert", *flags).stdout
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["source"]["classes_without_image"] == ["bee"]
+
+
+def test_other_flags_after_a_failure_are_told_how_to_begin_anew(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=2)
+    (source / "bee" / "odd.png").write_bytes(png())
+    flags = [f"--input={source}", f"--output={tmp_path / 'out'}", "--num_workers=0"]
+    flags += ["--profile_images=0"]
+    assert run("convert", *flags, "--on_unsupported=fail").returncode == 1
+    again = run("convert", *flags, "--on_unsupported=keep")
+    assert again.stderr.endswith(f", or remove {tmp_path / 'out'} to convert anew\n")
+    shutil.rmtree(tmp_path / "out")
+    assert run("convert", *flags, "--on_unsupported=keep").returncode == 0
+
+
+def test_backslashes_in_a_table_are_told_to_be_slashes(tmp_path: Path) -> None:
+    source = make_class_folders(tmp_path / "in", per_class=1)
+    (tmp_path / "t.csv").write_text("file\nbee\\0.jpg\n")
+    flags = [f"--input={source}", f"--output={tmp_path / 'out'}", f"--table={tmp_path / 't.csv'}"]
+    done = run("convert", *flags, "--num_workers=0")
+    assert "folders are apart by / and not by a backslash, as in '" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
+def test_a_folder_without_files_is_not_called_empty_files(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    flags = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--source={kind}"]
+    done = run("convert", *flags, "--num_workers=0")
+    assert "; no such file is there" in done.stderr

@@ -340,7 +340,7 @@ def test_another_version_of_pillow_is_refused_where_it_makes_images(
     version = re.escape(PIL.__version__)
     monkeypatch.setattr("PIL.__version__", "0.1")
     difference = rf"Pillow was {version}, is 0\.1; "
-    remedy = rf"pip install Pillow=={version}, or name another folder with --output"
+    remedy = rf"pip install Pillow=={version}, or name another folder with --output, or remove "
     with pytest.raises(ConvertError, match=difference + remedy):
         convert(small, tmp_path / "encoded", on_unsupported="encode")
     with pytest.raises(ConvertError, match=rf"{difference}repeat its flags and pip install"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -278,3 +280,62 @@ def test_a_locale_of_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
     with pytest.raises(OSError, match=r"expected UTF-8, got iso8859-1 .*; set PYTHONUTF8=1"):
         names.check_locale()
+
+
+def _flags(source: Path, output: Path) -> list[bytes]:
+    return [
+        b"--input=" + os.fsencode(source),
+        b"--output=" + os.fsencode(output),
+        b"--num_workers=0",
+        b"--profile_images=0",
+    ]
+
+
+def test_a_list_of_classes_is_one_under_every_locale(tmp_path: Path) -> None:
+    source, listed = tmp_path / "in", tmp_path / "classes.txt"
+    for number, name in enumerate([b"k\xff", "bäume".encode()]):
+        (source / os.fsdecode(name)).mkdir(parents=True)
+        (source / os.fsdecode(name) / "a.jpg").write_bytes(jpeg(number))
+    listed.write_bytes("neu\nbäume\nk".encode() + b"\xff\n")
+    first = tmp_path / "utf-8"
+    done = _run("utf-8", "convert", *_flags(source, first), f"--classes=@{listed}")
+    assert done.returncode == 0, _said(done)
+    for flag in (f"--classes=@{listed}", f"--classes_from={first}"):
+        again = tmp_path / f"ascii{len(flag)}"
+        done = _run("ascii", "convert", *_flags(source, again), flag)
+        assert done.returncode == 0, _said(done)
+        assert digests(again) == digests(first)
+    verified = _run("ascii", "verify", str(first), f"--source={source}", "--num_workers=0")
+    assert verified.returncode == 0, _said(verified)
+
+
+def test_a_list_of_classes_fits_the_labels_of_tar_shards_under_every_locale(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "in.tar", "w") as tar:
+        for name, data in (("a.jpg", jpeg()), ("a.cls", "bäume".encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    for locale in ("utf-8", "ascii"):
+        flags = _flags(tmp_path / "in.tar", tmp_path / locale)
+        done = _run(locale, "convert", *flags, "--classes=neu,bäume".encode())
+        assert done.returncode == 0, _said(done)
+    assert digests(tmp_path / "ascii") == digests(tmp_path / "utf-8")
+
+
+def test_names_of_a_list_fit_a_list_of_classes_under_every_locale(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "t.csv").write_text("file,label\na.jpg,0\n")
+    (tmp_path / "names.txt").write_text("bäume\n", encoding="utf-8")
+    for locale in ("utf-8", "ascii"):
+        done = _run(
+            locale,
+            "convert",
+            *_flags(tmp_path / "in", tmp_path / locale),
+            f"--table={tmp_path / 't.csv'}",
+            "--label_column=label",
+            f"--label_names={tmp_path / 'names.txt'}",
+            "--classes=neu,bäume".encode(),
+        )
+        assert done.returncode == 0, _said(done)
+    assert digests(tmp_path / "ascii") == digests(tmp_path / "utf-8")

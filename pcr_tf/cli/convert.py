@@ -92,7 +92,11 @@ def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
     """
     empty = [output for output, found in manifests.items() if not found["counts"]["images"]]
     for output in empty:
-        print(f"{name}: {output}: holds no image: every item was skipped", file=sys.stderr)
+        why = "".join(
+            f", as {entry['name']}: {entry['reason']}: {entry['detail']}"
+            for entry in manifests[output]["skipped"][:1]
+        )
+        print(f"{name}: {output}: holds no image: every item was skipped{why}", file=sys.stderr)
     return 1 if empty else 0
 
 
@@ -141,7 +145,8 @@ def _summary_text(options: ConvertOptions, summary: ConvertSummary) -> str:
     if text := turned_images(manifest):
         lines.append(f"warning     {text}")
     if counts["opaque"] or counts["encoded"] or counts["skipped"]:
-        lines.append(f"Each is named in {filesystem.join(options.output, 'manifest.json')}.")
+        where = filesystem.join(options.output, "manifest.json")
+        lines.append(f"What is kept as is, encoded or skipped is named in {where}.")
     return "\n".join(lines)
 
 

@@ -83,6 +83,10 @@ def to_options(values: flags.FlagValues, num_workers: int, max_memory: str = "")
     Raises:
         UsageError: a flag is out of range; names it.
     """
+    for flag in ("classes", "classes_from"):
+        # As of a shell's variable that is not set: without the list, labels would be others.
+        if values[flag].present and not values[flag].value:
+            raise ConvertError(f"--{flag}: expected the classes, got nothing; leave the flag out")
     return ConvertOptions(
         inputs=split_paths(values.input),
         output=values.output,

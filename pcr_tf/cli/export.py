@@ -109,7 +109,8 @@ def _export(values: flags.FlagValues) -> int:
         print(
             f"{NAME}: warning: {options.output}: folders sorted by name do not give the labels "
             f"back: {folder} has {label} and would get {position}; convert them with "
-            f"--classes_from={options.input}, or with --classes in the order of the labels",
+            f"--classes_from={options.input}, or with --classes and a name for each label from 0 "
+            "on, also where no folder has it",
             file=sys.stderr,
         )
     return 0

@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"expected one folder, got {' '.join(positional) or 'nothing'}")
         if values.num_workers < 0:
             raise UsageError(f"--num_workers: expected at least 0, got {values.num_workers}")
+        # As of a shell's variable that is not set: "no faults" would be taken for a comparison.
+        if values["same_classes_as"].present and not values.same_classes_as:
+            raise UsageError("--same_classes_as: expected a data set, got nothing")
         return _verify(positional[0], values)
 
     return run_command(NAME, __doc__ or "", values, body, argv, (ConvertError, OSError, ValueError))

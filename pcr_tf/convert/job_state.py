@@ -150,7 +150,7 @@ class JobState:
             raise ConvertError(
                 f"{self.output}: belongs to {self._noun} with other flags, packages or another "
                 f"source: {some(differences, '; ')}; {' and '.join(remedies)}, or name another "
-                "folder with --output"
+                f"folder with --output, or remove {self.output} to {self._verb} anew"
             )
 
 

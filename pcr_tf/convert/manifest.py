@@ -41,7 +41,9 @@ def write_manifest(
     skipped += [
         {"name": name, "reason": "unreadable", "detail": why} for name, why in listing.unreadable
     ]
-    described = describe_listing(source, listing)
+    described = describe_listing(
+        source, listing, [label for result in results for label in result.skipped_labels]
+    )
     manifest = {
         "manifest_version": MANIFEST_VERSION,
         "created_by": created_by(),
@@ -70,15 +72,18 @@ def write_manifest(
     return manifest
 
 
-def describe_listing(source: Source, listing: ListingSummary) -> dict[str, Any]:
-    """The parts of a manifest that are known once the source is listed: `source`, `class_names`."""
+def describe_listing(
+    source: Source, listing: ListingSummary, skipped_labels: Sequence[int] = ()
+) -> dict[str, Any]:
+    """The parts of a manifest that are known once the source is listed: `source`, `class_names`;
+    and which classes are without an image once items of `skipped_labels` were skipped."""
     return {
         "source": {
             "kind": source.kind,
             "items": listing.num_items,
             "ignored_files": listing.num_ignored,
             "folders_without_image": list(listing.without_image),
-            "classes_without_image": listing.classes_without_item(),
+            "classes_without_image": listing.classes_without_item(skipped_labels),
         },
         "class_names": listing.class_names,
     }

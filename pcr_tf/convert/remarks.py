@@ -12,6 +12,9 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
     """Lines of text, none where there is nothing to remark."""
     reasons, encoded = manifest["counts"]["opaque_reasons"], manifest["encoded"]
     dataset = manifest["dataset"]
+    encode = "--on_unsupported=encode makes JPEGs of what Pillow reads"
+    if manifest["flags"]["on_unsupported"] == "encode":
+        encode = "a JPEG could not be made of them"
 
     def counted(key: str) -> int:
         return sum(key in entry for entry in encoded)
@@ -21,8 +24,7 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
             reasons.get("not_a_jpeg", 0),
             lambda n: (
                 f"of those kept as is {n} {'is' if n == 1 else 'are'} no JPEG: image_batches and "
-                "the decoding ops refuse such; --on_unsupported=encode makes JPEGs of what Pillow "
-                "reads, --on_unsupported=skip leaves them out"
+                f"the decoding ops refuse such; {encode}, --on_unsupported=skip leaves them out"
             ),
         ),
         (

@@ -33,6 +33,7 @@ class ShardResult:
         opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
             anew, and left out. Of those encoded, "frames" where there was more than the one taken,
             and "turned", the EXIF orientation, where it was turned upright.
+        skipped_labels: of those left out, where they have labels.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ShardResult:
     opaque: list[dict[str, str]] = dataclasses.field(default_factory=list)
     encoded: list[dict[str, str]] = dataclasses.field(default_factory=list)
     skipped: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    skipped_labels: list[int] = dataclasses.field(default_factory=list)
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> ShardResult:
@@ -233,6 +235,7 @@ class _ItemConverter:
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
         self._result.skipped.append(self._entry(item, reason, detail))
+        self._result.skipped_labels += [item.label] if item.label >= 0 else []
 
     def _entry(self, item: SourceItem, reason: str, detail: str) -> dict[str, str]:
         # Manifests must not depend on where the source stands.

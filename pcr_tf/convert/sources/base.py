@@ -120,12 +120,17 @@ class ListingSummary:
     first_item: str = ""
     class_items: list[int] = dataclasses.field(default_factory=list)
 
-    def classes_without_item(self) -> list[str]:
-        """Names of the classes that no item is of; none where the items have no labels at all."""
+    def classes_without_item(self, skipped: Sequence[int] = ()) -> list[str]:
+        """Names of the classes that no item is of; none where the items have no labels at all.
+
+        Args:
+            skipped: the labels of items that do not count.
+        """
         if not any(self.class_items):
             return []
-        pairs = zip(self.class_names, self.class_items, strict=True)
-        return [name for name, count in pairs if not count]
+        left = collections.Counter(dict(enumerate(self.class_items)))
+        left.subtract(skipped)
+        return [name for label, name in enumerate(self.class_names) if not left[label]]
 
     def new_labels(self, whole: ListingSummary) -> list[int]:
         """The labels in `whole` of the classes of this part of it; -1 for one that, without an
@@ -282,7 +287,7 @@ def united_files(
     }
     whole = added_up(parts, by_name)
     if not whole.num_items:
-        why = "the files are empty"
+        why = "the files are empty" if parts else "no such file is there"
         if whole.unreadable:
             name, fault = whole.unreadable[0]
             more = len(whole.unreadable) - 1

@@ -65,6 +65,9 @@ class ClassList:
         hint = "; add it to the list, or move away what is of it"
         if alike is not None:
             hint = f"; {shown(alike)} is, the same number written otherwise; write both alike"
+        elif value in self.names:
+            source = next(v for v, label in self.label_of.items() if self.names[label] == value)
+            hint = f"; it is what the list calls {shown(source)}; list the names alone: --classes"
         elif twin is not None:
             hint = f"; {twin!a} is, which looks the same; write both alike"
         if "=" in value:

@@ -25,6 +25,7 @@ from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.table_file import name_place, read_names
 from pcr_tf.format import filesystem
+from pcr_tf.format.names import local_name, name_bytes
 
 
 class Labels(NamedTuple):
@@ -143,10 +144,12 @@ def _listed(
     digests: dict[str, str],
 ) -> Labels:
     classes = options.class_list()
+    label_of = {}
     for value, name in class_of.items():
-        if name not in classes.label_of:
+        label = classes.label_of.get(local_name(name))
+        if label is None:
             raise ListingError(f"{values[value]}: {classes.unlisted(name)}")
-    label_of = {value: classes.label_of[name] for value, name in class_of.items()}
+        label_of[value] = label
     return Labels(classes.names, label_of, digests)
 
 
@@ -179,7 +182,7 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
                 f"{one!a} of {places[one].rpartition(': ')[2]}, which look the same; write "
                 f"both alike, or, where they are two classes, {remedy}"
             )
-        return sorted(places, key=_bytes)
+        return sorted(places, key=name_bytes)
     texts = [name for name in places if name not in numbers]
     if texts:
         odd, usual = next(iter(numbers)), texts[0]
@@ -202,7 +205,3 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
                 f"where they are two classes, {remedy}"
             )
     return sorted(numbers, key=numbers.__getitem__)
-
-
-def _bytes(name: str) -> bytes:
-    return name.encode(errors="surrogateescape")

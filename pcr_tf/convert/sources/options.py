@@ -8,6 +8,7 @@ from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.sources.class_list import ClassList, class_entries
+from pcr_tf.format.names import local_name
 
 TABLE_FORMATS = ("auto", "csv", "tsv", "whitespace", "mat")
 ON_UNMATCHED = ("fail", "ignore_rows", "ignore_images", "ignore")
@@ -121,6 +122,8 @@ class SourceOptions:
             raise ConvertError("--first_label: counts positions in --label_names; needs it")
         encoding = self.table_encoding if self.table else ""
         entries = class_entries(self.classes, self.classes_from, encoding)
+        # Files hold them as UTF-8; names of folders are as this process decodes them.
+        entries = tuple(map(local_name, entries))
         object.__setattr__(self, "classes", entries)
         object.__setattr__(self, "classes_from", "")
         ClassList(entries)
@@ -138,13 +141,14 @@ class SourceOptions:
         for name in self._set():
             owners = ("table",) if name in _TABLE_ONLY else _OWNERS.get(name, ("tfds",))
             if kind not in owners:
-                remedy = ""
+                flag, remedy = name, ""
                 if owners == ("table",):
                     remedy = "; name the table's file with --table"
                 elif name == "classes":
-                    remedy = ", whose labels pass through as they are"
+                    # That of a data set is held as `classes` too.
+                    flag, remedy = "classes, --classes_from", ", whose labels pass through"
                 raise ConvertError(
-                    f"--{name}: belongs to --source={' or '.join(owners)}; this source is {kind}"
+                    f"--{flag}: belongs to --source={' or '.join(owners)}; this source is {kind}"
                     f"{remedy}"
                 )
 

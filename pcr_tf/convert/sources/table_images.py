@@ -183,6 +183,9 @@ class _Finder:
         """What may help: a file that differs from `name` in its suffix alone, or any file."""
         if not self._by_name:
             return "no images are there"
+        if "\\" in name:
+            other = next(iter(self._by_name))
+            return f"folders are apart by / and not by a backslash, as in {other!r}; write so"
         if _is_whole(name):
             return (
                 f"the path is whole, and no folder of --input ({', '.join(self._roots)}) holds it; "

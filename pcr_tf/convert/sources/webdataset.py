@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -172,7 +173,7 @@ class WebDatasetSource(PartedSource):
                     "--classes gives names of classes their labels",
                 )
             return {"image/class/label": [int(text)]}
-        value = text.decode(errors="surrogateescape")
+        value = os.fsdecode(text)  # As the list holds it.
         if value not in self._classes.label_of:
             raise ListingError(f"{item}: .cls: {self._classes.unlisted(value)}")
         label = self._classes.label_of[value]
