@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions, split_conversions
+from pcr_tf.convert.class_text import class_lines
 from pcr_tf.convert.sources.labels import resolve_labels
 from pcr_tf.convert.sources.numbers import canonical
 from pcr_tf.format import PcrReader
@@ -435,3 +436,11 @@ def test_the_label_may_be_made_of_the_name_of_the_image(tmp_path: Path) -> None:
         "dog.0.jpg": (1, "dog"),
         "dog.1.jpg": (1, "dog"),
     }
+
+
+def test_a_class_that_often_stands_for_no_value_is_pointed_out(tmp_path: Path) -> None:
+    rows = "file,dx\n0.jpg,cat\n1.jpg,NA\n2.jpg,dog\n"
+    table = _table(tmp_path, rows, images="0 1 2")
+    summary = _convert(tmp_path / "in", tmp_path / "out", **table)
+    said = dict(class_lines(summary.manifest))
+    assert said["missing"].startswith("'NA' is a class; where it stands for no value, leave rows")

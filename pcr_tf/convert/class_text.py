@@ -11,6 +11,10 @@ from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.format.names import name_bytes
 
 
+# What programs write where there is no value (R, spreadsheets, databases), and people as a name.
+_OFTEN_NO_VALUE = frozenset({"NA", "<NA>", "N/A", "#N/A", "None", "NULL", "null", "?"})
+
+
 def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How many classes there are, the labels of the first and the last, and what may surprise:
     pairs of a heading and a text.
@@ -39,6 +43,10 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     if alike:
         pairs = some([f"{shown(one)} and {shown(other)}" for one, other in alike])
         lines.append(("alike", f"classes that differ in the case of letters alone: {pairs}"))
+    absent = [shown(name) for name in names if name in _OFTEN_NO_VALUE]
+    if absent:
+        text = f"{some(absent)} is a class; where it stands for no value, leave rows of it out"
+        lines.append(("missing", text))
     folders = source.get("folders_without_image", [])
     if folders:
         which = some([shown(name) for name in folders])
