@@ -10,7 +10,6 @@ from pcr_tf.convert.job_state import some
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.format.names import name_bytes
 
-
 # What programs write where there is no value (R, spreadsheets, databases), and people as a name.
 _OFTEN_NO_VALUE = frozenset({"NA", "<NA>", "N/A", "#N/A", "None", "NULL", "null", "?"})
 
