@@ -13,13 +13,28 @@ from typing import Any
 import pytest
 
 from pcr_tf._native import same_coefficients
-from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, ConvertSummary, progress
+from pcr_tf.convert import (
+    Conversion,
+    ConvertError,
+    ConvertOptions,
+    ConvertSummary,
+    progress,
+)
 from pcr_tf.convert.progress import ProgressDisplay
 from pcr_tf.convert.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, make_class_folders, run, start, write_tfrecord
+from tests.conversion import (
+    ROOT,
+    digests,
+    jpeg,
+    make_class_folders,
+    png,
+    run,
+    start,
+    write_tfrecord,
+)
 
 
 def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
@@ -531,3 +546,110 @@ def test_a_terminal_gets_a_bar_with_rate_and_bytes() -> None:
         display.update(2, 2, 3_000_000, 2_000_000)
     assert "2/2" in terminal.getvalue()
     assert "img/s, in 3.0 MB, out 2.0 MB" in terminal.getvalue()
+
+
+# Inputs that overlap, and names that are taken
+
+
+def test_a_root_inside_another_is_refused_since_its_images_would_have_two_classes(
+    tmp_path: Path,
+) -> None:
+    outer = tmp_path / "photos"
+    make_class_folders(outer / "train", ("ant", "bee"), per_class=2)
+    make_class_folders(outer / "more", ("cat",), per_class=2)
+    (tmp_path / "link").symlink_to(outer / "train")
+    for inner in (outer / "train", tmp_path / "link"):
+        for inputs in ((str(outer), str(inner)), (str(inner), str(outer))):
+            with pytest.raises(
+                ConvertError, match=f"{inner}: is inside {outer}, .* twice: name one"
+            ):
+                Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
+
+
+def test_one_root_given_twice_or_by_a_link_counts_once(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "photos", per_class=2)
+    (tmp_path / "link").symlink_to(root)
+    inputs = (str(root), f"{root}/", str(tmp_path / "link"), str(tmp_path / "pho*"))
+    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), num_workers=0)
+    assert Conversion(options).run(quiet=True).manifest["dataset"]["examples"] == 6
+
+
+def test_roots_whose_names_begin_alike_are_apart(tmp_path: Path) -> None:
+    roots = [make_class_folders(tmp_path / name, per_class=1) for name in ("photos", "photos2")]
+    options = ConvertOptions(tuple(map(str, roots)), str(tmp_path / "out"), num_workers=0)
+    manifest = Conversion(options).run(quiet=True).manifest
+    assert manifest["dataset"]["examples"] == 6
+    assert manifest["class_names"] == ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("feature", ["image/filename", "image/class/label", "image/class/text"])
+def test_an_image_feature_with_the_name_of_another_feature_is_refused(
+    tmp_path: Path, feature: str
+) -> None:
+    root = make_class_folders(tmp_path / "photos", per_class=1)
+    with pytest.raises(ConvertError, match=f"--image_feature={feature}: .* of this name"):
+        convert(root, tmp_path / "out", image_features=(feature,))
+
+
+def test_a_tfrecord_file_given_in_several_ways_counts_once_and_two_of_one_name_twice(
+    tmp_path: Path,
+) -> None:
+    for number, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        examples: list[dict[str, Values]] = [
+            {"image/encoded": [jpeg(n)], "label": [10 * number + n]} for n in range(3)
+        ]
+        write_tfrecord(tmp_path / name / "part.tfrecord", examples)
+    a, b = tmp_path / "a", tmp_path / "b"
+    inputs = (a / "part.tfrecord", a / "*.tfrecord", a, f"{a}/./part.tfrecord", b)
+    options = ConvertOptions(
+        tuple(map(str, inputs)), str(tmp_path / "out"), num_workers=0, shuffle=False
+    )
+    Conversion(options).run(quiet=True)
+    examples_out = PcrReader(tmp_path / "out").examples(1)
+    assert [int_feature(e, "label") for e in examples_out] == [[0], [1], [2], [10], [11], [12]]
+
+
+@pytest.mark.parametrize("scan_groups", [1, 10])
+def test_images_and_labels_stay_together_where_examples_have_other_numbers_of_images(
+    tmp_path: Path, scan_groups: int
+) -> None:
+    keys = ("image/encoded", "mask")
+    examples: list[dict[str, Values]] = [
+        {keys[0]: [jpeg(0), jpeg(1)], keys[1]: [jpeg(2, mode="L")], "label": [5]},
+        {keys[0]: [jpeg(3)], "label": [6]},
+        {keys[1]: [jpeg(4, mode="L")], "label": [7]},
+    ]
+    source = write_tfrecord(tmp_path / "in.tfrecord", examples)
+    convert(source, tmp_path / "out", image_features=keys, shuffle=False)
+    found = list(PcrReader(tmp_path / "out").examples(scan_groups))
+    full = PcrReader(tmp_path / "out").examples()
+    for got, whole, wanted in zip(found, full, examples, strict=True):
+        assert int_feature(got, "label") == wanted["label"]
+        for key in keys:
+            images = bytes_features(got, [key]).get(key, [])
+            assert len(images) == len(wanted.get(key, []))
+            stored = bytes_features(whole, [key]).get(key, [])
+            for image, other in zip(stored, wanted.get(key, []), strict=True):
+                assert isinstance(other, bytes)
+                assert same_coefficients(image, other) == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels"), [("keep", range(6)), ("encode", range(6)), ("skip", (1, 2, 4, 5))]
+)
+def test_what_a_policy_does_to_images_moves_no_label(
+    tmp_path: Path, policy: str, labels: Iterable[int]
+) -> None:
+    examples: list[dict[str, Values]] = [
+        {"image/encoded": [jpeg(n) if n % 3 else png(n)], "label": [n]} for n in range(6)
+    ]
+    source = write_tfrecord(tmp_path / "in.tfrecord", examples)
+    convert(source, tmp_path / "out", on_unsupported=policy, shuffle=False, images_per_record=2)
+    for example, label in zip(PcrReader(tmp_path / "out").examples(), labels, strict=True):
+        assert int_feature(example, "label") == [label]
+        (image,) = bytes_features(example, ["image/encoded"])["image/encoded"]
+        if label % 3:
+            assert same_coefficients(image, jpeg(label)) == ""
+        elif policy == "keep":
+            assert image == png(label)

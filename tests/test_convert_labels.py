@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,20 @@ def test_positions_in_a_list_of_names_may_be_written_as_decimals(tmp_path: Path)
     for wrong in ("1.5", "nan", "0", "4", "-1", "1e999999", "1e-999999", "\u0661", "1_0", "0x1"):
         with pytest.raises(ConvertError, match=r"t\.csv: line 2: expected a position in .* 1 to 3"):
             resolve_labels({wrong: "t.csv: line 2"}, options)
+
+
+def test_positions_that_may_count_from_0_or_from_1_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    names = str(tmp_path / "names.txt")
+    values = {"2": "t.csv: line 2", "1": "t.csv: line 3"}  # the last, or the first, does not occur
+    options = SourceOptions(label_column="dx", label_names=names)
+    with pytest.raises(ConvertError, match=r"line 3: .*got '1' as the least.*--first_label=0 or"):
+        resolve_labels(values, options)
+    for first_label, labels in ((0, {"2": 2, "1": 1}), (1, {"2": 1, "1": 0})):
+        told = dataclasses.replace(options, first_label=first_label)
+        assert resolve_labels(values, told).label_of == labels
+    with_zero = resolve_labels({**values, "0.0": "t.csv: line 4"}, options)
+    assert with_zero.label_of == {"2": 2, "1": 1, "0.0": 0}
 
 
 def _table(tmp_path: Path, text: str, images: str = "0 1 2 3 4 5") -> dict[str, Any]:

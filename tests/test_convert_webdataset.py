@@ -449,3 +449,37 @@ def test_a_damaged_tar_file_is_read_or_refused_but_never_crashes(tmp_path: Path)
         with contextlib.suppress(ConvertError):
             for item in source.list_items(skip_unreadable=rng.random() < 0.5).items:
                 source.read(item)
+
+
+def test_a_member_does_not_take_the_place_of_the_image(tmp_path: Path) -> None:
+    members = [("k.jpg", jpeg(0)), ("k.png", png(1)), ("k.cls", b"3")]
+    source = _write(tmp_path / "a.tar", members)
+    chosen = SourceOptions(image_extension=".jpg")
+    message = r"a\.tar: k: member \.png: makes a feature 'png', which is there already"
+    with pytest.raises(ConvertError, match=message):
+        convert(source, tmp_path / "x", image_features=("png",), source_options=chosen)
+    convert(source, tmp_path / "out", source_options=chosen)
+    (example,) = PcrReader(tmp_path / "out").examples()
+    features = bytes_features(example, ["image/encoded", "png"])
+    assert same_coefficients(features["image/encoded"][0], jpeg(0)) == ""
+    assert features["png"] == [png(1)]
+
+
+def test_a_key_goes_to_the_first_dot_of_the_name_and_not_of_its_folder(tmp_path: Path) -> None:
+    members = [
+        ("v1.2/a.jpg", jpeg(0)),
+        ("v1.2/a.cls", b"1"),
+        ("v1.2/b.JPG", jpeg(1)),
+        ("v1.2/b.CLS", b"-1"),
+    ]
+    convert(_write(tmp_path / "a.tar", members), tmp_path / "out")
+    found = _by_name(tmp_path / "out")
+    labels = {name: int_feature(example, "image/class/label") for name, example in found.items()}
+    assert labels == {"v1.2/a.jpg": [1], "v1.2/b.jpg": [-1]}
+
+
+@pytest.mark.parametrize("text", [b'{"label": 1, "label": 2}', b'{"a": {"b": 1, "b": 1}}'])
+def test_a_name_that_json_has_twice_is_an_error(tmp_path: Path, text: bytes) -> None:
+    source = _write(tmp_path / "a.tar", [("k.jpg", jpeg(0)), ("k.json", text)])
+    with pytest.raises(ConvertError, match=r"a\.tar: k: \.json: not JSON: name '(label|b)' twice"):
+        convert(source, tmp_path / "out")

@@ -275,9 +275,6 @@ PIPELINES: dict[str, Callable[[Path], tf.data.Dataset]] = {
     "interleave": lambda folder: (
         files_of(folder).interleave(shuffled, cycle_length=2, block_length=3).repeat(3)
     ),
-    "parallel interleave": lambda folder: (
-        files_of(folder).interleave(shuffled, cycle_length=2, num_parallel_calls=2).repeat(3)
-    ),
     "interleave, shuffled files": lambda folder: (
         files_of(folder).shuffle(NUM_FILES, seed=1).interleave(shuffled, cycle_length=2).repeat(3)
     ),

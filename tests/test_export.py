@@ -302,6 +302,81 @@ def test_two_images_of_one_name_are_refused_with_the_remedy(tmp_path: Path) -> N
     assert _names(tmp_path / "numbered") == ["000000.jpg", "000001.jpg"]
 
 
+@pytest.mark.parametrize("examples_per_record", [1, 2])
+def test_two_equal_images_of_one_name_do_not_become_one_file(
+    tmp_path: Path, examples_per_record: int
+) -> None:
+    features: dict[str, Values] = {"image/encoded": [jpeg(0)], "image/filename": [b"same.jpg"]}
+    source = write_tfrecord(tmp_path / "in.tfrecord", [features, features])
+    convert(source, tmp_path / "pcr", images_per_record=examples_per_record, shuffle=False)
+    for _ in range(2):  # Nor when the command is given again.
+        with pytest.raises(ConvertError, match=r"same\.jpg: .* two examples .* --name_feature="):
+            export(tmp_path / "pcr", tmp_path / "out", format="files")
+    export(tmp_path / "pcr", tmp_path / "numbered", format="files", name_feature="")
+    assert _names(tmp_path / "numbered") == ["000000.jpg", "000001.jpg"]
+
+
+def test_a_name_without_the_suffix_of_an_image_gets_one_so_that_it_converts_again(
+    tmp_path: Path,
+) -> None:
+    names = [b"img.v2", b"1.5", b"plain", b"x.JPEG", b"y.png"]
+    _write(
+        tmp_path / "pcr",
+        [{"image/encoded": [jpeg(n)], "image/filename": [name]} for n, name in enumerate(names)],
+    )
+    export(tmp_path / "pcr", tmp_path / "out", format="files")
+    expected = ["1.5.jpg", "img.v2.jpg", "plain.jpg", "x.JPEG", "y.png"]
+    assert _names(tmp_path / "out") == expected
+    manifest = convert(tmp_path / "out", tmp_path / "again").manifest
+    assert manifest["dataset"]["examples"] == len(names)
+
+
+@pytest.mark.parametrize(
+    ("feature", "flag", "free"),
+    [
+        ({"image/class/label": [3, 7]}, "label", "class"),
+        ({"image/class/text": [b"cat", b"dog"]}, "class", "label"),
+        ({"image/filename": [b"a.jpg", b"b.jpg"]}, "name", "class"),
+    ],
+)
+def test_several_labels_classes_or_names_are_not_taken_for_the_first(
+    tmp_path: Path, feature: dict[str, Values], flag: str, free: str
+) -> None:
+    _write(tmp_path / "pcr", [{"image/encoded": [jpeg(0)], **feature}])
+    message = f"one value .* got 2: .*--{flag}_feature=, or .*tfrecord"
+    with pytest.raises(ConvertError, match=message):
+        export(tmp_path / "pcr", tmp_path / "out", format="files", **{f"{free}_feature": ""})
+    export(tmp_path / "pcr", tmp_path / "free", format="files", **{f"{flag}_feature": ""})
+    assert _names(tmp_path / "free") == ["000000.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "moved"),
+    [
+        ({"ant": 0, "bee": 1, "cat": 2}, None),
+        ({"zebra": 0, "ant": 1}, "ant has 1 and would get 0"),
+        ({"ant": 0, "cat": 2}, "cat has 2 and would get 1"),
+    ],
+)
+def test_folders_that_do_not_give_the_labels_back_are_named(
+    tmp_path: Path, labels: dict[str, int], moved: str | None
+) -> None:
+    examples: list[dict[str, Values]] = [
+        {
+            "image/encoded": [jpeg(label)],
+            "image/class/text": [name.encode()],
+            "image/class/label": [label],
+        }
+        for name, label in labels.items()
+    ]
+    source = _write(tmp_path / "pcr", examples)
+    for _ in range(2):  # Also where nothing is left to do.
+        flags = (f"--input={source}", f"--output={tmp_path / 'out'}", "--format=files", "--quiet")
+        said = run("export", *flags).stderr
+        assert said.count("do not give the labels back") == (0 if moved is None else 1)
+        assert moved is None or moved in said
+
+
 # What is there already
 
 

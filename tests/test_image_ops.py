@@ -11,6 +11,7 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,31 @@ def test_normalisation_equals_that_of_plain_ops(channels: int) -> None:
     )
     np.testing.assert_allclose(decode(mean=mean), plain - mean, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(decode(stddev=stddev), plain / stddev, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mean": (0.485, 0.456, 0.406), "stddev": (0.229, 0.224, 0.225)},
+        {"stddev": (0.5, 0.5, 0.5)},
+        {"mean": (0.5, 0.5, 0.5)},
+    ],
+)
+def test_mean_and_stddev_of_pixels_of_0_to_1_warn(options: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match=r"on the scale of the pixels, 0 to 255.* by 255"):
+        decode_and_center_crop_resize(draw_jpeg(0), 8, dtype=tf.float32, **options)
+
+
+def test_mean_and_stddev_on_the_scale_of_the_pixels_do_not_warn() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for options in (
+            {"mean": IMAGENET_MEAN, "stddev": IMAGENET_STDDEV},
+            {"mean": (0, 0, 0), "stddev": (255, 255, 255)},
+            {"mean": (127.5,) * 3, "stddev": (127.5,) * 3},
+            {"mean": (0, 0, 0), "stddev": (1, 1, 1)},
+        ):
+            decode_and_center_crop_resize(draw_jpeg(0), 8, dtype=tf.float32, **options)
 
 
 def test_uint8_is_the_rounded_float_and_bfloat16_its_nearest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -198,11 +199,16 @@ def test_a_rebuilt_index_equals_the_first_one(dataset: Path, pristine: Path) -> 
 
 
 def test_a_rebuilt_index_follows_the_shards_that_are_there(dataset: Path) -> None:
+    path = dataset / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"profile": {"ms_ssim": [1.0] * 10}}))
+    assert run("index", dataset).returncode == 0
+    assert json.loads(path.read_text())["profile"] is not None
     (dataset / shard_names(dataset)[0]).unlink()
     assert run("index", dataset).returncode == 0
     manifest = json.loads((dataset / "manifest.json").read_text())
     assert manifest["dataset"]["shards"] == 2
     assert manifest["dataset"]["examples"] == len(PcrReader(dataset))
+    assert manifest["profile"] is None  # It was that of more images.
     assert _faults(dataset) == []
 
 
@@ -211,6 +217,32 @@ def test_a_folder_without_a_manifest_gets_an_index_alone(dataset: Path) -> None:
     done = run("index", dataset)
     assert "manifest.json is not there" in done.stdout
     assert not (dataset / "manifest.json").exists()
+
+
+def test_a_rebuilt_index_says_which_shards_are_gone(dataset: Path) -> None:
+    assert run("index", dataset).stderr == ""
+    gone = shard_names(dataset)[1]
+    (dataset / gone).unlink()
+    said = run("index", dataset).stderr.splitlines()
+    assert len(said) == 2
+    assert f"expected the 3 that their names speak of, got 2, without {gone}" in said[0]
+    assert said[1].endswith(f"shards of the manifest that are not there: {gone}")
+    (dataset / "manifest.json").unlink()
+    assert f"got 2, without {gone}" in run("index", dataset).stderr
+
+
+@pytest.mark.parametrize("prefix", ["shard", "other"])
+def test_a_rebuilt_index_says_which_shards_another_conversion_made(
+    dataset: Path, tmp_path: Path, prefix: str
+) -> None:
+    source = make_class_folders(tmp_path / "in", classes=("zebra", "bee"))
+    convert(source, tmp_path / "other", num_shards=3, prefix=prefix)
+    name = shard_names(tmp_path / "other")[0]
+    shutil.copy(tmp_path / "other" / name, dataset / name)
+    said = run("index", dataset).stderr.splitlines()[-1]
+    assert re.search(
+        f"did not have, .*: {name}; their labels must be positions .*class_names", said
+    )
 
 
 def test_an_index_of_nothing_is_an_error(tmp_path: Path) -> None:

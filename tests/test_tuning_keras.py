@@ -37,7 +37,7 @@ from pcr_tf.keras.metric_direction import mode_of
 from pcr_tf.keras.state_file import StateFile
 from pcr_tf.tuning import mean_scan_groups, mixture
 from tests.held_value import HeldValue
-from tests.small_dataset import make_dataset
+from tests.small_dataset import draw_jpeg, make_dataset
 from tools import native
 
 _IMAGES = 24
@@ -1248,3 +1248,117 @@ def test_the_readmes_tuner_runs(photos: Path, monkeypatch: pytest.MonkeyPatch) -
     assert logged["pcr_fidelity"][0] == 10
     assert [seconds > 0 for seconds in logged["pcr_probe_s"]].index(True) == 5
     assert logged["pcr_fidelity"][5] == names["fidelity"].value
+
+
+# Data that must not obey the handle
+
+
+@pytest.mark.parametrize("through_a_file", [False, True])
+def test_validation_data_that_obey_the_handle_warn(
+    photos: Path, tmp_path: Path, through_a_file: bool
+) -> None:
+    path = tmp_path / "fidelity" if through_a_file else None
+    fidelity = pcr_tf.Fidelity(10, path=path)
+    same = pcr_tf.Fidelity(path=path) if path else fidelity
+    validation = _batches(photos, same, training=False).take(1).prefetch(1)
+    schedule = FidelitySchedule(fidelity, {0: 10, 1: 2})
+    with pytest.warns(UserWarning, match="FidelitySchedule: the validation data obey Fidelity"):
+        _model().fit(
+            _batches(photos, fidelity).take(1), epochs=2, verbose=0, callbacks=[schedule],
+            validation_data=validation,
+        )  # fmt: skip
+
+
+def test_validation_data_of_another_fidelity_do_not_warn(photos: Path) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    other = pcr_tf.Fidelity(10)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".* obey ")
+        for scan_groups in (None, other):
+            _model().fit(
+                _batches(photos, fidelity).take(1), verbose=0,
+                callbacks=[FidelitySchedule(fidelity, {0: 2})],
+                validation_data=_batches(photos, scan_groups, training=False).take(1),
+            )  # fmt: skip
+    assert other.value == 10
+
+
+def test_a_plateau_is_not_judged_by_data_that_obey_the_handle(photos: Path) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    obedient = _batches(photos, fidelity, training=False)
+    with pytest.raises(ValueError, match="validation_data; expected a fidelity of its own"):
+        PlateauFidelity(fidelity, lambda g: _batches(photos, g), obedient, candidates=(1, 10))
+
+
+def test_trials_on_data_that_do_not_heed_their_fidelity_are_refused_or_warn(photos: Path) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    model = _model()
+    model.fit(_batches(photos, fidelity).take(1), verbose=0)
+    validation = _batches(photos, None, training=False).take(1)
+
+    def plateau(trial_data: Callable[[int], Any]) -> PlateauFidelity:
+        made = PlateauFidelity(
+            fidelity, trial_data, validation, candidates=(1, 10), trial_batches=1, patience=1,
+            min_delta=100.0,
+        )  # fmt: skip
+        made.set_model(model)
+        return made
+
+    with pytest.raises(ValueError, match=r"trial_data; .* at 1 scan groups, got data that obey"):
+        plateau(lambda groups: _batches(photos, fidelity)).trials()
+    heedless = plateau(lambda groups: _batches(photos, 5))
+    heedless.after_epoch(0, {"loss": 1.0})
+    with pytest.warns(UserWarning, match="the trials end with one loss at every fidelity"):
+        heedless.after_epoch(1, {"loss": 1.0})
+    assert fidelity.value == 1
+
+
+@pytest.mark.parametrize("keep_batches", [False, True])
+def test_a_probe_that_obeys_the_handle_is_refused(photos: Path, keep_batches: bool) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    callback = GradientSimilarityFidelity(
+        fidelity, photos, lambda groups: _batches(photos, fidelity, training=False),
+        keep_batches=keep_batches,
+    )  # fmt: skip
+    model = _model()
+    callback.set_model(model)
+    with pytest.raises(
+        ValueError, match="probe; expected data at 10 scan groups, got data that ob"
+    ):
+        callback.measure()
+    assert fidelity.value == 10
+
+
+def test_files_of_another_data_set_than_the_handles_are_refused(
+    photos: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "few.pcr"
+    script = "0,1,2: 0-0,0,0;\n# group\n0: 1-63,0,0; 1: 1-63,0,0; 2: 1-63,0,0;\n"
+    with PcrWriter(path, scan_script=script) as writer:
+        writer.write(encode_example({"image/encoded": [draw_jpeg(0)]}))
+    fidelity = pcr_tf.Fidelity(2)
+    train = _batches(photos, fidelity)
+    with pytest.raises(ValueError, match="files; expected the data set that was given the Fidel"):
+        _model().fit(train, verbose=0, callbacks=[FidelitySchedule(fidelity, {0: 2}, files=path)])
+
+
+def test_two_callbacks_that_set_one_handle_warn(photos: Path) -> None:
+    fidelity = pcr_tf.Fidelity(10)
+    train = _batches(photos, fidelity)
+    callbacks = [FidelitySchedule(fidelity, {0: 2}), _plateau(fidelity, candidates=(1, 10))]
+    with pytest.warns(UserWarning, match="PlateauFidelity: FidelitySchedule .* sets Fidelity"):
+        _model().fit(train.take(1), verbose=0, callbacks=callbacks)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".* sets ")
+        for callback in callbacks:  # One after the other, also where a fit ends by an exception.
+            with pytest.raises(ZeroDivisionError):
+                _model().fit(
+                    train.take(1), verbose=0,
+                    callbacks=[callback, keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, logs: 1 // epoch)],
+                )  # fmt: skip
+        other = pcr_tf.Fidelity(10)
+        both = [FidelitySchedule(one, {0: 2}) for one in (fidelity, other)]
+        obedient = _batches(photos, other)
+        _model().fit(train.take(1), verbose=0, callbacks=both)
+        del obedient

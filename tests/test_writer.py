@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,3 +244,18 @@ def test_a_failed_write_cannot_be_closed_into_a_file(small_disk: Path) -> None:
     with pytest.raises(ValueError, match="a write failed earlier"):
         writer.close()
     assert os.listdir(small_disk) == []
+
+
+def test_a_file_whose_images_have_another_feature_warns(tmp_path: Path) -> None:
+    example = encode_example({"image": [jpeg(0)], "label": [1]})
+    message = "expected image/encoded, got image, label; name the"
+    with pytest.warns(UserWarning, match=message), PcrWriter(tmp_path / "a.pcr") as writer:
+        writer.write(example)
+    assert list(PcrReader(tmp_path / "a.pcr").examples(1)) == [example]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with PcrWriter(tmp_path / "b.pcr", image_features="image") as writer:
+            writer.write(encode_example({"label": [1]}))  # One without an image among others.
+            writer.write(example)
+        with PcrWriter(tmp_path / "empty.pcr"):
+            pass

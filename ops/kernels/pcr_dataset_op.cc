@@ -324,7 +324,8 @@ class PcrDatasetOp::Dataset::Iterator : public DatasetIterator<Dataset> {
     out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_STRING,
                               tensorflow::TensorShape({}));
     out_tensors->back().scalar<tstring>()() = dataset()->shared()->index.NameOf(origin.record) +
-                                              ", example " + std::to_string(origin.example);
+                                              ", example " + std::to_string(origin.example) +
+                                              origin.num_images;
     out_tensors->emplace_back(ctx->allocator({}), tensorflow::DT_INT64,
                               tensorflow::TensorShape({2}));
     const auto seed = origin.StatelessSeed();

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "ops/base/status.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
@@ -154,6 +155,19 @@ absl::Status RecordIteration::NextSplit(RecordPart* part, int64_t* epoch, bool* 
   return absl::Status();
 }
 
+std::string RecordIteration::NumImages(const LoadedRecord& record, uint64_t example) const {
+  if (record.image_counts.empty()) return "";
+  const std::vector<std::string>& features = shared_->index.header().image_features;
+  std::string text;
+  for (size_t f = 0; f < features.size(); ++f) {
+    const uint64_t count = record.image_counts[example * features.size() + f];
+    if (count == 1) continue;
+    text += (text.empty() ? " (" : ", ") + std::to_string(count) + " images in " +
+            Printable(features[f]);
+  }
+  return text.empty() ? text : text + ")";
+}
+
 absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* origin, bool* end) {
   *end = false;
   if (stream_ == nullptr) {
@@ -176,7 +190,8 @@ absl::Status RecordIteration::Next(tensorflow::tstring* example, ExampleOrigin* 
     }
     next_example_ = current_->request.first_example;
   }
-  *origin = {current_->request.record, next_example_, epoch_->seed, current_->request.epoch};
+  *origin = {current_->request.record, next_example_, epoch_->seed, current_->request.epoch,
+             NumImages(*current_, next_example_)};
   *example = std::move(current_->examples[next_example_++]);
   if (next_example_ == current_->examples.size()) {
     current_.reset();

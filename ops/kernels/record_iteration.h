@@ -31,6 +31,7 @@ struct ExampleOrigin {
   uint64_t example = 0;  // in the record
   uint64_t seed = 0;     // of the iterator
   int64_t epoch = 0;
+  std::string num_images;  // where it is not one of each image feature, for messages
 
   // Two int64 for stateless random ops: for one data set they follow from the
   // seed, the epoch and the example alone, and differ where one of them does.
@@ -66,6 +67,7 @@ class RecordIteration {
   void StartStream();
   absl::Status NextRequest(std::optional<RecordRequest>* request);
   absl::Status NextSplit(RecordPart* part, int64_t* epoch, bool* end);
+  std::string NumImages(const LoadedRecord& record, uint64_t example) const;
   absl::Status CheckRestored(const RecordRequest& request) const;
   // At the end, which a consumer that does not ignore errors comes to without any.
   void ReportIgnoredErrors();

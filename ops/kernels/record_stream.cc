@@ -132,6 +132,10 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
     prefix = parse();
   }
   if (!prefix.ok()) return ToTensorFlow(prefix.status());
+  const std::vector<uint64_t>& image_counts = prefix.value().metadata().image_counts;
+  if (std::any_of(image_counts.begin(), image_counts.end(), [](uint64_t n) { return n != 1; })) {
+    loaded->image_counts = image_counts;
+  }
   const uint64_t num_examples = prefix.value().num_examples();
   loaded->examples.resize(num_examples);
   for (uint64_t n = request.first_example; n < num_examples && !cancellation_.cancelled(); ++n) {
@@ -159,7 +163,8 @@ absl::Status RecordStream::Next(std::optional<LoadedRecord>* record) {
   }
   if (item.has_value()) {
     record->emplace(LoadedRecord{item->request, std::move(item->loaded.status),
-                                 std::move(item->loaded.examples)});
+                                 std::move(item->loaded.examples),
+                                 std::move(item->loaded.image_counts)});
   }
   return absl::Status();
 }

@@ -31,6 +31,7 @@ struct LoadedRecord {
   RecordRequest request;
   absl::Status status;
   std::vector<tensorflow::tstring> examples;  // of the whole record; empty before first_example
+  std::vector<uint64_t> image_counts;  // [N x F]; empty where each example has one image of each
 };
 
 // Bounds on the records that are being read, and on those and the ones that wait to be delivered.
@@ -75,6 +76,7 @@ class RecordStream {
   struct Loaded {
     absl::Status status;
     std::vector<tensorflow::tstring> examples;
+    std::vector<uint64_t> image_counts;
   };
   using Prefetcher = OrderedPrefetcher<RecordRequest, Loaded>;
 

@@ -75,7 +75,7 @@ resume_num_shards: [S] Numbers of readers: of those that began that epoch, then 
   on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
 resume_examples: [S] How many examples each of these readers had read.
 provenance: Whether two more components follow each example: its name, a scalar, "file: record 3,
-  example 2"; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
+  example 2", with the number of its images if that is not one; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
   example.
 fidelity: Names the pcr_tf.Fidelity that says how many scan groups to read: as in PcrSetFidelity;
   empty: `scan_groups` does.

@@ -198,7 +198,10 @@ def _define_table(values: flags.FlagValues) -> None:
         "column holds positions in it, and the classes are its names in their order",
     )
     flags.DEFINE_integer(
-        "first_label", 0, "from where --label_names is counted", flag_values=values
+        "first_label",
+        None,
+        "from where --label_names is counted: 0 or 1 must be given unless 0 is among the positions",
+        flag_values=values,
     )
     text(
         "label_pattern",

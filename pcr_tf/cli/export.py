@@ -111,6 +111,14 @@ def _export(values: flags.FlagValues) -> int:
         print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
         raise
     print(_summary_text(options, summary))
+    if summary.moved_label is not None:
+        folder, label, position = summary.moved_label
+        print(
+            f"{NAME}: warning: {options.output}: folders sorted by name do not give the labels "
+            f"back: {folder} has {label} and would get {position}; convert them with "
+            f"--classes_from={options.input}, or with --classes in the order of the labels",
+            file=sys.stderr,
+        )
     return 0
 
 

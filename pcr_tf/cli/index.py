@@ -2,7 +2,9 @@
 
   pcr-index photos.pcr/
 
-For when shards were added, removed, replaced or copied. The shards themselves are only read.
+For when shards were added, removed, replaced or copied. The shards themselves are only read. Says
+which shards the manifest had and are not there, and which it did not have: the labels of those are
+only right if they were converted with the same classes.
 """
 
 from __future__ import annotations
@@ -26,11 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(positional: list[str]) -> int:
         if len(positional) != 1 or not filesystem.is_dir(positional[0]):
             raise UsageError(f"expected one folder, got {' '.join(positional) or 'nothing'}")
-        index, has_manifest = rebuild_index(positional[0])
+        rebuilt = rebuild_index(positional[0])
+        index = rebuilt.index
+        for remark in rebuilt.remarks:
+            print(f"{NAME}: warning: {remark}", file=sys.stderr)
         print(
             f"{filesystem.join(positional[0], SIDE_INDEX_NAME)}: {index.num_shards} shards, "
             f"{index.num_records} records, {index.num_examples} examples"
-            f"; manifest.json {'updated' if has_manifest else 'is not there'}"
+            f"; manifest.json {'updated' if rebuilt.has_manifest else 'is not there'}"
         )
         return 0
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pcr_tf import _native
-from pcr_tf.convert.flatten import flattened
 from pcr_tf.format.example import with_features
 
 _EXIF_MARK = b"Exif\0\0"
@@ -81,6 +80,8 @@ def encode_jpeg(image: bytes, quality: int, *, upright: bool = False) -> Encoded
             A TIFF is turned in either case, by Pillow.
     """
     from PIL import Image
+
+    from pcr_tf.convert.flatten import flattened  # NumPy, which few conversions need
 
     out = io.BytesIO()
     try:

@@ -6,6 +6,7 @@ import bisect
 import dataclasses
 import functools
 import itertools
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -17,6 +18,7 @@ from pcr_tf.convert.export_part import (
     ExportPart,
     PartResult,
     RecordSlice,
+    check_is_first,
     export_part,
 )
 from pcr_tf.convert.file_names import FileNames, add_label
@@ -37,6 +39,9 @@ class ExportSummary:
         examples, images: how many there are; files, file_bytes: what holds them.
         resumed_parts: parts that an earlier run had finished, of num_parts.
         elapsed_s: time of this run.
+        moved_label: (folder, label, position) of the first folder whose position among those
+            sorted by name, which a conversion of the export makes its label, is not its label;
+            None: there is none.
     """
 
     examples: int
@@ -46,6 +51,7 @@ class ExportSummary:
     num_parts: int
     resumed_parts: int
     elapsed_s: float
+    moved_label: tuple[str, int, int] | None = None
 
     @property
     def was_finished(self) -> bool:
@@ -138,8 +144,8 @@ class Export:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, the data set is damaged, or two labels have
-                one folder.
+            ConvertError: the output is not this job's, the data set is damaged, two images have one
+                name, two labels one folder, or an example several labels.
             OSError: a file cannot be read or written; names it.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
         """
@@ -163,8 +169,9 @@ class Export:
                 )
             examples = sum(part.examples for part in waiting)
             labels: dict[str, int] = {}
+            written: set[str] = set()
             for finished in results.values():
-                _add_labels(labels, finished)
+                _add_names(labels, written, finished)
             try:
                 with ProgressDisplay(examples, log, quiet=quiet) as display:
                     for result in run_jobs(
@@ -173,7 +180,7 @@ class Export:
                         num_workers=self.options.num_workers,
                         on_progress=display.update,
                     ):
-                        _add_labels(labels, result)
+                        _add_names(labels, written, result)
                         state.save_part(result.name, dataclasses.asdict(result))
                         results[result.name] = result
             except BaseException:
@@ -188,6 +195,7 @@ class Export:
             num_parts=len(self.parts),
             resumed_parts=resumed,
             elapsed_s=time.monotonic() - begun,
+            moved_label=_moved_label(labels),
         )
 
     def _part_name(self, number: int, parts: int) -> str:
@@ -233,6 +241,16 @@ class Export:
         return True
 
 
-def _add_labels(labels: dict[str, int], part: PartResult | None) -> None:
-    for folder, label in part.labels.items() if part is not None else ():
+def _add_names(labels: dict[str, int], written: set[str], part: PartResult | None) -> None:
+    if part is None:
+        return
+    for folder, label in part.labels.items():
         add_label(labels, folder, label)
+    for name in part.image_names:
+        check_is_first(name, written)
+
+
+def _moved_label(labels: dict[str, int]) -> tuple[str, int, int] | None:
+    ordered = enumerate(sorted(labels, key=os.fsencode))
+    moved = ((folder, labels[folder], at) for at, folder in ordered if labels[folder] != at)
+    return next(moved, None)

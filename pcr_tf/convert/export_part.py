@@ -71,8 +71,8 @@ def export_part(
     """Writes a part. What is there already is kept if it is equal, and never replaced.
 
     Raises:
-        ConvertError: the data set is damaged; a file is there with other contents; two labels have
-            one folder.
+        ConvertError: the data set is damaged; a file is there with other contents; two images have
+            one name, or two labels one folder; an example has several labels or classes.
         OSError: a file cannot be read or written; names it.
     """
     write = _write_tfrecord if options.format == "tfrecord" else _write_files
@@ -122,10 +122,12 @@ def _write_files(
     count = file_bytes = 0
     made = set()
     image_names = []
+    written: set[str] = set()
     labels: dict[str, int] = {}
     for number, example, images in _examples(part, options):
         relatives, label = names.of_images(example, number, images), names.label(example)
         for relative, image in zip(relatives, images, strict=True):
+            check_is_first(relative, written)
             if label is not None:
                 add_label(labels, posixpath.dirname(relative), label)
             path = filesystem.join(options.output, *relative.split("/"))
@@ -148,6 +150,20 @@ def _write_files(
         # All files of the part at once, before it is noted as finished: one by one takes longer.
         os.sync()
     return PartResult(part.name, part.examples, count, count, file_bytes, image_names, labels)
+
+
+def check_is_first(relative: str, written: set[str]) -> None:
+    """Notes in `written` that this export has an image called `relative`.
+
+    Raises:
+        ConvertError: another image has that name: of two equal ones, one would be lost.
+    """
+    if relative in written:
+        raise ConvertError(
+            f"{relative}: is the name that two examples have, and a file holds one; number them: "
+            "--name_feature=; name a new folder with --output"
+        )
+    written.add(relative)
 
 
 def _temporary_name(options: ExportOptions, name: str) -> str:

@@ -6,9 +6,10 @@ import dataclasses
 import os
 import posixpath
 from collections.abc import Sequence
+from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.sources.class_folders import image_format
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
 from pcr_tf.format.example import bytes_features, int_feature
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
@@ -38,16 +39,19 @@ class FileNames:
 
         The folder is the class; the file has its own name, or the example's number where the
         example has no name that is safe to use. Several images of an example get their positions
-        behind the name.
+        behind the name. A name without the suffix of an image gets one.
 
         Raises:
             ValueError: `example` is not a serialized ``tf.train.Example``.
+            ConvertError: it has several classes or names.
         """
         folder, name = self._folder(example), self._name(example)
         if name and not folder:
             folder = posixpath.dirname(name)
         base = posixpath.basename(name) or f"{number:0{self.digits}d}"
         stem, suffix = posixpath.splitext(base)
+        if suffix.lower() not in IMAGE_SUFFIXES:  # "img.v2" is no file that is taken for an image.
+            stem, suffix = base, ""
         paths = []
         for position, image in enumerate(images):
             ordinal = f"-{position}" if len(images) > 1 else ""
@@ -56,12 +60,16 @@ class FileNames:
         return paths
 
     def label(self, example: bytes) -> int | None:
-        """The label of `example`; None where it has none, or it is not looked at."""
+        """The label of `example`; None where it has none, or it is not looked at.
+
+        Raises:
+            ConvertError: it has several.
+        """
         labels = int_feature(example, self.label_feature) if self.label_feature else []
-        return labels[0] if labels else None
+        return _only(labels, "label_feature", self.label_feature)
 
     def _folder(self, example: bytes) -> str:
-        text = _first(example, self.class_feature)
+        text = _text(example, "class_feature", self.class_feature)
         if _is_safe(text):
             return text
         label = self.label(example)
@@ -72,7 +80,7 @@ class FileNames:
         return f"{label:05d}"
 
     def _name(self, example: bytes) -> str:
-        name = _first(example, self.name_feature)
+        name = _text(example, "name_feature", self.name_feature)
         return name if _is_safe(name) else ""
 
 
@@ -91,9 +99,20 @@ def add_label(labels: dict[str, int], folder: str, label: int) -> None:
         )
 
 
-def _first(example: bytes, key: str) -> str:
-    values = bytes_features(example, [key]).get(key) if key else None
-    return os.fsdecode(values[0]) if values else ""
+def _text(example: bytes, flag: str, key: str) -> str:
+    values = bytes_features(example, [key]).get(key, []) if key else []
+    return os.fsdecode(_only(values, flag, key) or b"")
+
+
+def _only(values: Sequence[Any], flag: str, key: str) -> Any:
+    """The value of a feature that has one; None where it has none."""
+    if len(values) > 1:
+        raise ConvertError(
+            f"{key}: expected one value in each example, since a file is in one folder and has one "
+            f"name, got {len(values)}: {values!r:.80}; look at another feature, or at none with "
+            f"--{flag}=, or export with --format=tfrecord, which keeps all features"
+        )
+    return values[0] if values else None
 
 
 def _is_safe(path: str) -> bool:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pcr_tf._native import DatasetIndex
 from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.job_state import some
 from pcr_tf.convert.options import ConvertOptions
 from pcr_tf.convert.shard_job import ShardResult
 from pcr_tf.convert.sources import ListingSummary, Source
 from pcr_tf.format import filesystem
-from pcr_tf.format.dataset_index import write_side_index
+from pcr_tf.format.dataset_index import check_complete, write_side_index
 from pcr_tf.format.manifest import MANIFEST_NAME, MANIFEST_VERSION, read_manifest
 from pcr_tf.format.names import local_name, name_bytes, to_json
 from pcr_tf.format.writer import created_by
@@ -115,23 +116,61 @@ def shard_table(index: DatasetIndex) -> dict[str, Any]:
     }
 
 
-def rebuild_index(folder: str) -> tuple[DatasetIndex, bool]:
+@dataclasses.dataclass(frozen=True)
+class RebuiltIndex:
+    """What `rebuild_index` made.
+
+    Attributes:
+        index: the index; has_manifest: whether there is a manifest.
+        remarks: what the data set may lack, or have of another one: lines for people.
+    """
+
+    index: DatasetIndex
+    has_manifest: bool
+    remarks: list[str]
+
+
+def rebuild_index(folder: str) -> RebuiltIndex:
     """Makes the side index of a folder from its shards, and the manifest's shard table where there
     is a manifest.
-
-    Returns:
-        The index, and whether there was a manifest.
 
     Raises:
         ValueError: no shards, shards of different data sets, or a manifest that is not one.
         OSError: a file cannot be read or written.
     """
     index = write_side_index(folder)
+    remarks = []
+    try:
+        check_complete(folder, [index.shard(number)[0] for number in range(index.num_shards)])
+    except ValueError as error:
+        remarks.append(str(error))
     manifest = read_manifest(folder)
     if manifest is None:
-        return index, False
-    _write(folder, {**manifest, **shard_table(index)})
-    return index, True
+        return RebuiltIndex(index, False, remarks)
+    table = shard_table(index)
+    changes = list(_changes(manifest, table))
+    if changes:  # It was measured on other images.
+        manifest["profile"] = None
+    remarks += [f"{folder}: {change}" for change in changes]
+    _write(folder, {**manifest, **table})
+    return RebuiltIndex(index, True, remarks)
+
+
+def _changes(manifest: dict[str, Any], table: dict[str, Any]) -> Iterator[str]:
+    """In what shards differ from those that a manifest has named so far."""
+    before, after = (
+        {shard["name"]: shard["footer_checksum"] for shard in found["shards"]}
+        for found in (manifest, table)
+    )
+    gone = [name for name in before if name not in after]
+    if gone:
+        yield f"shards of the manifest that are not there: {some(gone)}"
+    foreign = [name for name, checksum in after.items() if before.get(name) != checksum]
+    if foreign:
+        yield (
+            f"shards that the manifest did not have, or had with other contents: {some(foreign)}; "
+            "their labels must be positions in its class_names"
+        )
 
 
 def finished_manifest(output: str) -> dict[str, Any]:

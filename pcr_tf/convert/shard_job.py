@@ -193,14 +193,13 @@ class _ItemConverter:
         )
 
     def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:
-        """For the largest of the example's images, which are coded one after the other.
-
-        Raises:
-            ValueError: the bytes are no example.
-        """
+        """For the largest of the example's images, which are coded one after the other."""
         if self._memory is None:
             return contextlib.nullcontext()
-        images = bytes_features(example, self._options.image_features).values()
+        try:
+            images = bytes_features(example, self._options.image_features).values()
+        except ValueError:  # No example: the writer says so, with or without a budget.
+            return contextlib.nullcontext()
         needs = (coding_bytes(image) for values in images for image in values)
         return self._memory.hold(max(needs, default=0))
 

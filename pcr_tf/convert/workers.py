@@ -126,13 +126,26 @@ def _ctrl_c_held() -> Iterator[None]:
 
     A terminal sends it to the workers as well, and the job stops them. They inherit the mask, until
     they are ready to ignore it; in the job, a signal that was ignored instead would be lost.
+    Another thread may take it in spite of the mask: Python's handler, which runs in the main
+    thread, holds that one back.
     """
     resource_tracker.ensure_running()  # Its start would lift the mask.
+    held: list[int] = []
+    on_main_thread = threading.current_thread() is threading.main_thread()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.getsignal(signal.SIGINT)
+    # A handler that is not Python's, or that ignores the signal, stays: nothing is raised then.
+    replaced = on_main_thread and callable(handler)
+    if replaced:
+        signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:
         yield
     finally:
+        if replaced:
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number in held[:1]:
+            signal.raise_signal(number)
 
 
 class _Worker:

@@ -181,9 +181,10 @@ class PcrDataset(tf.data.Dataset):
             about twice the bound while examples are put together.
           provenance: each element is a pair: the example, and a dict of where it comes from.
             `name`, a scalar `tf.string`: file, record in the file and example in the record, from
-            0, as in "photos.pcr: record 3, example 2". `seed`, `tf.int64` [2]: for stateless random
-            ops; it follows from `seed`, the epoch and the example alone, so it is the same whoever
-            reads the example in that epoch, and whenever.
+            0, as in "photos.pcr: record 3, example 2"; where an example has not one image of each
+            feature, how many it has, as in "... example 2 (0 images in image/encoded)". `seed`,
+            `tf.int64` [2]: for stateless random ops; it follows from `seed`, the epoch and the
+            example alone, so it is the same whoever reads the example in that epoch, and whenever.
           name: a name for the tf.data operation.
 
         Raises:
@@ -232,6 +233,7 @@ class PcrDataset(tf.data.Dataset):
         if seed is not None or shuffle or self._provenance:
             seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
         fidelity = scan_groups if isinstance(scan_groups, Fidelity) else None
+        self._fidelity = fidelity
         paths = _as_paths(filenames)
         _prepare_object_stores(paths)
         variant_tensor = ops.pcr_dataset(
@@ -281,6 +283,11 @@ class PcrDataset(tf.data.Dataset):
             return example
         origin = {"name": tf.TensorSpec([], tf.string), "seed": tf.TensorSpec([2], tf.int64)}
         return example, origin
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """The handle that it was given as `scan_groups`; None: it has a fidelity of its own."""
+        return self._fidelity
 
     def image_features(self) -> list[str]:
         """The features that hold the images, from the index that is open. Not inside a graph.

@@ -42,7 +42,8 @@ class Fidelity(tf.train.experimental.PythonState):
     Given to `PcrDataset` or `image_batches` as `scan_groups`, to any number of them. After `set`,
     the records requested next are read at the new value. Those that are read or wait still come at
     the old one, as many as the data set's `reads_in_flight` (by default up to 96 for object stores,
-    one for each core, 2 to 8, for local paths), and so does what buffers behind the data set hold.
+    one for each core, 2 to 8, for local paths), and so does what buffers behind the data set hold:
+    behind `.cache()` or `.snapshot()`, all later epochs come at the fidelities of the first.
     Nothing is built or traced anew, so it works in the middle of an epoch, in `fit()` (call `set`
     in a callback) and for data sets inside of `tf.function`.
 

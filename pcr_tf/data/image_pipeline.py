@@ -308,7 +308,7 @@ class _Parser:
     def __init__(self, image_feature: str, label: Labels | None) -> None:
         self._labels: dict[str, Any] = {}
         if isinstance(label, str):
-            self._labels[label] = _one_value(tf.int64)
+            self._labels[label] = tf.io.FixedLenFeature((), tf.int64)
         elif isinstance(label, Mapping):
             self._labels.update(label)
         elif label is not None and not callable(label):
@@ -320,7 +320,7 @@ class _Parser:
             raise ValueError(f"label; expected other features than the image's, got {label!r}")
         self._label = label
         self._image_feature = image_feature
-        self._image = {image_feature: _one_value(tf.string)}
+        self._image = {image_feature: tf.io.FixedLenFeature((), tf.string)}
 
     @property
     def has_labels(self) -> bool:
@@ -328,53 +328,20 @@ class _Parser:
 
     def image(self, serialized: tf.Tensor, names: tf.Tensor) -> tf.Tensor:
         """The JPEG of one example, or those of a batch."""
-        parsed = tf.io.parse_example(serialized, self._image, names)
-        return self._image_of(parsed, names)
+        return tf.io.parse_example(serialized, self._image, names)[self._image_feature]
 
     def all(self, serialized: tf.Tensor, names: tf.Tensor) -> tuple[tf.Tensor, tuple[Any, ...]]:
         """The JPEGs of a batch, and a tuple of their labels, if any."""
         parsed = tf.io.parse_example(serialized, {**self._labels, **self._image}, names)
-        jpegs = self._image_of(parsed, names)
-        return jpegs, (self._shaped(parsed, names),) if self.has_labels else ()
+        jpegs = parsed.pop(self._image_feature)
+        return jpegs, (self._shaped(parsed),) if self.has_labels else ()
 
     def labels_beside(self, images: tf.Tensor, serialized: tf.Tensor, names: tf.Tensor) -> Any:
         """The pair of a batch's images and labels."""
-        parsed = tf.io.parse_example(serialized, self._labels, names)
-        return images, self._shaped(parsed, names)
+        return images, self._shaped(tf.io.parse_example(serialized, self._labels, names))
 
-    def _image_of(self, parsed: dict[str, Any], names: tf.Tensor) -> tf.Tensor:
-        remedy = "take PcrDataset and a parse_fn of your own for other numbers of images"
-        return _only_values(self._image_feature, parsed.pop(self._image_feature), names, remedy)
-
-    def _shaped(self, parsed: dict[str, Any], names: tf.Tensor) -> Any:
-        if isinstance(self._label, str):
-            remedy = "give label a dict of tf.io specs for labels of other shapes"
-            return _only_values(self._label, parsed[self._label], names, remedy)
-        return parsed
-
-
-def _one_value(dtype: tf.DType) -> Any:
-    """A feature of one value. (`FixedLenFeature` has no message where there are more.)"""
-    return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
-
-
-def _only_values(key: str, values: Any, names: tf.Tensor, remedy: str) -> tf.Tensor:
-    """The one value of each example, [B], or of one example, []; refuses other numbers of them."""
-    if isinstance(values, tf.RaggedTensor):
-        counts, shape, values = values.row_lengths(), tf.shape(names), values.values
-    else:  # of one example
-        counts, shape, names = tf.shape(values, tf.int64), (), names[tf.newaxis]
-    wrong = counts != 1
-    message = tf.strings.join(
-        [
-            tf.strings.reduce_join(tf.boolean_mask(names, wrong)[:1]),
-            f": {key}; expected one value in each example, got ",
-            tf.strings.reduce_join(tf.strings.as_string(tf.boolean_mask(counts, wrong)[:1])),
-            f"; {remedy}",
-        ]
-    )
-    with tf.control_dependencies([tf.debugging.Assert(~tf.reduce_any(wrong), [message])]):
-        return tf.reshape(values, shape)
+    def _shaped(self, parsed: dict[str, Any]) -> Any:
+        return parsed[self._label] if isinstance(self._label, str) else parsed
 
 
 def _image_feature_of(dataset: PcrDataset, files: PathLike | Sequence[PathLike] | tf.Tensor) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from pcr_tf import _native
 from pcr_tf.format import filesystem
+from pcr_tf.format.example import feature_keys
 from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.version import __version__
 
@@ -116,6 +118,8 @@ class PcrWriter:
         self._shard = _native.ShardWriter(script, features, created_by())
         self._temporary = filesystem.temporary_name(self.path)
         self._failed = False
+        self._image_features = features
+        self._keys_without_image: list[str] = []  # of the first example, while none has an image
         try:
             self._file: Any = filesystem.open_for_writing(self._temporary)
         except OSError as error:
@@ -130,7 +134,8 @@ class PcrWriter:
         """Adds one example; a full record goes to the file.
 
         Args:
-            record: a serialized ``tf.train.Example``. Image features without values are allowed.
+            record: a serialized ``tf.train.Example``. Image features without values are allowed;
+                `close` warns where no example has an image.
 
         Returns:
             What became of each of its images, in the order of the image features.
@@ -140,7 +145,10 @@ class PcrWriter:
             TypeError: `record` is not bytes.
             OSError: the file system refused the bytes; names the file.
         """
-        return self.add(self.code(record))
+        summaries = self.add(self.code(record))
+        if not self.statistics.images and not self._keys_without_image:
+            self._keys_without_image = feature_keys(record)
+        return summaries
 
     def code(self, record: bytes) -> _native.CodedExample:
         """The first half of `write`: transcodes the images of an example, and writes nothing.
@@ -207,6 +215,14 @@ class PcrWriter:
             if isinstance(error, OSError):
                 raise filesystem.naming(error, self.path) from error
             raise
+        if self.statistics.examples and not self.statistics.images:
+            warnings.warn(
+                f"{self.path}: no example has an image, so all of it is read at every fidelity; "
+                f"expected {' or '.join(self._image_features)}, got "
+                f"{', '.join(self._keys_without_image) or 'others'}; name the image's feature "
+                "with image_features",
+                stacklevel=2,
+            )
 
     def abort(self) -> None:
         """Drops what was written: no file appears under the final name. Idempotent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -77,7 +78,8 @@ def decode_and_random_crop_resize(
       flip_probability: of a flip left to right, 0 to 1.
       channels: 3: RGB; 1: greyscale.
       mean: for each channel on the scale 0 to 255: the output is (pixel - mean) / stddev. None: 0.
-      stddev: for each channel, above 0. None: 1.
+        Numbers for pixels of 0 to 1, such as (0.485, 0.456, 0.406), warn: multiply them by 255.
+      stddev: for each channel, above 0, on the same scale. None: 1.
       dtype: `tf.uint8` (rounded, and not to be normalised), `tf.float32` or `tf.bfloat16`. Without
         mean and stddev all of them are on the scale 0 to 255.
       antialias: as in `tf.image.resize`, which this equals with method "bilinear": pixel centres
@@ -263,6 +265,13 @@ class _OutputOptions:
         elif dtype == tf.uint8:
             raise ValueError(
                 "dtype; expected tf.float32 or tf.bfloat16 with mean or stddev, got tf.uint8"
+            )
+        # What libraries with pixels of 0 to 1 write down: (0.485, 0.456, 0.406).
+        if (stddev is not None and max(stddevs) < 1) or 0 < max(means, default=0) <= 1:
+            warnings.warn(
+                "mean and stddev; expected numbers on the scale of the pixels, 0 to 255, got "
+                f"mean={mean!r}, stddev={stddev!r}; multiply those of pixels of 0 to 1 by 255",
+                stacklevel=4,
             )
         return _OutputOptions(
             size=_as_size(size),

@@ -6,6 +6,7 @@ import math
 import os
 import time
 import warnings
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,15 @@ import keras
 from pcr_tf._arguments import as_fraction
 from pcr_tf.data import ReadStatistics, read_statistics
 from pcr_tf.format import open_dataset
+from pcr_tf.keras.obedience import handle_name, obeys
 from pcr_tf.keras.state_file import StateFile
 from pcr_tf.tuning import FidelityHandle, FidelityValue, mean_scan_groups, mixture
 from pcr_tf.tuning.value import as_candidates
 
 PathLike = str | os.PathLike[str]
+
+# Callbacks by the handle that they set, of a fit() whose first epoch has not begun.
+_setting: weakref.WeakValueDictionary[str, FidelityCallback] = weakref.WeakValueDictionary()
 
 
 class DatasetFacts:
@@ -53,6 +58,9 @@ class FidelityCallback(keras.callbacks.Callback):
     what is prefetched counts for the epoch it was read in. Of two such callbacks the later one's
     numbers stay.
 
+    It warns where another callback of the same `fit` sets the handle, and where the validation data
+    obey it as well, since metrics at different fidelities say nothing of one another.
+
     A subclass calls `choose` from `before_epoch` or `after_epoch`, and gives what it has learned to
     `learned_state` and takes it back in `restore_learned_state`.
     """
@@ -85,7 +93,8 @@ class FidelityCallback(keras.callbacks.Callback):
         Raises:
           TypeError, ValueError: for arguments out of range; also what opening `files` raises. When
             training begins, ValueError for more scan groups than a data set with the handle has,
-            and for a state file of two callbacks; OSError where that cannot be written.
+            for `files` of fewer, and for a state file of two callbacks; OSError where that cannot
+            be written.
         """
         super().__init__()
         if not callable(getattr(fidelity, "set", None)) or not hasattr(fidelity, "value"):
@@ -100,6 +109,7 @@ class FidelityCallback(keras.callbacks.Callback):
         self.set_candidates(listed)
         self._chosen: int | None = None
         self._is_first_epoch = True
+        self._has_seen_validation = False
         self._epoch_reads = ReadStopwatch()
         self._state_file = (
             None if state_path is None else StateFile(state_path, type(self).__name__)
@@ -169,19 +179,23 @@ class FidelityCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._chosen = None
+        self._has_seen_validation = False
         self._is_first_epoch = True
         self._check_handle()
+        self._claim_handle()
         if self._state_file is not None:
             self._state_file.claim()
         self.reset()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._release_handle()  # There may have been no epoch.
         if self._state_file is not None:
             self._state_file.release()  # There may have been no epoch.
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._is_first_epoch:
             self._is_first_epoch = False
+            self._release_handle()
             # Not before: callbacks that load weights decide in on_train_begin where to go on.
             self._resume(epoch)
         self.before_epoch(epoch)
@@ -191,6 +205,20 @@ class FidelityCallback(keras.callbacks.Callback):
         # At every one, since none says that it is the last. What follows it, validation with what
         # Keras reads to build it among that, is not training's.
         self._epoch_reads.mark()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._has_seen_validation:
+            return
+        self._has_seen_validation = True
+        # Where fit() keeps what it validates with; elsewhere there is nothing to be known.
+        epoch_iterator = getattr(self.model, "_eval_epoch_iterator", None)
+        data = getattr(getattr(epoch_iterator, "data_adapter", None), "_dataset", None)
+        if obeys(data, self.fidelity):
+            warnings.warn(
+                f"{type(self).__name__}: the validation data obey {self.fidelity!r}, the handle of "
+                "the training data, so each epoch is validated at another fidelity; give "
+                "validation_data scan_groups of its own, None for all"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
@@ -211,6 +239,27 @@ class FidelityCallback(keras.callbacks.Callback):
             )
         elif isinstance(num_scan_groups, int):
             self.check_scan_groups(num_scan_groups)
+            if self.facts is not None and self.facts.num_scan_groups < num_scan_groups:
+                raise ValueError(
+                    f"files; expected the data set that was given the Fidelity, of "
+                    f"{num_scan_groups} scan groups, got one of {self.facts.num_scan_groups}"
+                )
+
+    def _claim_handle(self) -> None:
+        name = handle_name(self.fidelity)
+        other = _setting.get(name)
+        if other is not None and other is not self:
+            warnings.warn(
+                f"{type(self).__name__}: {type(other).__name__} of the same fit sets "
+                f"{self.fidelity!r} as well, so what either measures is not what it has chosen; "
+                "take one of them"
+            )
+        _setting[name] = self
+
+    def _release_handle(self) -> None:
+        name = handle_name(self.fidelity)
+        if _setting.get(name) is self:
+            del _setting[name]
 
     def _resume(self, epoch: int) -> None:
         state = None if self._state_file is None else self._state_file.begin(epoch)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from pcr_tf._arguments import as_number, in_range
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.keras.gradients import GradientMeter, LossFunction, cosine_similarity
+from pcr_tf.keras.obedience import obeys
 from pcr_tf.tuning import FidelityHandle, lowest_passing
 from pcr_tf.tuning.value import as_candidates
 
@@ -96,8 +97,8 @@ class GradientSimilarityFidelity(FidelityCallback):
         Raises:
           RuntimeError: Keras runs on another backend than TensorFlow.
           TypeError, ValueError: for arguments out of range. While training, ValueError where
-            `probe` gives no batch, or other examples at another fidelity, and where the model has
-            no loss or nothing to train.
+            `probe` gives no batch, other examples at another fidelity, or data that obey the
+            handle, and where the model has no loss or nothing to train.
         """
         if keras.backend.backend() != "tensorflow":
             raise RuntimeError(
@@ -197,11 +198,21 @@ class GradientSimilarityFidelity(FidelityCallback):
             similarities[groups] = cosine_similarity(reference, gradient)
         return similarities
 
+    def _probed(self, groups: int) -> Iterable[Any]:
+        batches = self._probe(groups)
+        if obeys(batches, self.fidelity):
+            raise ValueError(
+                f"probe; expected data at {groups} scan groups, got data that obey "
+                f"{self.fidelity!r}, so that all would have one fidelity; give its argument to the "
+                "data set as scan_groups"
+            )
+        return batches
+
     def _batches(self, groups: int) -> Iterable[Any]:
         if self._kept is None:
-            return self._probe(groups)
+            return self._probed(groups)
         if groups not in self._kept:
-            batches = itertools.islice(self._probe(groups), self._num_batches)
+            batches = itertools.islice(self._probed(groups), self._num_batches)
             self._kept[groups] = [tf.nest.map_structure(_own, batch) for batch in batches]
         return self._kept[groups]
 

@@ -13,6 +13,7 @@ import keras
 from pcr_tf._arguments import as_number, in_range, one_of
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.keras.metric_direction import mode_of
+from pcr_tf.keras.obedience import obeys
 from pcr_tf.tuning import FidelityHandle, PlateauDetector, best_trial
 
 
@@ -82,9 +83,10 @@ class PlateauFidelity(FidelityCallback):
           state_path: see `FidelityCallback`.
 
         Raises:
-          TypeError, ValueError: for arguments out of range. While training, TypeError where
-            `trial_data` gives no data set, ValueError where `evaluate` gives no "loss", and, at the
-            first epoch that logs `monitor`, where "auto" cannot tell whether less of it is better.
+          TypeError, ValueError: for arguments out of range, and validation data that obey the
+            handle. While training, TypeError where `trial_data` gives no data set, ValueError where
+            that obeys the handle, where `evaluate` gives no "loss", and, at the first epoch that
+            logs `monitor`, where "auto" cannot tell whether less of it is better.
         """
         super().__init__(
             fidelity,
@@ -97,6 +99,11 @@ class PlateauFidelity(FidelityCallback):
             raise TypeError(f"trial_data; expected a function of scan groups, got {trial_data!r}")
         if validation_data is None:
             raise TypeError("validation_data; expected what evaluate takes, got None")
+        if obeys(validation_data, fidelity):
+            raise ValueError(
+                "validation_data; expected a fidelity of its own, got data that obey "
+                f"{fidelity!r}, by which trials would be judged; give it scan_groups=None"
+            )
         self._trial_data = trial_data
         self._validation_data = validation_data
         self._monitor = monitor
@@ -123,6 +130,11 @@ class PlateauFidelity(FidelityCallback):
             )
         if is_known and self._detector.update(self._what_should_fall(logs)):
             self._losses = self.trials()
+            if len(self._losses) > 1 and len(set(self._losses.values())) == 1:
+                warnings.warn(
+                    f"epoch {epoch}: the trials end with one loss at every fidelity; expected "
+                    "trial_data to give its argument to the data set as scan_groups"
+                )
             best = best_trial(self._losses, self._tolerance)
             if best is not None:
                 self.choose(best)
@@ -149,6 +161,12 @@ class PlateauFidelity(FidelityCallback):
                 raise TypeError(
                     f"trial_data; expected a tf.data.Dataset at {groups} scan groups, got "
                     f"{batches!r}"
+                )
+            if obeys(batches, self.fidelity):
+                raise ValueError(
+                    f"trial_data; expected data at {groups} scan groups, got data that obey "
+                    f"{self.fidelity!r}, so that all trials would have one fidelity; give its "
+                    "argument to the data set as scan_groups"
                 )
         checkpoint = _Checkpoint(model)
         losses = {}

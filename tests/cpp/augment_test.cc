@@ -457,7 +457,8 @@ TEST(DecodeAugmenter, PassesOnWhatIsWrongWithAnImage) {
   DecodeAugmenter augmenter;
   AugmentOptions options;
   std::vector<uint8_t> output(options.output_bytes());
-  EXPECT_EQ(augmenter.Run("GIF89a", options, {}, output.data()).message(), "not a JPEG but a GIF");
+  EXPECT_EQ(augmenter.Run("GIF89a", options, {}, output.data()).message(),
+            "not a JPEG but a GIF; pcr-convert --on_unsupported=encode makes JPEGs of such");
   options.limits.max_pixels = 100;
   EXPECT_EQ(augmenter.Run(MakeJpeg(), options, {}, output.data()).message(),
             "the number of pixels is limited; expected 100, got 1920");

@@ -417,9 +417,12 @@ TEST(JpegDecoder, DamagedDataThatEndProperlyAreDecodedAsFarAsTheyGo) {
 
 TEST(JpegDecoder, SaysWhatIsWrong) {
   EXPECT_EQ(ErrorOf(""), "not a JPEG: no bytes");
-  EXPECT_EQ(ErrorOf("\x89PNG\r\n"), "not a JPEG but a PNG");
-  EXPECT_EQ(ErrorOf("GIF89a"), "not a JPEG but a GIF");
-  EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "), "not a JPEG but a WebP");
+  EXPECT_EQ(ErrorOf("\x89PNG\r\n"),
+            "not a JPEG but a PNG; pcr-convert --on_unsupported=encode makes JPEGs of such");
+  EXPECT_EQ(ErrorOf("GIF89a"),
+            "not a JPEG but a GIF; pcr-convert --on_unsupported=encode makes JPEGs of such");
+  EXPECT_EQ(ErrorOf("RIFF1234WEBPVP8 "),
+            "not a JPEG but a WebP; pcr-convert --on_unsupported=encode makes JPEGs of such");
   EXPECT_EQ(ErrorOf("<html>"),
             "not a JPEG: it begins with SOI and a marker; expected \\xff\\xd8\\xff, got <ht");
   EXPECT_EQ(ErrorOf("RIFF"),
@@ -471,7 +474,8 @@ TEST(JpegDecoder, AFileThatBeginsLikeAnotherFormatIsRefusedHoweverShort) {
 }
 
 // The frame header's parameters: precision 8, then (identifier, sampling) of each component.
-std::string FrameOf(int code, int height, int width, std::vector<std::pair<int, int>> components) {
+std::string FrameOf(int code, int height, int width,
+                    const std::vector<std::pair<int, int>>& components) {
   std::string parameters = {8,
                             static_cast<char>(height >> 8),
                             static_cast<char>(height),
@@ -484,7 +488,7 @@ std::string FrameOf(int code, int height, int width, std::vector<std::pair<int, 
   return testing::SegmentBytes(code, parameters);
 }
 
-std::string ScanOf(std::vector<int> ids, int last, std::string_view data) {
+std::string ScanOf(const std::vector<int>& ids, int last, std::string_view data) {
   std::string parameters = {static_cast<char>(ids.size())};
   for (const int id : ids) parameters += {static_cast<char>(id), 0};
   parameters += {0, static_cast<char>(last), 0};

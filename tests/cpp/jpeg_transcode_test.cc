@@ -11,7 +11,6 @@
 
 #include "ops/jpeg/coefficients.h"
 #include "ops/jpeg/exif_orientation.h"
-#include "ops/jpeg/exif_orientation.h"
 #include "ops/jpeg/markers.h"
 #include "ops/jpeg/transcode.h"
 #include "ops/jpeg/transcode_fault.h"
@@ -552,7 +551,7 @@ TEST(Transcode, AScriptOfMoreScansThanReadersTakeOfAnImageLeavesItOpaque) {
   std::string text = "# group\n0,1,2: 0-0,0,0;\n# group\n1: 1-63,0,0;\n2: 1-63,0,0;\n";
   for (int k = 1; k < 64; ++k) {
     const std::string band = "0: " + std::to_string(k) + "-" + std::to_string(k);
-    text += band + ",0,1;\n" + band + ",1,0;\n";
+    text.append(band).append(",0,1;\n").append(band).append(",1,0;\n");
   }
   JpegSpec spec;
   spec.color_space = JCS_GRAYSCALE;

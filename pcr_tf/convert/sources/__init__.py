@@ -42,6 +42,18 @@ KINDS = (
     TfdsSource.kind,
 )
 
+# What sources of files make beside the image.
+_FEATURES_OF_ITEMS = frozenset(
+    (
+        "image/filename",
+        "image/format",
+        "image/class/label",
+        "image/class/text",
+        "image/class/coarse_label",
+        "image/class/coarse_text",
+    )
+)
+
 
 def make_source(
     kind: str,
@@ -75,6 +87,11 @@ def make_source(
             f"--image_feature={','.join(image_features)}"
         )
     (image_feature,) = image_features
+    if image_feature in _FEATURES_OF_ITEMS:
+        raise ConvertError(
+            f"--image_feature={image_feature}: a source of kind {kind} makes a feature of this "
+            "name; choose another"
+        )
     if kind == WebDatasetSource.kind:
         return WebDatasetSource(
             inputs, image_feature, options.image_extension, options.class_list()

@@ -18,6 +18,7 @@ from pcr_tf.convert.sources.base import (
 from pcr_tf.convert.sources.class_list import ClassList, twins
 from pcr_tf.convert.sources.images import (
     ImageWalk,
+    check_roots_are_apart,
     image_format,
     read_image,
     top_folders,
@@ -97,8 +98,12 @@ class ClassFolderSource(PartedSource):
 
         Args:
             classes: all classes, in the order of their labels; none: those that are found.
+
+        Raises:
+            ListingError: one of them is inside another.
         """
         self.roots = tuple(root.rstrip("/") or "/" for root in roots)
+        check_roots_are_apart(self.roots)
         self.image_features = (image_feature,)
         self._classes = classes or ClassList(())
         self._coarse_names: tuple[str, ...] = ()

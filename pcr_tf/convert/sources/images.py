@@ -70,6 +70,22 @@ def without_root(path: str, roots: Sequence[str]) -> str:
     return path[len(_slashed(root)) :]
 
 
+def check_roots_are_apart(roots: Sequence[str]) -> None:
+    """Refuses folders inside others, whose images would come twice, under two classes.
+
+    Raises:
+        ListingError: names both.
+    """
+    real = {root: root if filesystem.is_remote(root) else os.path.realpath(root) for root in roots}
+    for inner in roots:
+        for outer in roots:
+            if real[inner].startswith(_slashed(real[outer])) and real[inner] != real[outer]:
+                raise ListingError(
+                    f"{inner}: is inside {outer}, which is an input as well; its images would come "
+                    "twice: name one of them"
+                )
+
+
 def _slashed(root: str) -> str:
     return root if root.endswith("/") else root + "/"
 

@@ -2,7 +2,8 @@
 
 A value goes through three steps, each of them optional:
 
-1. `label_names`, a list of names: the value is a position in it, counted from `first_label`.
+1. `label_names`, a list of names: the value is a position in it, counted from `first_label`,
+   without it from 0, which must then be among the values.
 2. `label_pattern`, a regular expression: the class is what it finds, or what its group holds;
    `label_otherwise` is the class of what it does not fit.
 3. `classes`: the classes in the order of their labels, perhaps under other names.
@@ -59,7 +60,7 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
             _check_distinct(names, options.label_names)
     class_of = {}
     for value, place in values.items():
-        name = _named(value, place, names, options)
+        name = _named(value, place, names, options) if names else value
         found = _matched(name, options)
         if found is None:
             raise ListingError(
@@ -67,6 +68,8 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
                 "widen it, or name the class of all others with --label_otherwise"
             )
         class_of[value] = found
+    if names:
+        _check_first_label(values, options)
     if options.classes:
         return _listed(values, class_of, options, digests)
     if names:
@@ -94,18 +97,34 @@ def _check_distinct(names: list[str], path: str) -> None:
         first[name] = position
 
 
+def _check_first_label(values: Mapping[str, str], options: SourceOptions) -> None:
+    """Asks from where the list of names is counted, if nothing tells.
+
+    Positions that are counted from 1 fit a list that is counted from 0 wherever the last class does
+    not occur, and all names would be shifted.
+    """
+    numbers = {value: number_of(value) or 0 for value in values}
+    if options.first_label is not None or min(numbers.values(), default=0) == 0:
+        return
+    least = min(values, key=lambda value: numbers[value])
+    raise ListingError(
+        f"{values[least]}: positions in {options.label_names}; expected to know whether they count "
+        f"from 0 or from 1, got {shown(least)} as the least of them; give --first_label=0 or "
+        "--first_label=1"
+    )
+
+
 def _named(value: str, place: str, names: list[str], options: SourceOptions) -> str:
-    if not names:
-        return value
-    last = options.first_label + len(names) - 1
+    first_label = options.first_label or 0
+    last = first_label + len(names) - 1
     # Also 7.0, which pandas makes of 7 where a value was missing.
     number = number_of(value)
-    if number is None or not options.first_label <= number <= last or number != int(number):
+    if number is None or not first_label <= number <= last or number != int(number):
         raise ListingError(
-            f"{place}: expected a position in {options.label_names}, {options.first_label} to "
+            f"{place}: expected a position in {options.label_names}, {first_label} to "
             f"{last}, got {shown(value)}; --first_label says from where it counts"
         )
-    return names[int(number) - options.first_label]
+    return names[int(number) - first_label]
 
 
 def _matched(name: str, options: SourceOptions) -> str | None:

@@ -74,7 +74,7 @@ class SourceOptions:
     label_column: str = ""
     on_unmatched: str = "fail"
     label_names: str = ""
-    first_label: int = 0
+    first_label: int | None = None
     label_pattern: str = ""
     label_otherwise: str = ""
     classes: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class SourceOptions:
             for flag in needing:
                 if getattr(self, flag):
                     raise ConvertError(f"--{flag}: says what the labels are; needs --label_column")
-        if self.first_label and not self.label_names:
+        if self.first_label is not None and not self.label_names:
             raise ConvertError("--first_label: counts positions in --label_names; needs it")
         encoding = self.table_encoding if self.table else ""
         entries = class_entries(self.classes, self.classes_from, encoding)

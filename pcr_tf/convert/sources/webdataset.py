@@ -120,10 +120,19 @@ class WebDatasetSource(PartedSource):
         if self._classes and "cls" not in parts:
             raise UnreadableItemError(item.name, "no .cls; expected the name of a class in one")
         for name, contents in parts.items():
-            if name == "cls":
-                features.update(self._label(item.name, contents))
-            else:
-                features.update(_features(item.name, name, contents))
+            made = (
+                self._label(item.name, contents)
+                if name == "cls"
+                else _features(item.name, name, contents)
+            )
+            for key, values in made.items():
+                if key in features:
+                    raise UnreadableItemError(
+                        item.name,
+                        f"member .{name}: makes a feature {key!r}, which is there already; choose "
+                        "another --image_feature, or rename the member",
+                    )
+                features[key] = values
         return encode_example(features)
 
     def key(self, item: SourceItem) -> str:
@@ -209,7 +218,9 @@ def _features(item: str, extension: str, contents: bytes) -> dict[str, Values]:
 
 def _json_features(item: str, contents: bytes) -> dict[str, Values]:
     try:
-        fields = json.loads(contents, parse_int=int64_of, parse_float=float32_of)
+        fields = json.loads(
+            contents, object_pairs_hook=_distinct, parse_int=int64_of, parse_float=float32_of
+        )
     except (ValueError, RecursionError) as error:
         raise UnreadableItemError(item, f".json: not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -218,6 +229,15 @@ def _json_features(item: str, contents: bytes) -> dict[str, Values]:
         )
     features = {_utf8(f"json/{name}").decode(): _values(value) for name, value in fields.items()}
     return {name: values for name, values in features.items() if values}
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of a name that is there twice Python would take the last value."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"name {next(n for n in names if names.count(n) > 1)!r:.40} twice")
+    return fields
 
 
 def _utf8(text: str) -> bytes:
