@@ -8,6 +8,7 @@ the same values and without a file between.
 from __future__ import annotations
 
 import dataclasses
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -328,7 +329,7 @@ def build_side_index(shards: Sequence[tuple[str, bytes]], layout: Layout) -> byt
         serialize(
             [
                 *header_features("dataset_index", layout),
-                bytes_feature("pcr/shard_names", [name.encode() for name, _ in shards]),
+                bytes_feature("pcr/shard_names", [os.fsencode(name) for name, _ in shards]),
                 int_feature("pcr/shard_sizes", [len(data) for _, data in shards]),
                 int_feature("pcr/footer_checksums", [checksum_of(data) for _, data in shards]),
                 int_feature("pcr/shard_records", [len(index.records) for index in indexes]),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
+from pcr_tf import _native
 from pcr_tf.convert.encode import EncodedImage, encode_jpeg
 from pcr_tf.convert.flatten import flattened
 from tests.conversion import jpeg, picture
@@ -295,6 +296,17 @@ def test_an_orientation_behind_the_pixels_or_in_xmp_stays() -> None:
     for source in (behind, _png(8, GREY, [9], (b"iTXt", xmp))):
         assert _decoded(source).getexif()[ExifTags.Base.Orientation] == 6
         assert _encoded(source, upright=True).turned == 6
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_an_orientation_of_another_type_is_one_that_readers_of_jpeg_take(order: str) -> None:
+    long, mark = 4, {"<": b"II", ">": b"MM"}[order]
+    entry = struct.pack(f"{order}HHII", ExifTags.Base.Orientation, long, 1, 6)
+    exif = mark + struct.pack(f"{order}HIH", 42, 8, 1) + entry + bytes(4)
+    source = _png(8, GREY, [9], (b"eXIf", exif))
+    assert _native.exif_orientation(_encoded(source).jpeg) == 6
+    assert _decoded(source).getexif()[ExifTags.Base.Orientation] == 6
+    assert _encoded(source, upright=True).turned == 6
 
 
 def test_exif_that_cannot_be_parsed_is_carried_over() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pcr_tf.format import reference, write_side_index
+from pcr_tf.format import open_dataset, reference, write_side_index
 from pcr_tf.format.reference import FormatError, Scan, parse_scan_script, read_shard
 from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
@@ -437,6 +437,26 @@ def test_a_folder_is_read_in_the_order_of_its_side_index(tmp_path: pathlib.Path)
     (tmp_path / reference.SIDE_INDEX_NAME).write_bytes(side)
     names = [pathlib.Path(shard.name).name for shard in reference.read_data_set(tmp_path)]
     assert names == ["b.pcr", "a.pcr"]
+
+
+def test_names_of_shards_are_bytes_and_hidden_files_are_no_shards(tmp_path: pathlib.Path) -> None:
+    layout = Layout.of(2)
+    names = ["\U0001f600.pcr", "\udcff.pcr"]  # bytewise; as text the second comes first
+    shards = [(name, build_shard([], layout)) for name in names]
+    for name, data in shards:
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "._\U0001f600.pcr").write_bytes(b"what macOS puts beside a file")
+
+    def read() -> list[str]:
+        return [pathlib.Path(shard.name).name for shard in reference.read_data_set(tmp_path)]
+
+    assert read() == names == open_names(tmp_path)
+    (tmp_path / reference.SIDE_INDEX_NAME).write_bytes(writer.build_side_index(shards, layout))
+    assert read() == names == open_names(tmp_path)
+
+
+def open_names(folder: pathlib.Path) -> list[str]:
+    return [pathlib.Path(path).name for path in open_dataset(folder).paths]
 
 
 def test_an_empty_folder_is_the_callers_mistake(tmp_path: pathlib.Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from pcr_tf import _native
 from pcr_tf.format import reference
-from pcr_tf.format.reference import encode_varint
+from pcr_tf.format.reference import encode_field, encode_varint
 from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
 from tests.damage import ShardEditor
@@ -211,6 +211,8 @@ def _same(editor: ShardEditor) -> ShardEditor:
     return editor
 
 
+# The feature pcr/codings once more, of which the last counts, with no list in it.
+_WITHOUT_LIST = encode_field(1, encode_field(1, encode_field(1, b"pcr/codings") + b"\x12\0"))
 METADATA = "record 1, metadata"
 ONE, TWO, LAST = (f"record 1, scan group {group}" for group in (1, 2, 3))
 HEADER = "header, byte 0: "
@@ -230,6 +232,7 @@ RULES = [
     Rule(3, "no feature is missing in the header", _header(created_by=None), WHOLE, HEADER),
     Rule(3, "no feature is missing in the index", _index_without("created_by"), OPEN, INDEX),
     Rule(3, "no feature has another kind of list", _metadata(codings=[b"0"]), READ, METADATA),
+    Rule(3, "no feature is without a list", _wire(_WITHOUT_LIST), READ, METADATA),
     Rule(3, "frames hold an Example", _wire(b"\x0a\x7fshort"), READ, METADATA),
     Rule(3, "no groups of protobuf", _wire(b"\x0b\x0c"), READ, METADATA),
     Rule(3, "no tags above 32 bits", _wire(encode_varint(1 << 32 | 8) + b"\0"), READ, METADATA),

@@ -537,3 +537,29 @@ def test_a_data_set_of_format_1_0_is_refused_below_full_fidelity_with_the_remedy
     all_groups = open_dataset(old).index.header.num_groups
     for full in (None, all_groups):
         image_batches(old, 8, 1, scan_groups=full, honor_orientation=True)
+
+
+@pytest.mark.parametrize("where", ["function", "nested", "tensor"])
+def test_a_data_set_of_format_1_0_is_refused_inside_functions_too(where: str) -> None:
+    old = ROOT / "tests" / "golden" / "v1" / "valid" / "colour_kinds.pcr"
+
+    def images(scan_groups: Any) -> tf.data.Dataset:
+        return image_batches(
+            old, 8, 1, scan_groups=scan_groups, training=False, honor_orientation=True
+        )
+
+    def count(scan_groups: Any) -> int:
+        if where == "nested":
+            nested = tf.data.Dataset.range(1).flat_map(lambda _: images(scan_groups))
+        elif where == "tensor":
+            given = tf.data.Dataset.from_tensors(tf.constant(scan_groups))
+            nested = given.flat_map(images)
+        else:
+            traced = tf.function(lambda: images(scan_groups).reduce(0, lambda n, _: n + 1))
+            return int(traced())
+        return sum(1 for _ in nested)
+
+    all_groups = open_dataset(old).index.header.num_groups
+    with pytest.raises(tf.errors.InvalidArgumentError, match="convert the data set again"):
+        count(1)
+    assert count(all_groups) == 8

@@ -15,7 +15,7 @@ from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
-from tests.conversion import run
+from tests.conversion import ROOT, run
 from tests.damage import ShardEditor
 from tests.test_convert import convert
 from tests.turned import turned_jpeg, with_segment
@@ -139,3 +139,17 @@ def test_a_file_of_1_0_is_sound_without_orientations(tmp_path: pathlib.Path) -> 
     editor.set_version(1, 0).save(path)
     assert list(verify_dataset(path)) == []
     assert summarize(path).turned == 0
+
+
+def test_an_export_of_format_1_0_below_full_fidelity_warns_of_lost_orientations(
+    dataset: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    old = ROOT / "tests" / "golden" / "v1" / "valid" / "colour_kinds.pcr"
+    groups = PcrReader(old).num_groups
+    for number, (path, fidelity, warns) in enumerate(
+        [(old, 1, True), (old, groups, False), (old, None, False), (dataset, 1, False)]
+    ):
+        flags = [] if fidelity is None else [f"--scan_groups={fidelity}"]
+        done = run("export", f"--input={path}", f"--output={tmp_path / str(number)}", *flags)
+        assert done.returncode == 0, done.stderr
+        assert ("are exported without it; convert the data set again" in done.stderr) == warns

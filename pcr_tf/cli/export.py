@@ -98,6 +98,13 @@ def _export(values: flags.FlagValues) -> int:
     with as_usage_errors(ConvertError):
         options = ExportOptions(**{name: values[name].value for name in (*fields, *features)})
     export = Export(options)
+    if export.may_lack_orientations:
+        print(
+            f"{NAME}: warning: {options.input}: a data set of format 1.0 holds the EXIF "
+            "orientation of images at full fidelity only: images that are stored turned are "
+            "exported without it; convert the data set again, or leave --scan_groups out",
+            file=sys.stderr,
+        )
     try:
         summary = export.run(quiet=values.quiet)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pcr_tf import _native
 from pcr_tf.format.example import with_features
 
 _EXIF_MARK = b"Exif\0\0"
@@ -132,16 +133,25 @@ def _turned(picture: Any, orientation: int) -> Any:
     return picture if orientation == 1 else picture.transpose(methods[orientation])
 
 
+def _told_by(exif: bytes) -> int:
+    """The orientation that readers of a JPEG take from EXIF."""
+    parameters = _EXIF_MARK + exif.removeprefix(_EXIF_MARK)
+    length = len(parameters) + 2
+    if length >= 1 << 16:
+        return 1
+    return _native.exif_orientation(b"\xff\xd8\xff\xe1" + length.to_bytes(2, "big") + parameters)
+
+
 def _about(opened: Any, mode: str, orientation: int, upright: bool) -> dict[str, bytes]:
     """EXIF and ICC profile of an image that has been decoded, for a JPEG of `mode`."""
     from PIL import Image
 
     about = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
-    if orientation != 1 and (upright or "exif" not in about):
+    if orientation != 1 and (upright or _told_by(about.get("exif", b"")) != orientation):
         exif = opened.getexif() if "exif" in about else Image.Exif()
         if upright:
             exif.pop(_ORIENTATION, None)
-        else:  # The image has it in another form: XMP, or a text of a PNG.
+        else:  # The image has it in another form: XMP, a text of a PNG, a number of 32 bits.
             exif[_ORIENTATION] = orientation
         about["exif"] = exif.tobytes() if len(exif) else b""
     if about.get("exif"):  # WebP has none of a JPEG segment's mark before it.

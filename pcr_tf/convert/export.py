@@ -67,6 +67,10 @@ class Export:
     asked for, and at full fidelity their coefficients are those of the source. Images that were
     kept byte for byte come back byte for byte at every fidelity.
 
+    Attributes:
+        may_lack_orientations: whether images that have an EXIF orientation come without it, as
+            below full fidelity of a data set of format 1.0.
+
     Example:
         options = ExportOptions(input="photos.pcr", output="records", scan_groups=2)
         summary = Export(options).run()
@@ -90,6 +94,9 @@ class Export:
                 f"--scan_groups: expected 1 to {groups}, the scan groups of {options.input}; "
                 f"got {options.scan_groups}"
             )
+        # Format 1.0 holds the orientation of images at full fidelity only.
+        below_full = options.scan_groups not in (None, groups)
+        self.may_lack_orientations = below_full and index.header.version < (1, 1)
         counts = [index.record(record).num_examples for record in range(index.num_records)]
         self._starts = list(itertools.accumulate(counts, initial=0))
         shards = [index.shard(number) for number in range(index.num_shards)]

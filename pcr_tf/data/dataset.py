@@ -310,20 +310,26 @@ class PcrDataset(tf.data.Dataset):
     def check_orientations(self, scan_groups: int | tf.Tensor | Fidelity | None) -> None:
         """Refuses fidelities at which images lack the orientation that they have at others.
 
+        Inside a function the refusal comes when it runs.
+
         Raises:
           ValueError: for a data set of format 1.0, unless all scan groups are read.
         """
+        if scan_groups is None:
+            return
         info = self._info()
-        if int(info.format_minor) > 0 or scan_groups is None:
-            return
-        num_scan_groups = int(info.num_scan_groups)
-        if not isinstance(scan_groups, Fidelity) and int(scan_groups) == num_scan_groups:
-            return
-        raise ValueError(
+        message = (
             "honor_orientation; expected False, or scan_groups=None, for a data set of format 1.0, "
             "which holds the orientation of images at full fidelity only, got True; convert the "
             "data set again"
         )
+        has_all = info.format_minor > 0
+        if not isinstance(scan_groups, Fidelity):
+            has_all |= tf.cast(scan_groups, tf.int64) == info.num_scan_groups
+        if not tf.executing_eagerly():
+            tf.debugging.Assert(has_all, [message])
+        elif not has_all:
+            raise ValueError(message)
 
     def _info(self) -> DatasetInfo:
         return load_op_library().pcr_dataset_info(self._variant_tensor)

@@ -209,7 +209,7 @@ def image_batches(
         else:
             buffer_seed = as_seed((seed + begins_at) % 2**64)
         dataset = dataset.shuffle(shuffle_buffer, seed=buffer_seed)
-    if decode_options.get("honor_orientation") and tf.executing_eagerly():
+    if decode_options.get("honor_orientation"):
         whole.check_orientations(scan_groups)
     if image_feature is None:
         image_feature = _image_feature_of(whole, files)

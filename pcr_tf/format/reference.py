@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import os
 import pathlib
 import re
 import struct
@@ -1168,7 +1169,7 @@ def read_side_index(data: bytes, name: str = SIDE_INDEX_NAME) -> SideIndex:
     )
     shards = []
     for s, records in enumerate(_parse_records(features, header, counts)):
-        shard_name = _text(names[s])
+        shard_name = os.fsdecode(names[s])
         _check_records(records, 0, sizes[s], Place(f"{name}: shard {shard_name}"))
         shards.append(ShardEntry(shard_name, sizes[s], checksums[s], records))
     return SideIndex(header, tuple(shards))
@@ -1217,8 +1218,9 @@ def read_data_set(folder: pathlib.Path) -> list[ReferenceShard]:
     if side is not None:
         paths = [folder / entry.name for entry in side.shards]
     else:
-        found = (path for path in folder.iterdir() if path.name.endswith(SHARD_SUFFIX))
-        paths = sorted(found, key=lambda path: path.name.encode())
+        found = [name for name in os.listdir(folder) if name.endswith(SHARD_SUFFIX)]
+        shown = (name for name in found if not name.startswith("."))
+        paths = [folder / name for name in sorted(shown, key=os.fsencode)]
     if not paths:
         Place(str(folder)).fail(
             "a data set has no shards", "at least 1 file *.pcr", 0, code=INVALID_ARGUMENT
