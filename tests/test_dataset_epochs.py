@@ -244,12 +244,25 @@ def test_image_batches_in_a_flat_map_crop_anew_in_each_epoch_as_at_the_top(folde
         lambda epoch: make(first_epoch=epoch)
     )
     assert epochs(named, 2) == [at_top[2], at_top[1]]
-    buffered = tf.data.Dataset.range(2).flat_map(
-        lambda epoch: make(first_epoch=epoch, shuffle_buffer=9)
-    )
-    assert epochs(buffered, 2) == [
-        epochs(make(first_epoch=epoch, shuffle_buffer=9), 1)[0] for epoch in range(2)
-    ]
+
+
+@pytest.mark.parametrize("global_seed", [None, 0, 5])
+def test_image_batches_with_a_shuffle_buffer_have_the_crops_of_the_epoch_that_a_tensor_names(
+    folder: Path, global_seed: int | None
+) -> None:
+    def make(epoch: Any) -> tf.data.Dataset:
+        return image_batches(folder, 16, 1, seed=3, first_epoch=epoch, shuffle_buffer=9)
+
+    tf.compat.v1.set_random_seed(global_seed)
+    try:
+        buffered = tf.data.Dataset.range(2).flat_map(make)
+        pixels = [images.numpy().tobytes() for images in buffered]
+        expected = [[images.numpy().tobytes() for images in make(epoch)] for epoch in range(2)]
+    finally:
+        tf.compat.v1.set_random_seed(None)
+    nested = pixels[:NUM_EXAMPLES], pixels[NUM_EXAMPLES:]
+    assert [sorted(epoch) for epoch in nested] == [sorted(epoch) for epoch in expected]
+    assert nested[0] == expected[0]
 
 
 def test_a_mixture_of_fidelities_is_drawn_anew_in_each_epoch_of_a_nested_data_set(

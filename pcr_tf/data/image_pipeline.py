@@ -204,11 +204,9 @@ def image_batches(
         dataset = dataset.concatenate(whole.repeat(None if epochs is None else epochs - 1))
     if shuffle_buffer > 0:
         # Another order than that of the epochs before: tf.data draws it without regard to them.
-        if tf.is_tensor(begins_at):
-            buffer_seed = begins_at + seed
-        else:
-            buffer_seed = as_seed((seed + begins_at) % 2**64)
-        dataset = dataset.shuffle(shuffle_buffer, seed=buffer_seed)
+        # (A seed that is a tensor is an error where the global seed is 0; what comes in differs.)
+        before = 0 if tf.is_tensor(begins_at) else begins_at
+        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + before) % 2**64))
     if decode_options.get("honor_orientation"):
         whole.check_orientations(scan_groups)
     if image_feature is None:
