@@ -33,20 +33,17 @@ absl::Status CheckSharding(const tensorflow::data::IteratorContext& ctx, const s
                            const OrderSource& order) {
   const std::vector<std::string_view> consumers = ConsumersOf(prefix);
   const auto is_shard = [](std::string_view name) { return IsOp(name, "Shard"); };
-  const auto num_shards = order.num_shards > 1
-                              ? 1 + std::count_if(consumers.begin(), consumers.end(), is_shard)
-                              : std::count_if(consumers.begin(), consumers.end(), is_shard);
   const auto shard = std::find_if(consumers.begin(), consumers.end(), is_shard);
   if (shard == consumers.end()) return absl::Status();
   if (order.is_private) {
     return tensorflow::errors::FailedPrecondition(
         "PcrDataset with shuffle=True: seed; expected one, since a shard of the examples is read, "
         "by tf.data's automatic sharding or .shard(), got None: each process would draw an order "
-        "of "
-        "its own, and examples would be lost and repeated; give all processes the same seed");
+        "of its own, and examples would be lost and repeated; give all processes the same seed");
   }
   if (IsSwitchedOff(ctx)) return absl::Status();
-  if (num_shards > 1) {
+  const bool is_share = order.num_shards > 1;
+  if (is_share || std::count_if(shard, consumers.end(), is_shard) > 1) {
     return tensorflow::errors::FailedPrecondition(
         "PcrDataset: its share, of num_shards or .shard(); expected to be read whole, got one that "
         "is sharded again, which would leave examples out: under a distribution strategy tf.data "
@@ -59,9 +56,8 @@ absl::Status CheckSharding(const tensorflow::data::IteratorContext& ctx, const s
         "PcrDataset: its examples; expected to be sharded first, got a shard behind a .shuffle(), "
         "flat_map, interleave or sample_from_datasets: where processes do not do that alike, "
         "examples would be lost and repeated. Under a distribution strategy give PcrDataset the "
-        "list "
-        "of files, num_shards and shard_index, by strategy.distribute_datasets_from_function. In a "
-        "single process, or if you know that all do it alike, set "
+        "list of files, num_shards and shard_index, by strategy.distribute_datasets_from_function. "
+        "In a single process, or if you know that all do it alike, set "
         "options.experimental_distribute.auto_shard_policy = "
         "tf.data.experimental.AutoShardPolicy.OFF behind your .shard()");
   }
