@@ -22,7 +22,7 @@ TENSORFLOW := tensorflow-cpu==$(TF) $(if $(filter 2.16.% 2.17.%,$(TF)),$(UP_TO_2
   $(if $(filter 2.16.%,$(TF)),,jax==0.5.3)
 
 PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py
-CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)
+CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc ops/*/*/*.h ops/*/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)
 
 .DELETE_ON_ERROR:
 .PHONY: help deps system-deps build demo test test-cpp test-python sanitize lint format bazel clean

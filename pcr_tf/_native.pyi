@@ -45,7 +45,7 @@ class CodedImage:
         """ "progressive", or "opaque": kept byte for byte, all of it in group 1."""
     @property
     def reason(self) -> str:
-        """Why it is opaque, a name of OpaqueReason in ops/jpeg/transcode.h; else ""."""
+        """Why it is opaque, a name of OpaqueReason in ops/jpeg/lossless/transcode.h; else ""."""
     @property
     def detail(self) -> str:
         """What the marker walk or libjpeg said of it; "" if it is progressive."""

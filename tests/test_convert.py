@@ -18,10 +18,10 @@ from pcr_tf.convert import (
     ConvertError,
     ConvertOptions,
     ConvertSummary,
-    progress,
 )
-from pcr_tf.convert.progress import ProgressDisplay
-from pcr_tf.convert.workers import run_jobs
+from pcr_tf.convert.job import progress
+from pcr_tf.convert.job.progress import ProgressDisplay
+from pcr_tf.convert.job.workers import run_jobs
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
@@ -334,7 +334,7 @@ def test_the_largest_shards_come_first_so_that_workers_end_together(
         taken.extend(plan.number for plan in plans)
         return run_jobs(work, plans, **options)
 
-    monkeypatch.setattr("pcr_tf.convert.job.run_jobs", spy)
+    monkeypatch.setattr("pcr_tf.convert.job.conversion.run_jobs", spy)
     convert(tmp_path / "in", tmp_path / "out", num_shards=4)
     index = open_dataset(tmp_path / "out").index
     records = [index.shard(number)[4] for number in range(4)]

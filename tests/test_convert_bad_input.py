@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, SourceOptions
-from pcr_tf.convert.job_state import check_output_is_outside
+from pcr_tf.convert.job.job_state import check_output_is_outside
 from pcr_tf.format import PcrReader, PcrWriter, filesystem
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
@@ -844,7 +844,7 @@ def _example_of_parts(key: str, *parts: bytes) -> bytes:
 def test_policy_encode_names_an_item_whose_images_cannot_be_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pcr_tf.convert import shard_job
+    from pcr_tf.convert.job import shard as shard_job
 
     def refuse(*_: object) -> None:
         raise ValueError("not to be parsed")

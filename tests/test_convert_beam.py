@@ -379,7 +379,7 @@ def test_a_local_job_that_was_stopped_goes_on_with_beam(
     Conversion(_options(source, tmp_path / "local")).run(quiet=True)
     output = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("pcr_tf.convert.job.write_side_index", _stop)
+        patch.setattr("pcr_tf.convert.job.conversion.write_side_index", _stop)
         with pytest.raises(KeyboardInterrupt):
             Conversion(_options(source, output)).run(quiet=True)
     victim = min(output.glob("*.pcr"))

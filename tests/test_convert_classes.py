@@ -20,7 +20,7 @@ from pcr_tf.convert import (
     SourceOptions,
     split_conversions,
 )
-from pcr_tf.convert.same_classes import class_faults
+from pcr_tf.convert.verify.same_classes import class_faults
 from pcr_tf.format import PcrReader, class_names
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
 from tests.conversion import ROOT, jpeg, make_class_folders, png, run
@@ -296,7 +296,7 @@ def test_a_class_whose_images_are_all_in_another_part_is_named(tmp_path: Path) -
 
 
 def _seed_that_parts(*keys: str) -> int:
-    from pcr_tf.convert.split import part_of
+    from pcr_tf.convert.job.split import part_of
 
     shares = (("one", 0.5), ("two", 0.5))
     return next(s for s in range(99) if len({part_of(key, s, shares) for key in keys}) == 2)

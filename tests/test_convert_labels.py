@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions, split_conversions
-from pcr_tf.convert.class_text import class_lines
-from pcr_tf.convert.sources.labels import resolve_labels
+from pcr_tf.convert.job.class_text import class_lines
 from pcr_tf.convert.sources.numbers import canonical
+from pcr_tf.convert.sources.tables.labels import resolve_labels
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
 from tests.conversion import jpeg, run

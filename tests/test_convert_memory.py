@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions
-from pcr_tf.convert.memory import (
+from pcr_tf.convert.job.memory import (
     MemoryBudget,
     coding_bytes,
     default_max_memory_bytes,

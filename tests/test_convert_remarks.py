@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, split_conversions
-from pcr_tf.convert.plan import default_images_per_record
-from pcr_tf.convert.remarks import few_records, remarks
+from pcr_tf.convert.job.plan import default_images_per_record
+from pcr_tf.convert.job.remarks import few_records, remarks
 from pcr_tf.format import PcrReader
 from tests.conversion import ROOT, make_class_folders, picture, png, run
 

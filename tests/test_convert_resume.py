@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from pcr_tf.convert import ConvertError
-from pcr_tf.convert.workers import run_jobs
+from pcr_tf.convert.job.workers import run_jobs
 from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.format.verify import verify_dataset
 from tests.conversion import digests, make_class_folders, run, start
@@ -365,7 +365,7 @@ def _undo_the_end_of_the_job(source: Path, output: Path) -> None:
     class Stop(BaseException):
         pass
 
-    import pcr_tf.convert.job as job
+    import pcr_tf.convert.job.conversion as job
 
     def stop(*_: object) -> None:
         noted.update((p.name, p.read_bytes()) for p in (other / ".pcr-convert").glob("*.pcr.json"))

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pcr_tf.convert.sources.labels import resolve_labels
 from pcr_tf.convert.sources.options import SourceOptions
+from pcr_tf.convert.sources.tables.labels import resolve_labels
 from pcr_tf.format.example import encode_example
 from tests.conversion import ROOT, command, digests, jpeg, png, write_tfrecord
 
@@ -115,7 +115,7 @@ def test_the_hash_seed_and_the_number_of_workers_change_no_byte(
 
 PROGRAM = """
 from pcr_tf.convert import ConvertError
-from pcr_tf.convert.sources.labels import resolve_labels
+from pcr_tf.convert.sources.tables.labels import resolve_labels
 from pcr_tf.convert.sources.options import SourceOptions
 cells = {cells!r}
 values = {{cell: f"t.csv: line {{n}}" for n, cell in enumerate(cells, 2)}}

@@ -21,10 +21,10 @@ from pcr_tf.convert import (
     ConvertSummary,
     split_conversions,
 )
-from pcr_tf.convert import estimate as estimate_module
-from pcr_tf.convert.options import parse_split
-from pcr_tf.convert.progress import duration
-from pcr_tf.convert.split import part_of
+from pcr_tf.convert.job import estimate as estimate_module
+from pcr_tf.convert.job.options import parse_split
+from pcr_tf.convert.job.progress import duration
+from pcr_tf.convert.job.split import part_of
 from pcr_tf.format import PcrReader, tfrecord
 from pcr_tf.format.example import bytes_features, encode_example
 from tests.conversion import digests, jpeg, make_class_folders, png, run, start

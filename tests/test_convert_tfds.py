@@ -12,7 +12,7 @@ import pytest
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError, SourceOptions
-from pcr_tf.convert.sources.tfrecord import TfRecordSource
+from pcr_tf.convert.sources.files.tfrecord import TfRecordSource
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, int_feature
 from tests.conversion import digests, jpeg, run

@@ -379,7 +379,7 @@ def test_a_file_that_is_no_tar_file_is_named(tmp_path: Path, data: bytes, messag
 def test_a_tar_file_that_shrinks_after_the_listing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pcr_tf.convert.sources.webdataset import WebDatasetSource
+    from pcr_tf.convert.sources.webdataset.webdataset import WebDatasetSource
 
     source = _write(tmp_path / "a.tar", [("a.jpg", jpeg(1)), ("b.jpg", jpeg(2))])
     listed = WebDatasetSource.list_items

@@ -14,8 +14,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from pcr_tf import _native
-from pcr_tf.convert.encode import EncodedImage, encode_jpeg
-from pcr_tf.convert.flatten import flattened
+from pcr_tf.convert.job.encode import EncodedImage, encode_jpeg
+from pcr_tf.convert.job.flatten import flattened
 from tests.conversion import jpeg, picture
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6

@@ -66,8 +66,8 @@ PYTHON_ON_DEMAND = {"convert": {"image"}}
 # systems, or a source is a data set of TensorFlow Datasets.
 PYTHON_WITH_TENSORFLOW = {"_op_library", "image", "data", "scan_scripts", "keras"}
 PYTHON_TENSORFLOW_ON_DEMAND = {
-    Path("pcr_tf/convert/sources/tfds.py"),
-    Path("pcr_tf/convert/profile.py"),
+    Path("pcr_tf/convert/sources/files/tfds.py"),
+    Path("pcr_tf/convert/job/profile.py"),
     Path("pcr_tf/format/filesystem.py"),
     Path("pcr_tf/format/object_stores.py"),
 }
@@ -146,11 +146,11 @@ def test_cpp_files_include_project_headers_by_their_path_from_the_root() -> None
 @pytest.mark.parametrize("layer", CPP_LAYERS)
 def test_the_source_list_names_every_file_of_a_layer_in_order(layer: str) -> None:
     for kind, pattern in (("hdrs", "*.h"), ("srcs", "*.cc")):
-        assert native.layer_files(layer, kind) == sorted((ROOT / "ops" / layer).glob(pattern))
+        assert native.layer_files(layer, kind) == sorted((ROOT / "ops" / layer).rglob(pattern))
 
 
 def test_every_folder_of_cpp_sources_is_a_known_layer() -> None:
-    folders = {path.parent.name for path in (ROOT / "ops").rglob("*.cc")}
+    folders = {path.relative_to(ROOT / "ops").parts[0] for path in (ROOT / "ops").rglob("*.cc")}
     assert folders <= set(CPP_LAYERS)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pcr_tf.cli.convert import main as convert_main
 from pcr_tf.convert import ConvertError, ConvertOptions
-from pcr_tf.convert.profile import fidelity_profile
+from pcr_tf.convert.job.profile import fidelity_profile
 from pcr_tf.format import PcrReader
 from tests.conversion import digests, jpeg, make_class_folders, png, run, start
 from tests.test_convert import convert
@@ -86,8 +86,8 @@ def test_the_rate_of_a_conversion_is_told_without_the_time_of_the_profile(
         return {"images": 7, "seed": 0, "ms_ssim": [1.0], "bytes_per_image": [1]}
 
     clock = types.SimpleNamespace(monotonic=lambda: time.monotonic() + passed_s)
-    monkeypatch.setattr("pcr_tf.convert.job.time", clock)
-    monkeypatch.setattr("pcr_tf.convert.job.fidelity_profile", slow)
+    monkeypatch.setattr("pcr_tf.convert.job.conversion.time", clock)
+    monkeypatch.setattr("pcr_tf.convert.job.conversion.fidelity_profile", slow)
     flags = [f"--input={source}", f"--output={tmp_path}/out", "--num_workers=0", "--quiet"]
     assert convert_main([*flags, "--dry_run"]) == 0
     assert "the profile comes on top" in capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_a_job_may_be_finished_without_the_profile(source: Path, tmp_path: Path)
         raise MemoryError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pcr_tf.convert.job.fidelity_profile", no_memory)
+        patch.setattr("pcr_tf.convert.job.conversion.fidelity_profile", no_memory)
         with pytest.raises(MemoryError):
             convert(source, tmp_path / "out")
     summary = convert(source, tmp_path / "out", profile_images=0)

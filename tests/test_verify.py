@@ -87,7 +87,7 @@ def _rewrite(folder: Path, change: Callable[[int, bytes], bytes | None]) -> None
 
 def _rewrite_with_manifest(folder: Path, change: Callable[[int, bytes], bytes | None]) -> None:
     """As `_rewrite`; afterwards the manifest agrees with the shards."""
-    from pcr_tf.convert.manifest import rebuild_index
+    from pcr_tf.convert.job.manifest import rebuild_index
     from pcr_tf.format.summary import summarize
 
     _rewrite(folder, change)

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "ops/augment/turn.h"
-#include "ops/jpeg/exif_orientation.h"
+#include "ops/jpeg/syntax/exif_orientation.h"
 
 namespace pcr {
 namespace {

@@ -13,8 +13,8 @@
 #include "ops/augment/random.h"
 #include "ops/augment/resize.h"
 #include "ops/base/status.h"
-#include "ops/jpeg/decoder.h"
-#include "ops/jpeg/limits.h"
+#include "ops/jpeg/pixels/decoder.h"
+#include "ops/jpeg/syntax/limits.h"
 
 namespace pcr {
 

@@ -27,11 +27,11 @@
 #include "ops/format/shard_index.h"
 #include "ops/format/shard_names.h"
 #include "ops/format/shard_writer.h"
-#include "ops/jpeg/coefficients.h"
-#include "ops/jpeg/exif_orientation.h"
-#include "ops/jpeg/markers.h"
-#include "ops/jpeg/scan_script.h"
-#include "ops/jpeg/transcode.h"
+#include "ops/jpeg/lossless/coefficients.h"
+#include "ops/jpeg/lossless/transcode.h"
+#include "ops/jpeg/syntax/exif_orientation.h"
+#include "ops/jpeg/syntax/markers.h"
+#include "ops/jpeg/syntax/scan_script.h"
 
 namespace py = pybind11;
 

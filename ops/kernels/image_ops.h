@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "ops/base/status.h"
-#include "ops/jpeg/decoder.h"
-#include "ops/jpeg/limits.h"
+#include "ops/jpeg/pixels/decoder.h"
+#include "ops/jpeg/syntax/limits.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace pcr {

@@ -38,9 +38,9 @@ from pcr_tf.convert import (
     ConvertSummary,
     split_conversions,
 )
-from pcr_tf.convert.class_text import class_lines
-from pcr_tf.convert.progress import duration, megabytes
-from pcr_tf.convert.remarks import remarks, turned_images
+from pcr_tf.convert.job.class_text import class_lines
+from pcr_tf.convert.job.progress import duration, megabytes
+from pcr_tf.convert.job.remarks import remarks, turned_images
 from pcr_tf.format import filesystem
 
 NAME = "pcr-convert"

@@ -26,10 +26,10 @@ from pcr_tf.cli.convert_flags import (
     with_flag_files_of_the_package,
 )
 from pcr_tf.convert import ConvertError
-from pcr_tf.convert.class_text import class_lines
-from pcr_tf.convert.job import split_options
-from pcr_tf.convert.manifest import finished_manifest
-from pcr_tf.convert.remarks import remarks, turned_images
+from pcr_tf.convert.job.class_text import class_lines
+from pcr_tf.convert.job.conversion import split_options
+from pcr_tf.convert.job.manifest import finished_manifest
+from pcr_tf.convert.job.remarks import remarks, turned_images
 
 NAME = "pcr-convert-beam"
 

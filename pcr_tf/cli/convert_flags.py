@@ -9,8 +9,8 @@ from absl import flags
 
 from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions
-from pcr_tf.convert.memory import parse_bytes
-from pcr_tf.convert.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
+from pcr_tf.convert.job.memory import parse_bytes
+from pcr_tf.convert.job.options import ON_UNREADABLE, ON_UNSUPPORTED, parse_split
 from pcr_tf.convert.sources import KINDS
 from pcr_tf.convert.sources.options import ON_UNMATCHED, TABLE_FORMATS
 from pcr_tf.format import scan_scripts

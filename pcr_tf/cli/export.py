@@ -20,8 +20,8 @@ from absl import flags
 
 from pcr_tf.cli.command import UsageError, as_usage_errors, define_worker_flags, run_command
 from pcr_tf.convert import ConvertError, Export, ExportOptions, ExportSummary
-from pcr_tf.convert.export_options import FORMATS
-from pcr_tf.convert.progress import megabytes
+from pcr_tf.convert.export.options import FORMATS
+from pcr_tf.convert.job.progress import megabytes
 
 NAME = "pcr-export"
 

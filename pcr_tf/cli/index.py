@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from pcr_tf.cli.command import UsageError, run_command
-from pcr_tf.convert.manifest import rebuild_index
+from pcr_tf.convert.job.manifest import rebuild_index
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import SIDE_INDEX_NAME
 

@@ -23,8 +23,8 @@ from absl import flags
 from pcr_tf.cli.command import UsageError, run_command, split_paths
 from pcr_tf.convert import ConvertError
 from pcr_tf.convert.sources import KINDS, make_source
-from pcr_tf.convert.sources.table import TableSource
-from pcr_tf.convert.sources.tfds import TfdsSource
+from pcr_tf.convert.sources.files.tfds import TfdsSource
+from pcr_tf.convert.sources.tables.table import TableSource
 from pcr_tf.format import filesystem, scan_scripts
 
 if TYPE_CHECKING:

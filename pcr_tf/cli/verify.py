@@ -26,7 +26,7 @@ from absl import flags
 
 from pcr_tf.cli.command import UsageError, define_worker_flags, run_command, split_paths
 from pcr_tf.convert import ConvertError, Verification
-from pcr_tf.convert.same_classes import class_faults
+from pcr_tf.convert.verify.same_classes import class_faults
 from pcr_tf.format import filesystem
 
 NAME = "pcr-verify"

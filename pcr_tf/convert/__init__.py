@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.export import Export, ExportSummary
-from pcr_tf.convert.export_options import ExportOptions
-from pcr_tf.convert.job import Conversion, ConvertSummary, split_conversions
-from pcr_tf.convert.options import ConvertOptions
+from pcr_tf.convert.export.export import Export, ExportSummary
+from pcr_tf.convert.export.options import ExportOptions
+from pcr_tf.convert.job.conversion import Conversion, ConvertSummary, split_conversions
+from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.sources import SourceOptions
-from pcr_tf.convert.verify import Verification
+from pcr_tf.convert.verify.verification import Verification
 
 __all__ = [
     "Conversion",

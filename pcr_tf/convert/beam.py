@@ -20,16 +20,16 @@ from typing import Any
 import apache_beam as beam
 
 from pcr_tf.convert.errors import ConvertError, remedy_of_unreadable
-from pcr_tf.convert.job_state import check_output_is_outside
-from pcr_tf.convert.manifest import finished_manifest, write_manifest
-from pcr_tf.convert.options import ConvertOptions
-from pcr_tf.convert.plan import ShardCuts, ShardPlan, shuffle_rank
-from pcr_tf.convert.profile import check_profile_is_possible, fidelity_profile
-from pcr_tf.convert.shard_job import ShardResult, convert_shard
+from pcr_tf.convert.job.conversion_state import OutputState, job_fingerprint
+from pcr_tf.convert.job.job_state import check_output_is_outside
+from pcr_tf.convert.job.manifest import finished_manifest, write_manifest
+from pcr_tf.convert.job.options import ConvertOptions
+from pcr_tf.convert.job.plan import ShardCuts, ShardPlan, shuffle_rank
+from pcr_tf.convert.job.profile import check_profile_is_possible, fidelity_profile
+from pcr_tf.convert.job.shard import ShardResult, convert_shard
+from pcr_tf.convert.job.split import check_part, part_of_listing
 from pcr_tf.convert.sources import ListingSummary, PartedSource, Source, SourceItem, make_source
 from pcr_tf.convert.sources.base import added_up, with_label
-from pcr_tf.convert.split import check_part, part_of_listing
-from pcr_tf.convert.state import OutputState, job_fingerprint
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from pcr_tf._arguments import as_fraction, in_range
-from pcr_tf.convert.profile import fidelity_profile
+from pcr_tf.convert.job.profile import fidelity_profile
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.tuning import FidelityHandle, lowest_passing

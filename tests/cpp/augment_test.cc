@@ -14,7 +14,7 @@
 #include "ops/augment/decode_augment.h"
 #include "ops/augment/random.h"
 #include "ops/augment/resize.h"
-#include "ops/jpeg/transcode.h"
+#include "ops/jpeg/lossless/transcode.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

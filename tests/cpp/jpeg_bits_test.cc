@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "ops/jpeg/bit_deposit.h"
-#include "ops/jpeg/bit_reader.h"
-#include "ops/jpeg/bit_writer.h"
+#include "ops/jpeg/encoding/bit_writer.h"
+#include "ops/jpeg/entropy/bit_deposit.h"
+#include "ops/jpeg/entropy/bit_reader.h"
 
 namespace pcr {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "ops/jpeg/decoder.h"
-#include "ops/jpeg/limits.h"
-#include "ops/jpeg/markers.h"
+#include "ops/jpeg/pixels/decoder.h"
+#include "ops/jpeg/syntax/limits.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 #include "tests/cpp/random_region.h"
 

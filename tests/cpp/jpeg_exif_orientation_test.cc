@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/jpeg/exif_orientation.h"
-#include "ops/jpeg/markers.h"
+#include "ops/jpeg/syntax/exif_orientation.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/jpeg/bit_reader.h"
-#include "ops/jpeg/bit_writer.h"
-#include "ops/jpeg/huffman_code.h"
-#include "ops/jpeg/huffman_table.h"
+#include "ops/jpeg/encoding/bit_writer.h"
+#include "ops/jpeg/encoding/huffman_code.h"
+#include "ops/jpeg/entropy/bit_reader.h"
+#include "ops/jpeg/entropy/huffman_table.h"
 
 namespace pcr {
 namespace {

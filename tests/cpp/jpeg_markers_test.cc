@@ -3,7 +3,7 @@
 #include <random>
 #include <string>
 
-#include "ops/jpeg/markers.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

@@ -5,7 +5,7 @@
 #include <new>
 #include <string>
 
-#include "ops/jpeg/transcode.h"
+#include "ops/jpeg/lossless/transcode.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace {

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "ops/jpeg/bit_writer.h"
-#include "ops/jpeg/coefficients.h"
-#include "ops/jpeg/markers.h"
-#include "ops/jpeg/progressive_encoder.h"
-#include "ops/jpeg/transcode.h"
+#include "ops/jpeg/encoding/bit_writer.h"
+#include "ops/jpeg/encoding/progressive_encoder.h"
+#include "ops/jpeg/lossless/coefficients.h"
+#include "ops/jpeg/lossless/transcode.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

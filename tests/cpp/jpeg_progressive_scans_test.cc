@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "ops/jpeg/markers.h"
-#include "ops/jpeg/progressive_scans.h"
+#include "ops/jpeg/entropy/progressive_scans.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

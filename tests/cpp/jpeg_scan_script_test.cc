@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "ops/jpeg/scan_script.h"
+#include "ops/jpeg/syntax/scan_script.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "ops/jpeg/coefficient_reader.h"
-#include "ops/jpeg/decoder.h"
-#include "ops/jpeg/markers.h"
-#include "ops/jpeg/sequential_scan.h"
+#include "ops/jpeg/entropy/sequential_scan.h"
+#include "ops/jpeg/lossless/coefficient_reader.h"
+#include "ops/jpeg/pixels/decoder.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 #include "tests/cpp/random_region.h"
 

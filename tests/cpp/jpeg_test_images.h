@@ -18,7 +18,7 @@
 // jpeglib.h needs size_t and FILE.
 #include <jpeglib.h>
 
-#include "ops/jpeg/scan_script.h"
+#include "ops/jpeg/syntax/scan_script.h"
 
 namespace pcr::testing {
 

@@ -9,11 +9,11 @@
 #include <string>
 #include <thread>
 
-#include "ops/jpeg/coefficients.h"
-#include "ops/jpeg/exif_orientation.h"
-#include "ops/jpeg/markers.h"
-#include "ops/jpeg/transcode.h"
-#include "ops/jpeg/transcode_fault.h"
+#include "ops/jpeg/lossless/coefficients.h"
+#include "ops/jpeg/lossless/transcode.h"
+#include "ops/jpeg/lossless/transcode_fault.h"
+#include "ops/jpeg/syntax/exif_orientation.h"
+#include "ops/jpeg/syntax/markers.h"
 #include "tests/cpp/jpeg_test_images.h"
 
 namespace pcr {

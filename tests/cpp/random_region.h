@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "ops/jpeg/decoder.h"
+#include "ops/jpeg/pixels/decoder.h"
 
 namespace pcr {
 

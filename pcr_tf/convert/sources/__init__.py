@@ -12,14 +12,18 @@ from pcr_tf.convert.sources.base import (
     Source,
     SourceItem,
 )
-from pcr_tf.convert.sources.class_folders import ClassFolderSource
-from pcr_tf.convert.sources.images import holds_folders_of_images
-from pcr_tf.convert.sources.inputs import expand_patterns
+from pcr_tf.convert.sources.files.class_folders import ClassFolderSource
+from pcr_tf.convert.sources.files.images import holds_folders_of_images
+from pcr_tf.convert.sources.files.inputs import expand_patterns
+from pcr_tf.convert.sources.files.tfds import TfdsSource
+from pcr_tf.convert.sources.files.tfrecord import TfRecordSource, looks_like_tfrecords
 from pcr_tf.convert.sources.options import SourceOptions
-from pcr_tf.convert.sources.table import TableSource
-from pcr_tf.convert.sources.tfds import TfdsSource
-from pcr_tf.convert.sources.tfrecord import TfRecordSource, looks_like_tfrecords
-from pcr_tf.convert.sources.webdataset import TAR_SUFFIXES, WebDatasetSource, looks_like_tar_shards
+from pcr_tf.convert.sources.tables.table import TableSource
+from pcr_tf.convert.sources.webdataset.webdataset import (
+    TAR_SUFFIXES,
+    WebDatasetSource,
+    looks_like_tar_shards,
+)
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, shard_names
 

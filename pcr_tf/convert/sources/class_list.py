@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pcr_tf.convert.errors import ConvertError, shown
 from pcr_tf.convert.sources.numbers import number_of
-from pcr_tf.convert.sources.table_file import read_names
+from pcr_tf.convert.sources.tables.table_file import read_names
 from pcr_tf.format import filesystem
 from pcr_tf.format.manifest import MANIFEST_NAME, class_names, read_manifest
 

@@ -46,7 +46,7 @@ class SourceOptions:
     Attributes:
         image_extension: table: what is added to names that end in no suffix of an image.
             webdataset: which member is the image, where a key has several.
-        table: the file of the table; see `pcr_tf.convert.sources.table_file`.
+        table: the file of the table; see `pcr_tf.convert.sources.tables.table_file`.
         table_format: one of `TABLE_FORMATS`; "auto" goes by the file's suffix.
         table_encoding: of its text.
         table_columns: names of the columns, where the table has no header.
@@ -55,7 +55,7 @@ class SourceOptions:
         on_unmatched: what becomes of rows without an image and images without a row: "fail", or
             rows, images or both are left out and counted.
         label_names, first_label, label_pattern, label_otherwise: how values of the label column
-            become classes; see `pcr_tf.convert.sources.labels`.
+            become classes; see `pcr_tf.convert.sources.tables.labels`.
         classes: class_folders, table, webdataset: the classes in the order of their labels, as
             entries of `pcr_tf.convert.sources.class_list`; ("@FILE",) for the lines of a file. Held
             as the entries.

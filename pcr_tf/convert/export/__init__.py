@@ -1,0 +1,1 @@
+"""From a data set back to TFRecords or files."""

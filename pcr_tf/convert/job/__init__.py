@@ -1,0 +1,1 @@
+"""What a conversion is made of: options, plan, shards, workers, state, manifest."""

@@ -1,0 +1,216 @@
+"""The options of a conversion: one value type, checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pcr_tf._native import ScanScript
+from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
+from pcr_tf.convert.sources import KINDS, SourceOptions
+from pcr_tf.format.scan_scripts import load_scan_script
+
+ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
+ON_UNREADABLE = ("fail", "skip")
+
+# Options that change neither the bytes of a shard nor which shards there are.
+_FREE = frozenset({"inputs", "output", "num_workers", "max_memory_bytes", "profile_images"})
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertOptions:
+    """What a conversion does. Construction checks every field and raises ConvertError.
+
+    Attributes:
+        inputs: folders, files and globs. output: the folder of the data set.
+        source: "auto", or a kind of source.
+        image_features: keys of the bytes features that hold images.
+        images_per_record: examples per record, at least 1; None for 256, and fewer for small data
+            sets (`pcr_tf.convert.job.plan.default_images_per_record`).
+        num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
+        shard_size_mib: source MiB per shard, at least 1.
+        shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.
+        scan_script: None for the default one; a name, file or text. Held as the script's text.
+        prove: whether to compare the coefficients of every stored image with its source's.
+        on_unsupported: what becomes of images that cannot be re-coded losslessly.
+        encode_quality: JPEG quality for "encode", 1 to 100.
+        encode_upright: for "encode", whether to turn images by their EXIF orientation, and to
+            store none. Other features, as boxes, stay as they are.
+        on_unreadable: what becomes of items that cannot be read.
+        prefix: how the names of shards begin.
+        num_workers: processes; 0 converts in the calling process.
+        max_memory_bytes: what the processes share for images that are being re-coded, at least 1;
+            None for half of the machine's or the container's memory.
+        source_options: options of single kinds of sources.
+        split: parts and their shares, which add up to 1, as ("train", 0.8), ("validation", 0.2).
+            Each part is a data set of its own, in a folder of its name below `output`; which part
+            an item belongs to follows from `split_seed` and its key. Empty for no split.
+        split_seed: see `split`.
+        part: the one part that a `Conversion` writes; see `split_conversions`.
+        profile_images: images that the manifest's profile is measured on; 0 for no profile.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    source: str = "auto"
+    image_features: tuple[str, ...] = ("image/encoded",)
+    images_per_record: int | None = None
+    num_shards: int | None = None
+    shard_size_mib: int = 128
+    shuffle: bool = True
+    shuffle_seed: int = 0
+    scan_script: str | None = None
+    prove: bool = True
+    on_unsupported: str = "keep"
+    encode_quality: int = 95
+    encode_upright: bool = False
+    on_unreadable: str = "fail"
+    prefix: str = "shard"
+    num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    max_memory_bytes: int | None = None
+    source_options: SourceOptions = dataclasses.field(default_factory=SourceOptions)
+    split: tuple[tuple[str, float], ...] = ()
+    split_seed: int = 0
+    part: str = ""
+    profile_images: int = 64
+
+    def __post_init__(self) -> None:
+        if self.images_per_record is not None:
+            check_at_least("images_per_record", self.images_per_record, 1)
+        check_at_least("shard_size_mib", self.shard_size_mib, 1)
+        check_at_least("num_workers", self.num_workers, 0)
+        check_at_least("profile_images", self.profile_images, 0)
+        if self.max_memory_bytes is not None:
+            check_at_least("max_memory_bytes", self.max_memory_bytes, 1)
+        if self.num_shards is not None:
+            check_at_least("num_shards", self.num_shards, 1)
+            if self.num_shards > 99999:
+                raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
+        if not 1 <= self.encode_quality <= 100:
+            raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
+        check_choice("source", self.source, ("auto", *KINDS))
+        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
+        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        if self.encode_upright and self.on_unsupported != "encode":
+            raise ConvertError(
+                "--encode_upright: turns images that are encoded anew; needs "
+                "--on_unsupported=encode"
+            )
+        features = self.image_features
+        if not features or not all(features) or len(set(features)) != len(features):
+            raise ConvertError(
+                f"--image_feature: expected distinct keys, got {','.join(features)!r}"
+            )
+        check_prefix(self.prefix)
+        self._check_split()
+        if not self.output:
+            raise ConvertError("no output; name a folder with --output")
+        try:
+            text = load_scan_script(self.scan_script)
+            ScanScript(text)
+        except ValueError as error:
+            raise ConvertError(f"--scan_script={self.scan_script}: {error}") from error
+        object.__setattr__(self, "scan_script", text)
+
+    @staticmethod
+    def from_fingerprint(
+        flags: Mapping[str, Any],
+        *,
+        inputs: Sequence[str],
+        output: str,
+        places: Mapping[str, str] | None = None,
+    ) -> ConvertOptions:
+        """The options that `flags`, a fingerprint, was made of; without a profile.
+
+        Args:
+            places: options of the source that name files and folders, which no fingerprint holds:
+                "table", "label_names", "tfds_data_dir".
+
+        Raises:
+            ConvertError: they are not those of a conversion by this version.
+        """
+        of_source = {field.name for field in dataclasses.fields(SourceOptions)}
+        known = {field.name for field in dataclasses.fields(ConvertOptions)} - _FREE | of_source
+        unknown = sorted(set(flags) - known)
+        if unknown:
+            raise ConvertError(f"flags of another version: {', '.join(unknown)}")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in flags.items()
+            if value is not None
+        }
+        if "split" in values:
+            values["split"] = parse_split(",".join(values["split"]))
+        source = {name: values.pop(name) for name in of_source & set(values)} | dict(places or {})
+        return ConvertOptions(
+            inputs=tuple(inputs),
+            output=output,
+            profile_images=0,
+            source_options=SourceOptions(**source),
+            **values,
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The options that the result depends on, as JSON values."""
+        fields = dataclasses.asdict(self)
+        fields["image_features"] = list(self.image_features)
+        fields["split"] = [f"{name}:{share}" for name, share in self.split]
+        if not self.shuffle:
+            fields["shuffle_seed"] = None
+        if self.num_shards is not None:
+            fields["shard_size_mib"] = None
+        if self.on_unsupported != "encode":
+            fields["encode_quality"] = None
+        if not self.encode_upright:
+            del fields["encode_upright"]
+        if not self.split:
+            for name in ("split", "split_seed", "part"):
+                del fields[name]
+        del fields["source_options"]
+        fields.update(self.source_options.fingerprint())
+        return {name: value for name, value in fields.items() if name not in _FREE}
+
+    def check_is_one_job(self) -> None:
+        """Raises ConvertError where there is a split and no `part` is chosen."""
+        if self.split and not self.part:
+            raise ConvertError("a split has several jobs; see pcr_tf.convert.split_conversions")
+
+    def _check_split(self) -> None:
+        names = [name for name, _ in self.split]
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or names.count(name) > 1:
+                raise ConvertError(f"--split: expected distinct names of folders, got {name!r}")
+        shares = [share for _, share in self.split]
+        if shares and (min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9)):
+            raise ConvertError(
+                "--split: expected shares above 0 that add up to 1, got "
+                f"{', '.join(map(str, shares))}: {sum(shares):g}"
+            )
+        if self.part and self.part not in names:
+            raise ConvertError(f"part: expected one of {', '.join(names)}; got {self.part!r}")
+        if self.source_options.split_column and not self.split:
+            raise ConvertError("--split_column: keeps rows together in a split; needs --split")
+
+
+def parse_split(text: str) -> tuple[tuple[str, float], ...]:
+    """The parts and shares of "train:0.8,validation:0.2"; none for "".
+
+    Raises:
+        ConvertError: the text has another form.
+    """
+    parts = []
+    for part in filter(None, text.split(",")):
+        name, colon, share = part.partition(":")
+        try:
+            if not colon:
+                raise ValueError
+            parts.append((name.strip(), float(share)))
+        except ValueError as error:
+            raise ConvertError(
+                f"--split: expected parts and shares, as train:0.8,validation:0.2; got {part!r}"
+            ) from error
+    return tuple(parts)

@@ -1,0 +1,1 @@
+"""Sources of files that hold images or examples: class folders, TFRecords, TFDS."""

@@ -1,0 +1,1 @@
+"""Sources whose labels are in a table: CSV, lists, MATLAB's files."""

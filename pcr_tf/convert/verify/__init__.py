@@ -1,0 +1,1 @@
+"""The proof of a data set: against its manifest, and against its source."""
