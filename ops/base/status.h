@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "ops/base/check.h"
+
 namespace pcr {
 
 // The subset of the canonical codes that the core uses.
@@ -83,9 +85,18 @@ class [[nodiscard]] Result {
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }
   // Requires ok().
-  T& value() & { return *value_; }
-  const T& value() const& { return *value_; }
-  T&& value() && { return *std::move(value_); }
+  T& value() & {
+    PCR_DCHECK(ok());
+    return *value_;
+  }
+  const T& value() const& {
+    PCR_DCHECK(ok());
+    return *value_;
+  }
+  T&& value() && {
+    PCR_DCHECK(ok());
+    return *std::move(value_);
+  }
 
  private:
   Status status_;
@@ -98,5 +109,16 @@ class [[nodiscard]] Result {
   do {                                                                             \
     if (::pcr::Status pcr_status_ = (expr); !pcr_status_.ok()) return pcr_status_; \
   } while (false)
+
+// PCR_ASSIGN_OR_RETURN(const Frame frame, ParseFrame(bytes)): declares or assigns the value of a
+// Result, or returns its status. Several statements: not the body of an `if` without braces.
+#define PCR_ASSIGN_OR_RETURN(lhs, expr) \
+  PCR_ASSIGN_OR_RETURN_(PCR_CONCATENATED_(pcr_result_, __LINE__), lhs, expr)
+#define PCR_ASSIGN_OR_RETURN_(result, lhs, expr) \
+  auto result = (expr);                          \
+  if (!result.ok()) return result.status();      \
+  lhs = std::move(result).value()
+#define PCR_CONCATENATED_(a, b) PCR_CONCATENATED_INNER_(a, b)
+#define PCR_CONCATENATED_INNER_(a, b) a##b
 
 #endif  // PCR_OPS_BASE_STATUS_H_
