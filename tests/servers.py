@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
-import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -70,6 +70,14 @@ def free_port() -> int:
     """A port of the loopback that nobody listens on now."""
     (port,) = free_ports(1)
     return port
+
+
+def own_loopback_address() -> str:
+    """An address of the loopback that no other test, of this run or another, has.
+
+    Not from `random`: tests seed that, and two runs of the suite side by side would share it.
+    """
+    return "127." + ".".join(str(secrets.randbelow(254) + 1) for _ in range(3))
 
 
 def free_ports(number: int) -> list[int]:
@@ -191,8 +199,7 @@ def gcs_server(
     skip_without_nginx()
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl: apt-get install openssl")
-    # Port 443 cannot be chosen; on an address of the loopback's own it is free.
-    address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+    address = own_loopback_address()  # Port 443 cannot be chosen; there it is free.
     folder.mkdir()
     server = GcsServer(443, ServerLog(folder / "access.log"), folder)
     hosts = "".join(f"{address} {name}\n" for name in _GCS_HOSTS)

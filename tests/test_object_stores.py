@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.servers import (
     GcsServer,
     Server,
     gcs_server,
+    own_loopback_address,
     s3_environment,
     s3_server,
     web_server,
@@ -453,3 +455,10 @@ def test_the_reason_of_a_store_is_kept_when_writing_fails(monkeypatch: pytest.Mo
         with pytest.raises(PermissionError, match="the bucket's policy forbids it") as error:
             write("ram://folder/photos.pcr")
         assert error.value.filename == "ram://folder/photos.pcr"
+
+
+def test_two_runs_of_the_suite_side_by_side_do_not_share_a_server() -> None:
+    random.seed(3)
+    first = own_loopback_address()
+    random.seed(3)
+    assert own_loopback_address() != first
