@@ -15,7 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from pcr_tf.format.example import Values, encode_example
+from pcr_tf.convert import Conversion, ConvertOptions, ConvertSummary, SourceOptions
+from pcr_tf.format import PcrReader
+from pcr_tf.format.example import Values, bytes_features, encode_example, int_feature
 from pcr_tf.format.tfrecord import frame
 from tests.waiting import HANG_S
 
@@ -127,3 +129,33 @@ def run(
     process = start(name, *arguments, prefix=prefix)
     stdout, stderr = process.communicate(timeout=HANG_S)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
+    """Converts in this process; `options` are those of the job."""
+    options = {"images_per_record": 4, "num_workers": 0, **options}
+    job = ConvertOptions(inputs=(str(folder),), output=str(output), **options)
+    return Conversion(job).run(quiet=True)
+
+
+def convert_with(source: Path, output: Path, **source_options: Any) -> ConvertSummary:
+    """Converts in this process, without the profile; `source_options` say how to read `source`."""
+    job = ConvertOptions(
+        inputs=(str(source),),
+        output=str(output),
+        num_workers=0,
+        profile_images=0,
+        source_options=SourceOptions(**source_options),
+    )
+    return Conversion(job).run(quiet=True)
+
+
+def labels_by_name(output: Path) -> dict[str, tuple[int, str]]:
+    """Label and class name of every example, by its file name."""
+    labels = {}
+    for example in PcrReader(output).examples(1):
+        values = bytes_features(example, ["image/filename", "image/class/text"])
+        (label,) = int_feature(example, "image/class/label")
+        name = values["image/filename"][0].decode()
+        labels[name] = (label, values["image/class/text"][0].decode())
+    return labels

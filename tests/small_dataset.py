@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pcr_tf import _native
 from pcr_tf.format import PcrWriter, write_side_index
+from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import encode_example
 
 
@@ -56,3 +58,18 @@ def make_dataset(
                 writer.write(example)
     write_side_index(folder)
     return examples
+
+
+def write_large_side_index(folder: Path) -> int:
+    """Replaces the side index of `folder` by one of 20,000 shards like its first: over 1 MiB.
+
+    Returns:
+      The number of examples that it claims.
+    """
+    shard = load_shard_index(sorted(folder.glob("*.pcr"))[0])
+    names = [f"shard-{n:06d}.pcr" for n in range(20_000)]
+    index = _native.DatasetIndex.from_shards([(name, shard) for name in names])
+    path = folder / "dataset.pcr-index"
+    path.write_bytes(index.to_bytes())
+    assert path.stat().st_size > 1 << 20
+    return index.num_examples

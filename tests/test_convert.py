@@ -17,7 +17,6 @@ from pcr_tf.convert import (
     Conversion,
     ConvertError,
     ConvertOptions,
-    ConvertSummary,
 )
 from pcr_tf.convert.job import progress
 from pcr_tf.convert.job.progress import ProgressDisplay
@@ -27,6 +26,7 @@ from pcr_tf.format.dataset_index import open_dataset
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
 from tests.conversion import (
     ROOT,
+    convert,
     digests,
     jpeg,
     make_class_folders,
@@ -35,13 +35,6 @@ from tests.conversion import (
     start,
     write_tfrecord,
 )
-
-
-def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
-    """Converts in this process."""
-    options = {"images_per_record": 4, "num_workers": 0, **options}
-    job = ConvertOptions(inputs=(str(folder),), output=str(output), **options)
-    return Conversion(job).run(quiet=True)
 
 
 def filenames(output: Path) -> list[str]:

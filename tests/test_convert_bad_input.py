@@ -22,6 +22,7 @@ from pcr_tf.format import PcrReader, PcrWriter, filesystem
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_messages
 from pcr_tf.format.tfrecord import frame
 from tests.conversion import (
+    convert,
     jpeg,
     make_class_folders,
     of_adobe_transform,
@@ -31,7 +32,6 @@ from tests.conversion import (
     run,
     write_tfrecord,
 )
-from tests.test_convert import convert
 
 EXIF_60_KB = b"Exif\0\0" + bytes(60_000)
 

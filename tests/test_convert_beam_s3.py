@@ -10,8 +10,8 @@ import pytest
 
 from pcr_tf.format.example import Values
 from tests.conversion import digests, jpeg, run, write_tfrecord
+from tests.object_stores import needs_tensorflow_io, put_folder, run_python
 from tests.servers import Server, s3_environment, s3_server
-from tests.test_object_stores import needs_tensorflow_io, put_folder, run_python
 
 pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'pcr-tf[beam]'")
 

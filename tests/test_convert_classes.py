@@ -13,31 +13,26 @@ from typing import Any
 import pytest
 
 from pcr_tf.convert import (
-    Conversion,
     ConvertError,
     ConvertOptions,
-    ConvertSummary,
     SourceOptions,
     split_conversions,
 )
 from pcr_tf.convert.verify.same_classes import class_faults
 from pcr_tf.format import PcrReader, class_names
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import ROOT, jpeg, make_class_folders, png, run
+from tests.conversion import (
+    ROOT,
+    convert_with,
+    jpeg,
+    labels_by_name,
+    make_class_folders,
+    png,
+    run,
+)
 
 ALL = ("ant", "bee", "cat", "dog", "elk")
 SOME = ("bee", "dog", "elk")
-
-
-def _convert(source: Path, output: Path, **options: Any) -> ConvertSummary:
-    job = ConvertOptions(
-        inputs=(str(source),),
-        output=str(output),
-        num_workers=0,
-        profile_images=0,
-        source_options=SourceOptions(**options),
-    )
-    return Conversion(job).run(quiet=True)
 
 
 def _labels(output: Path) -> dict[str, set[tuple[int, str]]]:
@@ -56,7 +51,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The class folders of ALL, and the data set that was made of them."""
     root = tmp_path_factory.mktemp("train")
     source = make_class_folders(root / "in", ALL, 2)
-    _convert(source, root / "train.pcr")
+    convert_with(source, root / "train.pcr")
     return source, root / "train.pcr"
 
 
@@ -82,14 +77,14 @@ def test_validation_folders_that_lack_classes_get_the_labels_of_training(
         "data set": {"classes_from": str(train[1])},
         "copy of the manifest": {"classes_from": str(tmp_path / "other.pcr")},
     }
-    summary = _convert(val, tmp_path / "out", **ways[way])
+    summary = convert_with(val, tmp_path / "out", **ways[way])
     assert summary.manifest["class_names"] == list(ALL)
     assert summary.manifest["source"]["classes_without_image"] == ["ant", "cat"]
     assert _labels(tmp_path / "out") == RIGHT
 
 
 def test_the_list_may_be_in_an_order_of_its_own(val: Path, tmp_path: Path) -> None:
-    _convert(val, tmp_path / "out", classes=("elk", "ant", "bee", "dog"))
+    convert_with(val, tmp_path / "out", classes=("elk", "ant", "bee", "dog"))
     assert _labels(tmp_path / "out") == {
         "elk": {(0, "elk")},
         "bee": {(2, "bee")},
@@ -100,7 +95,7 @@ def test_the_list_may_be_in_an_order_of_its_own(val: Path, tmp_path: Path) -> No
 def test_the_list_may_give_folders_other_names(val: Path, tmp_path: Path) -> None:
     (val / "elk").rename(val / "a=b")
     classes = ("dog=Hund", "a==b=Elch, der", "bee")
-    summary = _convert(val, tmp_path / "out", classes=classes)
+    summary = convert_with(val, tmp_path / "out", classes=classes)
     assert summary.manifest["class_names"] == ["Hund", "Elch, der", "bee"]
     assert _labels(tmp_path / "out") == {
         "dog": {(0, "Hund")},
@@ -109,24 +104,24 @@ def test_the_list_may_give_folders_other_names(val: Path, tmp_path: Path) -> Non
     }
     # What takes its classes from that has the same names for the same folders.
     shutil.rmtree(val / "bee")
-    _convert(val, tmp_path / "again", classes_from=str(tmp_path / "out"))
+    convert_with(val, tmp_path / "again", classes_from=str(tmp_path / "out"))
     assert class_names(tmp_path / "again") == ["Hund", "Elch, der", "bee"]
     assert _labels(tmp_path / "again") == {"dog": {(0, "Hund")}, "a=b": {(1, "Elch, der")}}
 
 
 def test_folders_with_an_equals_sign_keep_it_through_another_data_set(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("a=1", "b==2", "c"), 1)
-    _convert(source, tmp_path / "one")
+    convert_with(source, tmp_path / "one")
     shutil.rmtree(source / "a=1")
-    _convert(source, tmp_path / "two", classes_from=str(tmp_path / "one"))
+    convert_with(source, tmp_path / "two", classes_from=str(tmp_path / "one"))
     assert _labels(tmp_path / "two") == {"b==2": {(1, "b==2")}, "c": {(2, "c")}}
 
 
 def test_coarse_labels_are_those_of_the_whole_list(tmp_path: Path) -> None:
     names = ("a-b/y", "a/x", "c/z")
-    _convert(make_class_folders(tmp_path / "train", names, 1), tmp_path / "one")
+    convert_with(make_class_folders(tmp_path / "train", names, 1), tmp_path / "one")
     val = make_class_folders(tmp_path / "val", ("a/x", "c/z"), 1)
-    _convert(val, tmp_path / "two", classes_from=str(tmp_path / "one"))
+    convert_with(val, tmp_path / "two", classes_from=str(tmp_path / "one"))
     found = []
     for output in ("one", "two"):
         coarse = {}
@@ -162,14 +157,14 @@ def test_a_split_takes_the_list_too(val: Path, tmp_path: Path) -> None:
 
 def test_names_of_folders_that_are_not_utf_8_may_be_listed(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("ant", "caf\udce9"), 1)
-    _convert(source, tmp_path / "one")
+    convert_with(source, tmp_path / "one")
     shutil.rmtree(source / "ant")
     (tmp_path / "names.txt").write_bytes(b"ant\ncaf\xe9\n")
     for output, options in (
         ("two", {"classes_from": str(tmp_path / "one")}),
         ("three", {"classes": (f"@{tmp_path}/names.txt",)}),
     ):
-        _convert(source, tmp_path / output, **options)
+        convert_with(source, tmp_path / output, **options)
         (example,) = PcrReader(tmp_path / output).examples(1)
         assert int_feature(example, "image/class/label") == [1]
         assert bytes_features(example, ["image/class/text"]) == {"image/class/text": [b"caf\xe9"]}
@@ -184,7 +179,7 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
         r"add it to the list, .* \(one of 2 such folders: bee, dog\)"
     )
     with pytest.raises(ConvertError, match=message):
-        _convert(val, tmp_path / "out", classes=("ant", "elk"))
+        convert_with(val, tmp_path / "out", classes=("ant", "elk"))
     assert not (tmp_path / "out").exists()
 
 
@@ -238,14 +233,14 @@ def test_a_list_is_refused_where_labels_pass_through(tmp_path: Path) -> None:
         r".*tfrecord, whose labels pass through$"
     )
     with pytest.raises(ConvertError, match=message):
-        _convert(tmp_path / "in.tfrecord", tmp_path / "out", classes=("a", "b"))
+        convert_with(tmp_path / "in.tfrecord", tmp_path / "out", classes=("a", "b"))
 
 
 def test_a_list_without_class_folders_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(jpeg())
     with pytest.raises(ConvertError, match="in: no class folders, but images alone"):
-        _convert(tmp_path / "in", tmp_path / "out", classes=("a", "b"))
+        convert_with(tmp_path / "in", tmp_path / "out", classes=("a", "b"))
 
 
 # Folders without images
@@ -258,9 +253,9 @@ def test_an_empty_folder_is_an_error_for_it_may_hold_the_place_of_a_label(tmp_pa
     (source / "cow").mkdir()
     message = r"in/bee: an empty folder \(one of 2 such folders: bee, cow\); .*remove it.*--classes"
     with pytest.raises(ConvertError, match=message):
-        _convert(source, tmp_path / "out")
+        convert_with(source, tmp_path / "out")
     # One in the list keeps its label; one that is not has none.
-    summary = _convert(source, tmp_path / "out", classes=("ant", "bee", "cat"))
+    summary = convert_with(source, tmp_path / "out", classes=("ant", "bee", "cat"))
     assert _labels(tmp_path / "out") == {"ant": {(0, "ant")}, "cat": {(2, "cat")}}
     assert summary.manifest["source"]["classes_without_image"] == ["bee"]
     assert summary.manifest["source"]["folders_without_image"] == ["cow"]
@@ -363,10 +358,10 @@ def test_names_that_differ_in_case_alone_are_said(tmp_path: Path) -> None:
 
 
 def test_other_classes_are_another_job(val: Path, tmp_path: Path) -> None:
-    _convert(val, tmp_path / "out", classes=ALL)
+    convert_with(val, tmp_path / "out", classes=ALL)
     with pytest.raises(ConvertError, match="--classes was ant,bee,cat,dog,elk, is bee,dog,elk"):
-        _convert(val, tmp_path / "out", classes=SOME)
-    assert _convert(val, tmp_path / "out", classes=ALL).was_finished
+        convert_with(val, tmp_path / "out", classes=SOME)
+    assert convert_with(val, tmp_path / "out", classes=ALL).was_finished
 
 
 # Two data sets of one model
@@ -375,8 +370,8 @@ def test_other_classes_are_another_job(val: Path, tmp_path: Path) -> None:
 def test_two_data_sets_are_asked_for_the_same_classes(
     train: tuple[Path, Path], val: Path, tmp_path: Path
 ) -> None:
-    _convert(val, tmp_path / "alone")
-    _convert(val, tmp_path / "listed", classes_from=str(train[1]))
+    convert_with(val, tmp_path / "alone")
+    convert_with(val, tmp_path / "listed", classes_from=str(train[1]))
     assert class_names(train[1]) == list(ALL)
     assert class_names(tmp_path / "alone") == list(SOME)
     assert class_faults(str(tmp_path / "listed"), str(train[1])) == []
@@ -398,18 +393,18 @@ def test_two_data_sets_are_asked_for_the_same_classes(
 
 
 def test_the_same_classes_in_another_order_are_others(val: Path, tmp_path: Path) -> None:
-    _convert(val, tmp_path / "one")
-    _convert(val, tmp_path / "two", classes=("bee", "elk", "dog"))
+    convert_with(val, tmp_path / "one")
+    convert_with(val, tmp_path / "two", classes=("bee", "elk", "dog"))
     (fault,) = class_faults(str(tmp_path / "one"), str(tmp_path / "two"))
     assert "label 1 is 'elk', got 'dog'; 2 of 3 labels differ; convert" in fault
 
 
 def test_data_sets_without_class_names_cannot_be_compared(val: Path, tmp_path: Path) -> None:
-    _convert(val, tmp_path / "out")
+    convert_with(val, tmp_path / "out")
     for name in ("flat", "none"):
         (tmp_path / name).mkdir()
     (tmp_path / "flat" / "a.jpg").write_bytes(jpeg())
-    _convert(tmp_path / "flat", tmp_path / "flat.pcr")
+    convert_with(tmp_path / "flat", tmp_path / "flat.pcr")
     (fault,) = class_faults(str(tmp_path / "out"), str(tmp_path / "flat.pcr"))
     assert "flat.pcr/manifest.json: class_names; expected names to compare, got none" in fault
     with pytest.raises(ValueError, match=r"none: no \*\.pcr files"):
@@ -424,7 +419,7 @@ def test_classes_are_read_through_tensorflow_s_file_systems(
 ) -> None:
     pytest.importorskip("tensorflow")
     assert class_names(f"file://{train[1]}") == list(ALL)
-    _convert(val, tmp_path / "out", classes_from=f"file://{train[1]}")
+    convert_with(val, tmp_path / "out", classes_from=f"file://{train[1]}")
     assert _labels(tmp_path / "out") == RIGHT
 
 
@@ -439,18 +434,6 @@ def _table(folder: Path, text: str) -> SourceOptions | Path:
     return folder
 
 
-def _labels_by_name(output: Path) -> dict[str, tuple[int, str]]:
-    found = {}
-    for example in PcrReader(output).examples(1):
-        values = bytes_features(example, ["image/filename", "image/class/text"])
-        (label,) = int_feature(example, "image/class/label")
-        found[values["image/filename"][0].decode()] = (
-            label,
-            values["image/class/text"][0].decode(),
-        )
-    return found
-
-
 def test_a_table_takes_its_classes_from_another_data_set(tmp_path: Path) -> None:
     for name, text in (
         ("one", "file,dx\na.jpg,-1\nb.jpg,1\nc.jpg,0\nd.jpg,1\n"),
@@ -459,33 +442,33 @@ def test_a_table_takes_its_classes_from_another_data_set(tmp_path: Path) -> None
         _table(tmp_path / name, text)
     options = {"table": str(tmp_path / "one" / "t.csv"), "label_column": "dx"}
     classes = ("-1=no", "0=perhaps", "1=yes")
-    _convert(tmp_path / "one" / "in", tmp_path / "one.pcr", classes=classes, **options)
+    convert_with(tmp_path / "one" / "in", tmp_path / "one.pcr", classes=classes, **options)
     options["table"] = str(tmp_path / "two" / "t.csv")
-    _convert(
+    convert_with(
         tmp_path / "two" / "in",
         tmp_path / "two.pcr",
         classes_from=str(tmp_path / "one.pcr"),
         **options,
     )
-    assert _labels_by_name(tmp_path / "one.pcr") == {
+    assert labels_by_name(tmp_path / "one.pcr") == {
         "a.jpg": (0, "no"),
         "b.jpg": (2, "yes"),
         "c.jpg": (1, "perhaps"),
         "d.jpg": (2, "yes"),
     }
-    assert set(_labels_by_name(tmp_path / "two.pcr").values()) == {(2, "yes")}
+    assert set(labels_by_name(tmp_path / "two.pcr").values()) == {(2, "yes")}
     assert class_names(tmp_path / "two.pcr") == ["no", "perhaps", "yes"]
 
 
 def test_folders_take_their_classes_from_a_table(val: Path, tmp_path: Path) -> None:
     _table(tmp_path / "t", "file,dx\na.jpg,elk\nb.jpg,ant\nc.jpg,dog\nd.jpg,bee\n")
-    _convert(
+    convert_with(
         tmp_path / "t" / "in",
         tmp_path / "one",
         table=str(tmp_path / "t" / "t.csv"),
         label_column="dx",
     )
-    _convert(val, tmp_path / "two", classes_from=str(tmp_path / "one"))
+    convert_with(val, tmp_path / "two", classes_from=str(tmp_path / "one"))
     assert _labels(tmp_path / "two") == {
         "bee": {(1, "bee")},
         "dog": {(2, "dog")},
@@ -497,9 +480,11 @@ def test_an_empty_cell_is_a_class_where_the_list_says_so(tmp_path: Path) -> None
     _table(tmp_path, "file,dx\na.jpg,1\nb.jpg,\nc.jpg,nan\nd.jpg,0\n")
     options = {"table": str(tmp_path / "t.csv"), "label_column": "dx"}
     with pytest.raises(ConvertError, match=r"line 3: no label in column 'dx'"):
-        _convert(tmp_path / "in", tmp_path / "out", classes=("0", "1", "nan"), **options)
-    _convert(tmp_path / "in", tmp_path / "out", classes=("0", "1", "=missing", "nan"), **options)
-    assert _labels_by_name(tmp_path / "out") == {
+        convert_with(tmp_path / "in", tmp_path / "out", classes=("0", "1", "nan"), **options)
+    convert_with(
+        tmp_path / "in", tmp_path / "out", classes=("0", "1", "=missing", "nan"), **options
+    )
+    assert labels_by_name(tmp_path / "out") == {
         "a.jpg": (1, "1"),
         "b.jpg": (2, "missing"),
         "c.jpg": (3, "nan"),
@@ -513,7 +498,7 @@ def test_a_number_written_otherwise_than_in_the_list_is_an_error_with_a_hint(
     _table(tmp_path, "file,dx\na.jpg,1\nb.jpg,1\nc.jpg,1\nd.jpg,0\n")
     message = r"t\.csv: line 2: class '1' is none of the 2 .*'1\.0' is, the same number written oth"
     with pytest.raises(ConvertError, match=message):
-        _convert(
+        convert_with(
             tmp_path / "in",
             tmp_path / "out",
             table=str(tmp_path / "t.csv"),
@@ -541,8 +526,8 @@ def _tar_of(path: Path, labels: Sequence[str]) -> Path:
 
 def test_tar_shards_get_labels_from_a_list(tmp_path: Path) -> None:
     source = _tar_of(tmp_path / "a.tar", ["dog", "bee\n", "elk", "bee"])
-    summary = _convert(source, tmp_path / "out", classes=ALL)
-    assert _labels_by_name(tmp_path / "out") == {
+    summary = convert_with(source, tmp_path / "out", classes=ALL)
+    assert labels_by_name(tmp_path / "out") == {
         "0.jpg": (3, "dog"),
         "1.jpg": (1, "bee"),
         "2.jpg": (4, "elk"),
@@ -551,13 +536,13 @@ def test_tar_shards_get_labels_from_a_list(tmp_path: Path) -> None:
     assert summary.manifest["class_names"] == list(ALL)
     # Without a list, labels are numbers and stay as they are.
     numbers = _tar_of(tmp_path / "b.tar", ["7", "0"])
-    _convert(numbers, tmp_path / "numbers")
+    convert_with(numbers, tmp_path / "numbers")
     labels = [
         int_feature(e, "image/class/label") for e in PcrReader(tmp_path / "numbers").examples(1)
     ]
     assert sorted(labels) == [[0], [7]]
-    _convert(numbers, tmp_path / "named", classes=("0=ant", "7=bee"))
-    assert set(_labels_by_name(tmp_path / "named").values()) == {(0, "ant"), (1, "bee")}
+    convert_with(numbers, tmp_path / "named", classes=("0=ant", "7=bee"))
+    assert set(labels_by_name(tmp_path / "named").values()) == {(0, "ant"), (1, "bee")}
 
 
 @pytest.mark.parametrize(
@@ -573,14 +558,14 @@ def test_a_label_of_a_tar_shard_that_is_in_no_list_is_named(
 ) -> None:
     source = _tar_of(tmp_path / "a.tar", labels)
     with pytest.raises(ConvertError, match=message):
-        _convert(source, tmp_path / "out", classes=tuple(classes))
+        convert_with(source, tmp_path / "out", classes=tuple(classes))
 
 
 def test_a_key_without_a_label_is_named_where_classes_are_listed(tmp_path: Path) -> None:
     source = _tar(tmp_path / "a.tar", {"0.jpg": jpeg(), "0.txt": b"dog"})
     with pytest.raises(ConvertError, match=r"a\.tar: 0: no \.cls; expected the name of a class"):
-        _convert(source, tmp_path / "out", classes=ALL)
-    _convert(source, tmp_path / "unlabelled")
+        convert_with(source, tmp_path / "out", classes=ALL)
+    convert_with(source, tmp_path / "unlabelled")
     (example,) = PcrReader(tmp_path / "unlabelled").examples(1)
     assert "image/class/label" not in feature_keys(example)
 
@@ -641,8 +626,8 @@ def test_a_part_of_the_groceries_gets_the_labels_of_the_whole(
             shutil.copy(file, target)
         folders[part] = sorted(name.replace("/", "-") for name in by_class)
     assert set(folders["val"]) < set(folders["train"])
-    _convert(tmp_path / "train", tmp_path / "train.pcr")
-    _convert(tmp_path / "val", tmp_path / "val.pcr", classes_from=str(tmp_path / "train.pcr"))
+    convert_with(tmp_path / "train", tmp_path / "train.pcr")
+    convert_with(tmp_path / "val", tmp_path / "val.pcr", classes_from=str(tmp_path / "train.pcr"))
     expected = {name: {(label, name)} for label, name in enumerate(folders["train"])}
     assert _labels(tmp_path / "train.pcr") == expected
     assert _labels(tmp_path / "val.pcr") == {name: expected[name] for name in folders["val"]}
@@ -670,5 +655,7 @@ def test_folders_called_as_the_list_calls_them_are_told_to_be_listed_so(
     entries = tuple(f"source of {name}={name}" for name in names)
     message = rf"it is what the list calls 'source of {names[0]}'; list the names alone: --classes"
     with pytest.raises(ConvertError, match=message):
-        _convert(val, tmp_path / "out", classes=entries)
-    assert _convert(val, tmp_path / "out", classes=tuple(names)).manifest["class_names"] == names
+        convert_with(val, tmp_path / "out", classes=entries)
+    assert (
+        convert_with(val, tmp_path / "out", classes=tuple(names)).manifest["class_names"] == names
+    )

@@ -15,8 +15,7 @@ from pcr_tf.convert.sources.numbers import canonical
 from pcr_tf.convert.sources.tables.labels import resolve_labels
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import jpeg, run
-from tests.test_convert_classes import _convert, _labels_by_name
+from tests.conversion import convert_with, jpeg, labels_by_name, run
 
 
 def _class_names(cells: list[str], **options: Any) -> list[str]:
@@ -200,8 +199,8 @@ def test_decimals_that_pandas_made_of_labels_get_the_labels_that_they_say(tmp_pa
     cells = [f"{n}.0" for n in range(12)]
     rows = [f"{n}.jpg,{cell}" for n, cell in enumerate(cells)]
     options = _table(tmp_path, "\n".join(["file,dx", *rows[::-1]]), " ".join(map(str, range(12))))
-    _convert(tmp_path / "in", tmp_path / "out", **options)
-    assert _labels_by_name(tmp_path / "out") == {
+    convert_with(tmp_path / "in", tmp_path / "out", **options)
+    assert labels_by_name(tmp_path / "out") == {
         f"{n}.jpg": (n, cell) for n, cell in enumerate(cells)
     }
 
@@ -209,10 +208,10 @@ def test_decimals_that_pandas_made_of_labels_get_the_labels_that_they_say(tmp_pa
 def test_a_row_without_a_label_is_an_error_that_names_it(tmp_path: Path) -> None:
     options = _table(tmp_path, "file,dx\n0.jpg,0.0\n1.jpg,nan\n2.jpg,1.0\n", "0 1 2")
     with pytest.raises(ConvertError, match=r"t\.csv: line 3: expected a label, got 'nan'"):
-        _convert(tmp_path / "in", tmp_path / "out", **options)
+        convert_with(tmp_path / "in", tmp_path / "out", **options)
     options = _table(tmp_path, "file,dx\n0.jpg,0.0\n1.jpg,\n2.jpg,1.0\n", "0 1 2")
     with pytest.raises(ConvertError, match=r"t\.csv: line 3: no label in column 'dx'"):
-        _convert(tmp_path / "in", tmp_path / "out", **options)
+        convert_with(tmp_path / "in", tmp_path / "out", **options)
 
 
 def test_the_command_says_where_labels_are_not_the_numbers_of_the_column(tmp_path: Path) -> None:
@@ -295,8 +294,8 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
     root = tmp_path if "in/" in text else tmp_path / "in"
     table = _table(tmp_path, text, "0 1 2 3")
     output = tmp_path.parent / f"{tmp_path.name}.pcr"
-    _convert(root, output, **table, **options)
-    found = _labels_by_name(output)
+    convert_with(root, output, **table, **options)
+    found = labels_by_name(output)
     assert {name.removeprefix("in/"): label for name, label in found.items()} == WANTED
     for example in PcrReader(output).examples(1):
         assert "" not in feature_keys(example)
@@ -357,22 +356,22 @@ def test_a_column_of_names_that_cannot_be_told_is_asked_for(
 ) -> None:
     table = _table(tmp_path, text, "0 1 2 3")
     with pytest.raises(ConvertError, match=message):
-        _convert(tmp_path / "in", tmp_path / "out", **{**table, **options})
+        convert_with(tmp_path / "in", tmp_path / "out", **{**table, **options})
 
 
 def test_numbers_of_another_column_do_not_make_the_names_of_images_unclear(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,age,dx\n0.jpg,3,a\n1.jpg,2,b\n2.jpg,1,a\n3.jpg,0,b\n", "0 1 2 3")
-    _convert(tmp_path / "in", tmp_path / "out", image_extension=".jpg", **table)
-    assert _labels_by_name(tmp_path / "out")["0.jpg"] == (0, "a")
+    convert_with(tmp_path / "in", tmp_path / "out", image_extension=".jpg", **table)
+    assert labels_by_name(tmp_path / "out")["0.jpg"] == (0, "a")
 
 
 def test_a_name_in_several_folders_is_an_error_until_its_path_is_given(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\n0.jpg,a\n", "x/0 y/0")
     with pytest.raises(ConvertError, match=r"line 2: '0\.jpg' is in two folders: .*x/0.*y/0"):
-        _convert(tmp_path / "in", tmp_path / "out", **table)
+        convert_with(tmp_path / "in", tmp_path / "out", **table)
     table = _table(tmp_path, "file,dx\nx/0.jpg,a\ny/0.jpg,b\n", "x/0 y/0")
-    _convert(tmp_path / "in", tmp_path / "out", **table)
-    assert _labels_by_name(tmp_path / "out") == {"x/0.jpg": (0, "a"), "y/0.jpg": (1, "b")}
+    convert_with(tmp_path / "in", tmp_path / "out", **table)
+    assert labels_by_name(tmp_path / "out") == {"x/0.jpg": (0, "a"), "y/0.jpg": (1, "b")}
 
 
 # Paths in tables
@@ -384,9 +383,9 @@ def test_rows_may_name_images_by_their_whole_paths(tmp_path: Path) -> None:
     rows = [f"{here}/0.jpg,a", f"{tmp_path}/link/1.jpg,b", f"{tmp_path}/x/../in/2.jpg,a", "3.jpg,b"]
     table = _table(tmp_path, "\n".join(["file,dx", *rows]), "0 1 2 3")
     with pytest.raises(ConvertError, match=r"line 3: no image '.*/link/1\.jpg'; the path is whole"):
-        _convert(here, tmp_path / "out", **table)
-    _convert(tmp_path / "link", tmp_path / "out", **table)
-    assert _labels_by_name(tmp_path / "out") == {
+        convert_with(here, tmp_path / "out", **table)
+    convert_with(tmp_path / "link", tmp_path / "out", **table)
+    assert labels_by_name(tmp_path / "out") == {
         "0.jpg": (0, "a"),
         "1.jpg": (1, "b"),
         "2.jpg": (0, "a"),
@@ -400,7 +399,7 @@ def test_a_whole_path_is_not_taken_for_an_image_of_the_same_name_elsewhere(tmp_p
         r"line 2: no image '/elsewhere/0\.jpg'; the path is whole, and no folder of --input \("
     )
     with pytest.raises(ConvertError, match=message):
-        _convert(tmp_path / "in", tmp_path / "out", **table)
+        convert_with(tmp_path / "in", tmp_path / "out", **table)
 
 
 def test_a_path_that_begins_above_the_input_says_so(tmp_path: Path) -> None:
@@ -409,13 +408,13 @@ def test_a_path_that_begins_above_the_input_says_so(tmp_path: Path) -> None:
         r"no image 'in/0\.jpg'; '0\.jpg' is there; .*paths below --input: name the folder abov"
     )
     with pytest.raises(ConvertError, match=message):
-        _convert(tmp_path / "in", tmp_path / "out", **table)
-    _convert(tmp_path, tmp_path.parent / f"{tmp_path.name}.pcr", **table)
+        convert_with(tmp_path / "in", tmp_path / "out", **table)
+    convert_with(tmp_path, tmp_path.parent / f"{tmp_path.name}.pcr", **table)
 
 
 def test_a_label_that_is_not_ascii_is_stored_as_it_is(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\n0.jpg,\u00e4\n1.jpg,z\n", "0 1")
-    _convert(tmp_path / "in", tmp_path / "out", **table)
+    convert_with(tmp_path / "in", tmp_path / "out", **table)
     found = {}
     for example in PcrReader(tmp_path / "out").examples(1):
         text = bytes_features(example, ["image/class/text"])["image/class/text"][0]
@@ -430,8 +429,8 @@ def test_the_label_may_be_made_of_the_name_of_the_image(tmp_path: Path) -> None:
     text = "age,file\n0,cat.0.jpg\n1,dog.1.jpg\n2,dog.0.jpg\n"
     (tmp_path / "t.csv").write_text(text)
     options = {"table": str(tmp_path / "t.csv"), "label_column": "file", "label_pattern": "[a-z]+"}
-    _convert(tmp_path / "in", tmp_path / "out", **options)
-    assert _labels_by_name(tmp_path / "out") == {
+    convert_with(tmp_path / "in", tmp_path / "out", **options)
+    assert labels_by_name(tmp_path / "out") == {
         "cat.0.jpg": (0, "cat"),
         "dog.0.jpg": (1, "dog"),
         "dog.1.jpg": (1, "dog"),
@@ -441,6 +440,6 @@ def test_the_label_may_be_made_of_the_name_of_the_image(tmp_path: Path) -> None:
 def test_a_class_that_often_stands_for_no_value_is_pointed_out(tmp_path: Path) -> None:
     rows = "file,dx\n0.jpg,cat\n1.jpg,NA\n2.jpg,dog\n"
     table = _table(tmp_path, rows, images="0 1 2")
-    summary = _convert(tmp_path / "in", tmp_path / "out", **table)
+    summary = convert_with(tmp_path / "in", tmp_path / "out", **table)
     said = dict(class_lines(summary.manifest))
     assert said["missing"].startswith("'NA' is a class; where it stands for no value, leave rows")

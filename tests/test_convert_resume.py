@@ -21,9 +21,8 @@ from pcr_tf.convert import ConvertError
 from pcr_tf.convert.job.workers import run_jobs
 from pcr_tf.format.scan_scripts import load_scan_script
 from pcr_tf.format.verify import verify_dataset
-from tests.conversion import digests, make_class_folders, run, start
+from tests.conversion import convert, digests, make_class_folders, run, start
 from tests.small_disk import mounted_disk
-from tests.test_convert import convert
 from tests.waiting import (
     HANG_S,
     kill_with_workers,

@@ -15,8 +15,7 @@ from pcr_tf.convert import ConvertError, SourceOptions
 from pcr_tf.convert.sources.files.tfrecord import TfRecordSource
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, int_feature
-from tests.conversion import digests, jpeg, run
-from tests.test_convert import convert
+from tests.conversion import convert, digests, jpeg, run
 
 FORMATS = ("tfrecord", "array_record")
 NUM_EXAMPLES = 9

@@ -19,8 +19,7 @@ from pcr_tf.convert import ConvertError, SourceOptions
 from pcr_tf.convert.sources import make_source
 from pcr_tf.format import PcrReader, filesystem
 from pcr_tf.format.example import bytes_features, feature_keys, int_feature
-from tests.conversion import ROOT, digests, jpeg, make_class_folders, png, run
-from tests.test_convert import convert
+from tests.conversion import ROOT, convert, digests, jpeg, make_class_folders, png, run
 
 Member = tuple[str, bytes]
 

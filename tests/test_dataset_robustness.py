@@ -21,10 +21,9 @@ import tensorflow as tf
 from pcr_tf import _native
 from pcr_tf.data import PcrDataset, read_statistics
 from pcr_tf.format import PcrWriter, open_dataset
-from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import encode_example
 from tests.conversion import ROOT
-from tests.small_dataset import draw_jpeg, make_dataset, make_examples
+from tests.small_dataset import draw_jpeg, make_dataset, make_examples, write_large_side_index
 from tests.test_dataset import label_of, labels
 
 NUM_EXAMPLES = 12
@@ -288,18 +287,6 @@ def test_bytes_count_into_tensorflow_s_own_counter(
     assert labels(PcrDataset(folder, scan_groups)) == list(range(NUM_EXAMPLES))
     prefix_bytes = open_dataset(folder).index.prefix_bytes(scan_groups)
     assert bytes_read_counter() - before == index_bytes + prefix_bytes
-
-
-def write_large_side_index(folder: Path) -> int:
-    """Makes the side index of `folder` one of 20,000 shards like its first, more than 1 MiB;
-    returns the number of examples that it claims."""
-    shard = load_shard_index(sorted(folder.glob("*.pcr"))[0])
-    names = [f"shard-{n:06d}.pcr" for n in range(20_000)]
-    index = _native.DatasetIndex.from_shards([(name, shard) for name in names])
-    path = folder / "dataset.pcr-index"
-    path.write_bytes(index.to_bytes())
-    assert path.stat().st_size > 1 << 20
-    return index.num_examples
 
 
 def test_a_side_index_of_more_than_a_mebibyte_takes_two_reads(folder: Path) -> None:

@@ -16,9 +16,17 @@ from pcr_tf._native import check_jpeg, same_coefficients, scan_ends
 from pcr_tf.convert import ConvertError, Export, ExportOptions, ExportSummary
 from pcr_tf.format import PcrReader, PcrWriter, write_side_index
 from pcr_tf.format.example import Values, bytes_features, encode_example, feature_keys, int_feature
-from tests.conversion import digests, jpeg, make_class_folders, png, run, start, write_tfrecord
+from tests.conversion import (
+    convert,
+    digests,
+    jpeg,
+    make_class_folders,
+    png,
+    run,
+    start,
+    write_tfrecord,
+)
 from tests.small_dataset import make_dataset, make_examples
-from tests.test_convert import convert
 from tests.waiting import HANG_S, kill_with_workers, patiently, pause_midway
 
 

@@ -16,16 +16,16 @@ import tensorflow as tf
 from pcr_tf.format import PcrReader, filesystem, open_dataset
 from tests import fault_proxy as faults
 from tests.fault_proxy import Answer, Request, fault_proxy
-from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
-from tests.small_dataset import make_dataset
-from tests.test_dataset_workers import run_alone
-from tests.test_object_stores import (
-    digests,
+from tests.object_stores import (
+    example_digests,
     needs_tensorflow_io,
     put_folder,
     read_in_a_process,
     run_python,
 )
+from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
+from tests.small_dataset import make_dataset
+from tests.test_dataset_workers import run_alone
 
 NUM_RECORDS = 16
 SCAN_GROUPS = 3
@@ -74,7 +74,7 @@ def test_faults_of_a_web_server_that_pass_cost_no_example(web: Server, folder: P
     with fault_proxy(web.port, rule) as proxy:
         seen = read_in_a_process(f"{proxy.url}/photos.pcr", [SCAN_GROUPS], environment())
     assert seen["errors"] == []
-    assert seen["digests"] == digests(folder, [SCAN_GROUPS])
+    assert seen["digests"] == example_digests(folder, [SCAN_GROUPS])
     num_faults = sum(n for fault, n in proxy.faults.items() if fault != faults.PASS)
     assert num_faults == 1 + NUM_RECORDS
     assert seen["rereads"] == proxy.faults[faults.CORRUPT]
@@ -100,7 +100,7 @@ def test_faults_of_s3_that_pass_cost_no_example(folder: Path, tmp_path: Path) ->
             variables = {**s3_environment(proxy.url), "S3_REQUEST_TIMEOUT_MSEC": "10000"}
             seen = read_in_a_process("s3://bucket/photos.pcr", [SCAN_GROUPS], variables)
     assert seen["errors"] == []
-    assert seen["digests"] == digests(folder, [SCAN_GROUPS])
+    assert seen["digests"] == example_digests(folder, [SCAN_GROUPS])
     assert proxy.faults[faults.STALL] > 0
     assert seen["rereads"] == proxy.faults[faults.CORRUPT]
     assert seen["retries"] == 0  # The SDK repeats what failed, before pcr_tf hears of it.
@@ -218,7 +218,7 @@ def test_faults_in_opening_from_a_web_server_that_pass_are_waited_out(
         url = f"{proxy.url}/photos.pcr{part}"
         seen = read_in_a_process(url, [SCAN_GROUPS], environment())
     assert seen["errors"] == []
-    assert seen["digests"] == digests(Path(f"{folder}{part}"), [SCAN_GROUPS])
+    assert seen["digests"] == example_digests(Path(f"{folder}{part}"), [SCAN_GROUPS])
     assert proxy.faults[faults.UNAVAILABLE] > 0
     assert proxy.faults[faults.DROP] > 0
     assert seen["failures"] == 0

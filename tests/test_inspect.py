@@ -15,8 +15,7 @@ from pcr_tf.format.dataset_index import SIDE_INDEX_NAME, shard_names
 from pcr_tf.format.example import encode_example
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import verify_dataset
-from tests.conversion import digests, jpeg, make_class_folders, png, run
-from tests.test_convert import convert
+from tests.conversion import convert, digests, jpeg, make_class_folders, png, run
 
 
 @pytest.fixture(scope="module")

@@ -233,6 +233,19 @@ def test_the_package_imports_none_of_its_parts_but_the_version() -> None:
     assert [module for module in imported if module.startswith("pcr_tf")] == ["pcr_tf.version"]
 
 
+def test_no_test_module_imports_from_another() -> None:
+    """What two of them share is a helper: a module of its own. Programs in strings count too."""
+    imports = re.compile(
+        r"^\s*(?:from|import)\s+tests(?:\.\w+)*(?:\.test_\w+| import .*\btest_\w+)", re.M
+    )
+    borrowed = [
+        f"{path.relative_to(ROOT)}: {match.group().strip()}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for match in imports.finditer(path.read_text())
+    ]
+    assert not borrowed
+
+
 def test_the_reference_reader_works_where_nothing_was_built() -> None:
     golden = ROOT / "tests" / "golden" / "v1" / "valid" / "one_image.pcr"
     program = (

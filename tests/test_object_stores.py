@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from pcr_tf.format import PcrReader, PcrWriter, filesystem, object_stores, open_dataset
+from pcr_tf.format import PcrWriter, filesystem, object_stores, open_dataset
+from tests.object_stores import (
+    example_digests,
+    needs_tensorflow_io,
+    put_folder,
+    read_in_a_process,
+    run_python,
+    what_was_seen,
+)
 from tests.servers import (
     ROOT,
     Exchange,
@@ -29,47 +33,11 @@ from tests.servers import (
     s3_server,
     web_server,
 )
-from tests.small_dataset import draw_jpeg, make_dataset
-from tests.test_dataset_robustness import write_large_side_index
+from tests.small_dataset import draw_jpeg, make_dataset, write_large_side_index
 from tests.waiting import HANG_S
 
 SCAN_GROUPS = (1, 4, 10)
 NUM_EXAMPLES = 48
-
-needs_tensorflow_io = pytest.mark.skipif(
-    tuple(map(int, tf.__version__.split(".")[:2])) > (2, 17),
-    reason="tensorflow-io, which has s3:// and http://, loads into TensorFlow 2.16 and 2.17 only: "
-    "make test TF=2.17.1",
-)
-
-
-def run_python(
-    arguments: Sequence[str], environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """Runs a Python program from the root of the sources; fails where it hangs."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-    )
-
-
-def read_in_a_process(
-    path: str, scan_groups: Sequence[int], environment: dict[str, str], *options: str
-) -> dict[str, Any]:
-    """What tests/read_dataset.py saw; the process must have ended with status 0."""
-    groups = ",".join(map(str, scan_groups))
-    done = run_python(["-m", "tests.read_dataset", path, groups, *options], environment)
-    return what_was_seen(done)
-
-
-def what_was_seen(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +45,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stored") / "photos.pcr"
     make_dataset(path, NUM_EXAMPLES, examples_per_record=4, num_shards=6)
     return path
-
-
-def digests(folder: Path, scan_groups: Sequence[int]) -> dict[str, list[str]]:
-    """Of the examples of a data set, by the reader that knows no TensorFlow."""
-    reader = PcrReader(folder)
-    return {
-        str(groups): [hashlib.sha256(e).hexdigest() for e in reader.examples(groups)]
-        for groups in scan_groups
-    }
 
 
 def check_exchanges(exchanges: Sequence[Exchange], folder: Path, data_path: str) -> None:
@@ -120,23 +79,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Serve
         yield server
 
 
-def put_folder(url: str, folder: Path) -> None:
-    """Stores the files of a folder below `url`."""
-    for file in sorted(folder.iterdir()):
-        put(f"{url}/{file.name}", file.read_bytes())
-
-
-def put(url: str, data: bytes, method: str = "PUT") -> None:
-    headers = {"Content-Type": "application/octet-stream"}
-    request = urllib.request.Request(url, data=data, method=method, headers=headers)
-    urllib.request.urlopen(request, timeout=HANG_S).close()
-
-
 @needs_tensorflow_io
 def test_s3_is_asked_once_for_each_record_and_for_no_other_byte(s3: Server, folder: Path) -> None:
     s3.log.clear()
     seen = read_in_a_process("s3://bucket/photos.pcr", SCAN_GROUPS, s3_environment(s3.url))
-    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    assert seen["digests"] == example_digests(folder, SCAN_GROUPS)
     exchanges = s3.log.exchanges()
     check_exchanges(exchanges, folder, "/bucket/photos.pcr")
     assert seen["reads"] == len(exchanges)
@@ -158,7 +105,7 @@ def test_a_conversion_into_s3_and_its_reading_end_with_status_0(s3: Server, tmp_
         assert done.returncode == 0, done.stderr
         assert "pure virtual" not in done.stderr
     seen = read_in_a_process("s3://bucket/converted.pcr", [2], environment)
-    assert seen["digests"] == digests(local, [2])
+    assert seen["digests"] == example_digests(local, [2])
     arguments = ["-m", "pcr_tf.cli.inspect", "--verify", "s3://bucket/converted.pcr"]
     done = run_python(arguments, environment)
     assert (done.returncode, done.stdout.split(":")[-1]) == (0, " 6 records checked, no faults\n")
@@ -269,7 +216,7 @@ def test_a_web_server_is_asked_once_for_each_record_and_for_no_other_byte(
     web.log.clear()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     seen = read_in_a_process(f"{web.url}/photos.pcr", SCAN_GROUPS, environment)
-    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    assert seen["digests"] == example_digests(folder, SCAN_GROUPS)
     check_exchanges(web.log.exchanges(), folder, "/photos.pcr")
 
 
@@ -380,7 +327,7 @@ def test_cloud_storage_is_asked_once_for_each_record_and_for_no_other_byte(
     groups = ",".join(map(str, SCAN_GROUPS))
     arguments = ["-m", "tests.read_dataset", "gs://bucket/photos.pcr", groups]
     seen = what_was_seen(run_in_namespace(gcs, arguments))
-    assert seen["digests"] == digests(folder, SCAN_GROUPS)
+    assert seen["digests"] == example_digests(folder, SCAN_GROUPS)
     check_exchanges(gcs.log.exchanges(), folder, "/bucket/photos.pcr")
 
 

@@ -15,9 +15,8 @@ from pcr_tf.format import PcrReader, PcrWriter
 from pcr_tf.format.summary import summarize
 from pcr_tf.format.verify import verify_dataset
 from tests import reference_writer as writer
-from tests.conversion import ROOT, run
+from tests.conversion import ROOT, convert, run
 from tests.damage import ShardEditor
-from tests.test_convert import convert
 from tests.turned import turned_jpeg, with_segment
 
 ORIENTATIONS = range(1, 9)

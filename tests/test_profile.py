@@ -16,8 +16,7 @@ from pcr_tf.cli.convert import main as convert_main
 from pcr_tf.convert import ConvertError, ConvertOptions
 from pcr_tf.convert.job.profile import fidelity_profile
 from pcr_tf.format import PcrReader
-from tests.conversion import digests, jpeg, make_class_folders, png, run, start
-from tests.test_convert import convert
+from tests.conversion import convert, digests, jpeg, make_class_folders, png, run, start
 
 
 @pytest.fixture(scope="module")

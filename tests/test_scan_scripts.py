@@ -37,8 +37,7 @@ from pcr_tf.scan_scripts import (
 from pcr_tf.scan_scripts.measure import prefixes
 from pcr_tf.scan_scripts.search import Searcher
 from pcr_tf.scan_scripts.space import covering_paths, first_dc, scans_of
-from tests.conversion import jpeg, make_class_folders, png, run
-from tests.test_convert import convert
+from tests.conversion import convert, jpeg, make_class_folders, png, run
 
 _SPACE = ScanSpace(luma=Band((1, 6, 21), levels=3), chroma=Band((1, 6), levels=2))
 

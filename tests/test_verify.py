@@ -20,8 +20,7 @@ from pcr_tf.convert import ConvertError, Verification
 from pcr_tf.format import PcrReader, PcrWriter, write_side_index
 from pcr_tf.format.dataset_index import shard_names
 from pcr_tf.format.example import Values, bytes_features, encode_example, with_features
-from tests.conversion import jpeg, make_class_folders, png, run, start, write_tfrecord
-from tests.test_convert import convert
+from tests.conversion import convert, jpeg, make_class_folders, png, run, start, write_tfrecord
 from tests.waiting import HANG_S, pause_midway
 
 EXIF = b"Exif\0\0"
