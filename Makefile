@@ -1,4 +1,4 @@
-# make help      says what there is.
+# make help      lists the targets.
 #
 # TF=2.21.0      another TensorFlow, in a virtual environment of its own
 # PYTHON=...     the interpreter that the virtual environment is made with
@@ -25,7 +25,8 @@ PYTHON_SOURCES := pcr_tf benchmarks tests tools conftest.py setup.py
 CPP_SOURCES = $(wildcard ops/*/*.h ops/*/*.cc ops/*/*/*.h ops/*/*/*.cc tests/cpp/*.h tests/cpp/*.cc benchmarks/*.cc)
 
 .DELETE_ON_ERROR:
-.PHONY: help deps system-deps build demo test test-cpp test-python sanitize lint format bazel clean
+.PHONY: help deps system-deps build demo test test-cpp test-python sanitize tsan lint format \
+  compile_commands.json bazel clean
 
 help:
 	@echo 'make deps        system packages (apt) and the virtual environment $(VENV)'
@@ -33,8 +34,10 @@ help:
 	@echo 'make demo        draw a data set, convert it, measure it, train on it; IMAGES=/my/folder takes yours'
 	@echo 'make test        all tests; test-cpp and test-python are its parts'
 	@echo 'make sanitize    the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make tsan        the C++ tests that start threads under ThreadSanitizer'
 	@echo 'make lint        ruff, mypy, clang-format, clang-tidy'
 	@echo 'make format      rewrite the sources as the formatters want them'
+	@echo 'make compile_commands.json  how each C++ source is compiled, for clangd'
 	@echo 'make bazel       the op library and the C++ tests with Bazel; BAZEL_FLAGS= passes through'
 	@echo 'make clean       remove what was built; virtual environments stay'
 	@echo 'Variables: TF=$(TF) PYTHON=$(PYTHON) JOBS=$(JOBS) PYTEST_FLAGS="$(PYTEST_FLAGS)"'
@@ -76,7 +79,10 @@ test-python: build
 	$(PY) -m pytest $(PYTEST_FLAGS)
 
 sanitize: | system-deps
-	$(PYTHON) tools/cpp_tests.py --jobs $(JOBS) --sanitize
+	$(PYTHON) tools/cpp_tests.py --jobs $(JOBS) --variant=sanitize
+
+tsan: | system-deps
+	$(PYTHON) tools/cpp_tests.py --jobs $(JOBS) --variant=tsan
 
 lint: build
 	$(VENV)/bin/ruff check $(wildcard $(PYTHON_SOURCES))
@@ -90,11 +96,14 @@ format: $(VENV)/.ready
 	$(VENV)/bin/ruff format $(wildcard $(PYTHON_SOURCES))
 	$(VENV)/bin/clang-format -i $(CPP_SOURCES)
 
+compile_commands.json: $(VENV)/.ready
+	$(PY) tools/compile_commands.py
+
 bazel: $(VENV)/.ready
 	bazel build //ops:_pcr_ops.so --repo_env=PCR_PYTHON=$(abspath $(PY)) $(BAZEL_FLAGS)
 	bazel test //tests/cpp/... --repo_env=PCR_PYTHON=$(abspath $(PY)) $(BAZEL_FLAGS)
 
 clean:
-	rm -rf build dist *.egg-info
+	rm -rf build dist *.egg-info compile_commands.json
 	rm -f pcr_tf/*.so pcr_tf/data/*.so pcr_tf/data/_build_info.json
 	rm -f .venv*/.installed

@@ -143,6 +143,33 @@ def test_cpp_files_include_project_headers_by_their_path_from_the_root() -> None
     assert not relative
 
 
+def _cpp_files() -> list[Path]:
+    return sorted((ROOT / "ops").rglob("*.h")) + sorted((ROOT / "ops").rglob("*.cc"))
+
+
+def test_cpp_files_lock_only_mutexes_that_clang_can_check() -> None:
+    unchecked = re.compile(
+        r"std::(\w*mutex|lock_guard|unique_lock|scoped_lock|shared_lock|condition_variable\w*)\b"
+    )
+    strays = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in _cpp_files()
+        if path != ROOT / "ops" / "base" / "mutex.h"
+        for match in unchecked.finditer(path.read_text())
+    ]
+    assert not strays
+
+
+def test_every_mutex_names_what_it_guards() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in _cpp_files()
+        for name in re.findall(r"\bMutex (\w+);", path.read_text())
+        if not re.search(rf"PCR_(PT_)?GUARDED_BY\({name}\)", path.read_text())
+    ]
+    assert not silent
+
+
 @pytest.mark.parametrize("layer", CPP_LAYERS)
 def test_the_source_list_names_every_file_of_a_layer_in_order(layer: str) -> None:
     for kind, pattern in (("hdrs", "*.h"), ("srcs", "*.cc")):

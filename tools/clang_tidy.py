@@ -2,7 +2,7 @@
 
     python tools/clang_tidy.py
 
-Needs the virtual environment: clang-tidy, pybind11, and TensorFlow for the headers of the ops.
+Requires the virtual environment: clang-tidy, pybind11, and TensorFlow for the headers of the ops.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tools import cpp_tests, native
-from tools.extensions import module_group, op_library_group
-from tools.tensorflow_config import find_tensorflow
+from tools import native
+from tools.compile_commands import CLANG_FLAGS, source_groups
 
 CLANG_TIDY = str(Path(sys.executable).with_name("clang-tidy"))
 
 
 def tidy_steps(group: native.SourceGroup) -> list[native.Step]:
-    """One check for each source, stale when one of the headers that its compiler saw is."""
+    """One check for each source; stale when a header that its compiler read last time is newer."""
     return [
         native.Step(
             (CLANG_TIDY, "--quiet", str(compiled.inputs[0].relative_to(native.ROOT)), "--")
-            + (*native.COMPILE_FLAGS, *group.flags),
+            + (*native.COMPILE_FLAGS, *group.flags, *CLANG_FLAGS),
             # A stamp, written when the source passes.
             native.ROOT / "build" / "tidy" / compiled.output.relative_to(native.BUILD_DIR),
             (*compiled.inputs, native.ROOT / ".clang-tidy"),
@@ -41,13 +40,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=native.default_jobs(), help="parallel checks")
     arguments = parser.parse_args()
     try:
-        groups = [
-            native.core_group(),
-            module_group(),
-            op_library_group(find_tensorflow()),
-            cpp_tests.group_of_tests(),
-        ]
-        steps = [step for group in groups for step in tidy_steps(group)]
+        steps = [step for group in source_groups() for step in tidy_steps(group)]
         native.run_steps(steps, arguments.jobs, keep_going=True)
     except native.BuildError as error:
         print(error, file=sys.stderr)

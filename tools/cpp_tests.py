@@ -1,11 +1,13 @@
 """Builds every tests/cpp/*_test.cc against the core layers, and runs it.
 
-    python3 tools/cpp_tests.py                 # all
-    python3 tools/cpp_tests.py frame_test      # some
-    python3 tools/cpp_tests.py --sanitize      # under AddressSanitizer, UndefinedBehaviorSanitizer
+    python3 tools/cpp_tests.py                       # all
+    python3 tools/cpp_tests.py frame_test            # some
+    python3 tools/cpp_tests.py --variant=sanitize    # AddressSanitizer, UndefinedBehaviorSanitizer
+    python3 tools/cpp_tests.py --variant=tsan        # ThreadSanitizer; the tests that start threads
 
-Needs a compiler, libjpeg-turbo and GoogleTest; neither TensorFlow nor a virtual environment. Tests
-on photographs take them from PCR_TEST_IMAGES.
+Every variant checks PCR_DCHECK, which the libraries that users get do not. Requires a compiler,
+libjpeg-turbo and GoogleTest; neither TensorFlow nor a virtual environment. Tests on photographs
+take them from PCR_TEST_IMAGES.
 """
 
 from __future__ import annotations
@@ -15,59 +17,85 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tools import native
 
-SANITIZE_FLAGS = (
-    "-O1",
-    "-g",
-    "-fno-omit-frame-pointer",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
-    # Functions for newer processors are made twice; here the plain ones run.
-    "-DPCR_BIT_INSTRUCTIONS=",
-)
+# PCR_BIT_INSTRUCTIONS: compiles some functions twice, for newer processors too, which sanitizers
+# do not support; here only the plain ones are compiled.
+_SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-DPCR_BIT_INSTRUCTIONS=")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of building the tests."""
+
+    compile_flags: tuple[str, ...]
+    link_flags: tuple[str, ...] = ()
+    only_threads: bool = False  # by default, only tests that start threads
+
+
+def _sanitized(sanitizers: str, only_threads: bool = False) -> Variant:
+    link = (f"-fsanitize={sanitizers}",)
+    flags = ("-DPCR_DEBUG", *_SANITIZE, *link, "-fno-sanitize-recover=all")
+    return Variant(flags, link, only_threads)
+
+
+# By the name of their folder in build/.
+VARIANTS = {
+    "checked": Variant((*native.RELEASE_FLAGS, "-DPCR_DEBUG")),
+    "sanitize": _sanitized("address,undefined"),
+    "tsan": _sanitized("thread", only_threads=True),
+}
 # A program that lasts longer hangs.
 HANG_S = 1800
 GTEST_REMEDY = "GoogleTest was not found. Debian, Ubuntu: apt-get install libgtest-dev"
 
 
-def group_of_tests(
-    variant: str = "core", flags: Sequence[str] = native.RELEASE_FLAGS, names: Sequence[str] = ()
-) -> native.SourceGroup:
-    """The sources of the tests of these names; of all, if none is named."""
-    sources = sorted((native.ROOT / "tests" / "cpp").glob("*_test.cc"))
-    chosen = tuple(source for source in sources if not names or source.stem in names)
-    return native.SourceGroup(variant, chosen, tuple(flags))
+def test_sources() -> list[Path]:
+    """The test programs' sources, in order."""
+    return sorted((native.ROOT / "tests" / "cpp").glob("*_test.cc"))
 
 
-def build(names: Sequence[str], sanitize: bool, jobs: int) -> list[Path]:
-    """Builds the tests named, or all, and returns the programs.
+def chosen_sources(names: Sequence[str], only_threads: bool) -> list[Path]:
+    """The sources of the tests of these names; by default of all, or of all that start threads."""
+    if names:
+        return [source for source in test_sources() if source.stem in names]
+    return [s for s in test_sources() if not only_threads or "#include <thread>" in s.read_text()]
+
+
+def group_of_tests(variant: str = "checked", sources: Sequence[Path] = ()) -> native.SourceGroup:
+    """The sources of these tests; of all by default."""
+    flags = VARIANTS[variant].compile_flags
+    return native.SourceGroup(variant, tuple(sources or test_sources()), flags)
+
+
+def build(variant: str, names: Sequence[str], jobs: int) -> list[Path]:
+    """Builds the tests named, or those that the variant runs by default; returns the programs.
 
     Raises:
-      BuildError: if one does not compile or link, or GoogleTest is not there.
+      BuildError: if a source does not compile or link, or GoogleTest is not installed.
     """
-    probe = native.compile_command("-x", "c++", "-E", "-")
-    found = subprocess.run(
-        probe, input="#include <gtest/gtest.h>", text=True, capture_output=True, check=False
+    preprocess = native.compile_command("-x", "c++", "-E", "-")
+    probe = subprocess.run(
+        preprocess, input="#include <gtest/gtest.h>", text=True, capture_output=True, check=False
     )
-    if found.returncode:
+    if probe.returncode:
         raise native.BuildError(GTEST_REMEDY)
     native.jpeg_version()
 
-    variant = "sanitize" if sanitize else "core"
-    flags = SANITIZE_FLAGS if sanitize else native.RELEASE_FLAGS
-    core = native.core_group(variant, flags).compile_steps()
-    tests = group_of_tests(variant, flags, names).compile_steps()
-    sanitizers = SANITIZE_FLAGS if sanitize else ()
+    built = VARIANTS[variant]
+    core = native.core_group(variant, built.compile_flags).compile_steps()
+    sources = chosen_sources(names, built.only_threads)
+    tests = group_of_tests(variant, sources).compile_steps()
     links = [
         native.link_step(
             native.ROOT / "build" / "cpp" / variant / step.inputs[0].stem,
             [step.output, *(core_step.output for core_step in core)],
-            [*sanitizers, "-lgtest_main", "-lgtest", *native.CORE_LIBRARIES],
+            [*built.link_flags, "-lgtest_main", "-lgtest", *native.CORE_LIBRARIES],
         )
         for step in tests
     ]
@@ -78,11 +106,11 @@ def build(names: Sequence[str], sanitize: bool, jobs: int) -> list[Path]:
 
 
 def passes(program: Path) -> bool:
-    """Runs a test program; one that hangs is ended, and fails."""
+    """Runs a test program; one that hangs is stopped, and fails."""
     try:
         done = subprocess.run([str(program), "--gtest_brief=1"], check=False, timeout=HANG_S)
     except subprocess.TimeoutExpired:
-        print(f"{program.name}: hangs: it did not end within {HANG_S} s", file=sys.stderr)
+        print(f"{program.name}: hangs; it did not end within {HANG_S} s", file=sys.stderr)
         return False
     return done.returncode == 0
 
@@ -90,16 +118,18 @@ def passes(program: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Builds and runs the C++ tests.")
     parser.add_argument("names", nargs="*", help="stems of the tests to run; all by default")
-    parser.add_argument("--sanitize", action="store_true", help="build with ASan and UBSan")
+    parser.add_argument(
+        "--variant", choices=VARIANTS, default="checked", help="how to build them (default checked)"
+    )
     parser.add_argument(
         "--jobs", type=int, default=native.default_jobs(), help="parallel compilers"
     )
     arguments = parser.parse_args()
-    known = {source.stem for source in group_of_tests().sources}
+    known = {source.stem for source in test_sources()}
     if unknown := set(arguments.names) - known:
-        parser.error(f"no such test: {sorted(unknown)}; there are {sorted(known)}")
+        parser.error(f"no such test: {sorted(unknown)}; expected one of {sorted(known)}")
     try:
-        programs = build(arguments.names, arguments.sanitize, arguments.jobs)
+        programs = build(arguments.variant, arguments.names, arguments.jobs)
     except native.BuildError as error:
         print(error, file=sys.stderr)
         return 1
@@ -107,7 +137,7 @@ def main() -> int:
     if failed:
         print(f"C++ test programs that failed: {', '.join(failed)}")
         return 1
-    print(f"All {len(programs)} C++ test programs passed.")
+    print(f"All {len(programs)} C++ test programs passed ({arguments.variant}).")
     return 0
 
 

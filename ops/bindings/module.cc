@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -18,6 +17,7 @@
 
 #include "ops/base/clean_exit.h"
 #include "ops/base/crc32c.h"
+#include "ops/base/mutex.h"
 #include "ops/base/status.h"
 #include "ops/format/dataset_index.h"
 #include "ops/format/example_images.h"
@@ -161,7 +161,9 @@ class PyShardWriter {
  public:
   PyShardWriter(const ScanScript& script, std::vector<std::string> image_features,
                 const std::string& created_by)
-      : script_(script), writer_(MakeHeader(script, std::move(image_features), created_by)) {}
+      : script_(script),
+        image_features_(std::move(image_features)),
+        writer_(MakeHeader(script, image_features_, created_by)) {}
 
   py::bytes Begin() {
     return Locked([](ShardWriter* writer) { return ValueOrThrow(writer->Begin()); });
@@ -171,7 +173,7 @@ class PyShardWriter {
     const std::string_view bytes = View(example);
     py::gil_scoped_release release;
     CodedExample coded;
-    coded.split = ValueOrThrow(TakeImages(bytes, writer_.header().image_features));
+    coded.split = ValueOrThrow(TakeImages(bytes, image_features_));
     TranscodeOptions options;
     options.prove = prove;
     for (const std::string_view source : coded.split.images) {
@@ -185,7 +187,7 @@ class PyShardWriter {
 
   void Add(CodedExample* coded) {
     py::gil_scoped_release release;
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     if (coded->added) throw py::value_error("a coded example is added once");
     coded->added = true;
     ThrowIfError(writer_.Add(std::move(coded->split.stored), std::move(coded->split.image_counts),
@@ -217,11 +219,11 @@ class PyShardWriter {
   template <typename Call>
   std::invoke_result_t<Call, ShardWriter*> Locked(Call call) {
     py::gil_scoped_release release;
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     return call(&writer_);
   }
 
-  static Header MakeHeader(const ScanScript& script, std::vector<std::string> image_features,
+  static Header MakeHeader(const ScanScript& script, const std::vector<std::string>& image_features,
                            const std::string& created_by) {
     auto sorted = image_features;
     std::sort(sorted.begin(), sorted.end());
@@ -232,14 +234,15 @@ class PyShardWriter {
     Header header;
     header.scans_per_group.assign(script.scans_per_group().begin(), script.scans_per_group().end());
     header.scan_script = script.text();
-    header.image_features = std::move(image_features);
+    header.image_features = image_features;
     header.created_by = created_by;
     return header;
   }
 
   const ScanScript script_;
-  std::mutex mutex_;  // guards writer_, but for its header, which does not change
-  ShardWriter writer_;
+  const std::vector<std::string> image_features_;
+  Mutex mutex_;
+  ShardWriter writer_ PCR_GUARDED_BY(mutex_);
 };
 
 std::variant<ShardIndex, uint64_t> ShardIndexFromTail(const Name& name, const py::bytes& tail,

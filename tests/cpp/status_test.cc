@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace pcr {
 namespace {
@@ -26,6 +27,35 @@ TEST(ReadableUtf8, EscapesEachByteThatIsNone) {
   EXPECT_EQ(ReadableUtf8("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80") << "above U+10FFFF";
   EXPECT_EQ(ReadableUtf8(std::string("\0\xff", 2)), std::string("\0\\xff", 5));
 }
+
+Result<int> Half(int value) {
+  if (value % 2 != 0) return InvalidArgument("odd");
+  return value / 2;
+}
+
+Result<int> Quarter(int value) {
+  PCR_ASSIGN_OR_RETURN(const int half, Half(value));
+  PCR_ASSIGN_OR_RETURN(const int quarter, Half(half));
+  return quarter;
+}
+
+TEST(AssignOrReturn, GivesTheValueOrReturnsTheStatus) {
+  EXPECT_EQ(Quarter(8).value(), 2);
+  EXPECT_EQ(Quarter(6).status().message(), "odd");
+  EXPECT_EQ(Quarter(5).status().code(), Code::kInvalidArgument);
+}
+
+#ifdef PCR_DEBUG
+
+TEST(ResultDeathTest, TheValueOfAnErrorEndsTheProcess) {
+  Result<int> error = DataLoss("damaged");
+  const Result<int>& constant = error;
+  EXPECT_DEATH((void)error.value(), "check failed: ok\\(\\)");
+  EXPECT_DEATH((void)constant.value(), "check failed: ok\\(\\)");
+  EXPECT_DEATH((void)std::move(error).value(), "check failed: ok\\(\\)");
+}
+
+#endif
 
 }  // namespace
 }  // namespace pcr
