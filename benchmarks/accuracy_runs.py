@@ -51,8 +51,8 @@ def _tuner(name: str, files: str, probe: Callable[..., Any], epochs: int) -> tup
         return fidelity, callbacks.GradientSimilarityFidelity(
             fidelity,
             files,
-            probe,
-            first_epoch=_FIRST_EPOCH,
+            probe_data=probe,
+            first_probe_epoch=_FIRST_EPOCH,
             every_epochs=max(1, epochs // 2),
             keep_batches=True,
         )
@@ -62,15 +62,15 @@ def _tuner(name: str, files: str, probe: Callable[..., Any], epochs: int) -> tup
         trial_data = functools.partial(probe, training=True)
         return fidelity, callbacks.PlateauFidelity(
             fidelity,
-            trial_data,
-            probe(num_groups).take(8).cache(),
+            trial_data=trial_data,
+            validation_data=probe(num_groups).take(8).cache(),
             candidates=(1, 2, 5, num_groups),
             patience=1,
             min_delta=0.1,
             cooldown=2,
             trial_batches=20,
             tolerance=0.05,
-            files=files,
+            paths=files,
         )
     raise ValueError(f"{name}; expected gradient, MS-SSIM or plateau")
 

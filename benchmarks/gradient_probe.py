@@ -108,11 +108,11 @@ def main(_: list[str]) -> None:
     model = _resnet18(size, _WIDTH.value)
     timer = _StepTimer()
     tuner = GradientSimilarityFidelity(
-        _Held(), folder, lambda groups: batches(groups, False), candidates=_CANDIDATES,
+        _Held(), folder, probe_data=lambda groups: batches(groups, False), candidates=_CANDIDATES,
         num_batches=_PROBE_BATCHES.value,
     )  # fmt: skip
     keeping = GradientSimilarityFidelity(
-        _Held(), folder, lambda groups: batches(groups, False), candidates=_CANDIDATES,
+        _Held(), folder, probe_data=lambda groups: batches(groups, False), candidates=_CANDIDATES,
         num_batches=_PROBE_BATCHES.value, keep_batches=True,
     )  # fmt: skip
     tuner.set_model(model)

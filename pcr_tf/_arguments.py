@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 MAX_INT64 = 2**63 - 1
+MAX_SCAN_GROUPS = 100  # the format's
+
+_PROBABILITY_TOLERANCE = 1e-6  # the op's
 
 
 def as_int(name: str, value: Any) -> int:
@@ -39,6 +42,40 @@ def in_range(name: str, value: Any, low: int, high: int | None = None) -> int:
         limits = f"at least {low}" if high is None else f"{low} to {high}"
         raise ValueError(f"{name}; expected {limits}, got {number}")
     return number
+
+
+def as_mixture(name: str, value: Any, max_scan_groups: int | None = None) -> dict[int, float]:
+    """A fidelity as a mixture, ascending: scan groups -> the probability of reading a record at it.
+    Scan groups alone are a mixture of one.
+
+    Args:
+      max_scan_groups: the most that are allowed. None: the format's limit.
+
+    Raises:
+      TypeError: for anything else.
+      ValueError: for numbers out of range, and probabilities that do not sum to 1 within 1e-6.
+    """
+    limit = max_scan_groups or MAX_SCAN_GROUPS
+    if not isinstance(value, Mapping):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"{name}; expected an integer or a mixture (a dict), got {value!r}")
+        return {in_range(name, value, 1, limit): 1.0}
+    if not value:
+        raise ValueError(
+            f"{name}; expected a mixture of at least one number of scan groups, got {{}}"
+        )
+    probabilities = {
+        in_range(f"{name}: scan groups", groups, 1, limit): as_fraction(
+            f"{name}: probability of {groups} scan groups", probability, zero=False
+        )
+        for groups, probability in value.items()
+    }
+    total = sum(probabilities.values())
+    if not abs(total - 1) <= _PROBABILITY_TOLERANCE:
+        raise ValueError(
+            f"{name}; expected probabilities that sum to 1, got {value!r}, which sum to {total!r}"
+        )
+    return dict(sorted(probabilities.items()))
 
 
 def as_bool(name: str, value: Any) -> bool:
@@ -94,6 +131,8 @@ def as_fraction(name: str, value: Any, *, zero: bool) -> float:
       ValueError: for one outside of the range.
     """
     try:
+        if isinstance(value, (bool, np.bool_, str, bytes)):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name}; expected a number, got {value!r}") from None

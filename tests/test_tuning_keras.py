@@ -110,7 +110,7 @@ def test_a_schedule_is_in_the_history_and_in_tensorboard(photos: Path, tmp_path:
             epochs=4,
             verbose=0,
             callbacks=[
-                FidelitySchedule(fidelity, schedule, files=photos),
+                FidelitySchedule(fidelity, schedule=schedule, paths=photos),
                 keras.callbacks.TensorBoard(str(tmp_path / "logs")),
             ],
         )
@@ -136,7 +136,7 @@ def test_validation_at_full_fidelity_does_not_count_as_training(photos: Path) ->
             validation_data=_batches(photos, None, training=False),
             epochs=2,
             verbose=0,
-            callbacks=[FidelitySchedule(HeldValue(1), {0: 1}, files=photos)],
+            callbacks=[FidelitySchedule(HeldValue(1), schedule={0: 1}, paths=photos)],
         )
         .history
     )
@@ -152,7 +152,7 @@ def test_a_schedule_may_be_a_function_of_epoch_and_value() -> None:
         seen.append(value)
         return epoch + 1
 
-    callback = FidelitySchedule(fidelity, schedule)
+    callback = FidelitySchedule(fidelity, schedule=schedule)
     for epoch in range(3):
         callback.on_train_begin()
         callback.on_epoch_begin(epoch)
@@ -166,7 +166,7 @@ def test_what_callbacks_read_after_the_last_batch_does_not_count_as_training(pho
     before = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda _, logs: model.evaluate(full, verbose=0)
     )
-    after = FidelitySchedule(HeldValue(1), {0: 1}, files=photos)
+    after = FidelitySchedule(HeldValue(1), schedule={0: 1}, paths=photos)
     history = model.fit(_batches(photos, 1), epochs=2, verbose=0, callbacks=[before, after]).history
     expected = open_dataset(photos).index.prefix_bytes(1) / _IMAGES
     assert history["pcr_bytes_per_image"] == pytest.approx([expected] * 2)
@@ -179,7 +179,7 @@ def test_a_schedule_that_goes_by_the_value_in_force_resumes_with_a_state_file(
         fidelity = HeldValue(10)
         schedule = FidelitySchedule(
             fidelity,
-            lambda _, value: int(mean_scan_groups(value)) - 1,
+            schedule=lambda _, value: int(mean_scan_groups(value)) - 1,
             state_path=tmp_path / "schedule.json",
         )
         _model().fit(
@@ -197,24 +197,24 @@ def test_more_scan_groups_than_the_handles_data_set_has_are_found_when_training_
     fidelity = pcr_tf.Fidelity(2)
     data = _batches(photos, fidelity)
     for callback in (
-        FidelitySchedule(fidelity, {0: 2, 50: 11}),
-        FidelitySchedule(fidelity, {0: 2, 50: {2: 0.5, 11: 0.5}}),
+        FidelitySchedule(fidelity, schedule={0: 2, 50: 11}),
+        FidelitySchedule(fidelity, schedule={0: 2, 50: {2: 0.5, 11: 0.5}}),
         _plateau(fidelity, candidates=(1, 11)),
     ):
         with pytest.raises(ValueError, match="expected 1 to 10, got 11"):
             callback.on_train_begin()
-    FidelitySchedule(fidelity, {0: 2, 50: 10}).on_train_begin()
+    FidelitySchedule(fidelity, schedule={0: 2, 50: 10}).on_train_begin()
     del data
 
 
 def test_a_handle_that_no_data_set_was_given_warns_when_training_begins(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="no data set of this process was given Fidelity"):
-        FidelitySchedule(pcr_tf.Fidelity(2), {0: 2}).on_train_begin()
+        FidelitySchedule(pcr_tf.Fidelity(2), schedule={0: 2}).on_train_begin()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Data sets of other processes may have the file.
         fidelity = pcr_tf.Fidelity(2, path=tmp_path / "fidelity")
-        FidelitySchedule(fidelity, {0: 2}).on_train_begin()
+        FidelitySchedule(fidelity, schedule={0: 2}).on_train_begin()
 
 
 def test_callbacks_stand_evaluate_before_fit_and_loops_without_train_begin(photos: Path) -> None:
@@ -223,7 +223,7 @@ def test_callbacks_stand_evaluate_before_fit_and_loops_without_train_begin(photo
         BandwidthFidelity(HeldValue(10), photos),
         _gradient(photos),
         _plateau(HeldValue(10)),
-        FidelitySchedule(HeldValue(1), {0: 1}),
+        FidelitySchedule(HeldValue(1), schedule={0: 1}),
     ):
         model.evaluate(_noisy(0.0, batches=1), verbose=0, callbacks=[callback])
         logs: dict[str, Any] = {"loss": 1.0}
@@ -236,7 +236,11 @@ def test_callbacks_stand_evaluate_before_fit_and_loops_without_train_begin(photo
 def test_without_the_data_set_nothing_is_said_of_images(photos: Path) -> None:
     history = (
         _model()
-        .fit(_batches(photos, 1), verbose=0, callbacks=[FidelitySchedule(HeldValue(1), {0: 1})])
+        .fit(
+            _batches(photos, 1),
+            verbose=0,
+            callbacks=[FidelitySchedule(HeldValue(1), schedule={0: 1})],
+        )
         .history
     )
     assert {"pcr_fidelity", "pcr_wait_share"} <= history.keys()
@@ -282,7 +286,7 @@ def test_the_lowest_fidelity_that_passes_the_manifests_profile_is_chosen(
     values = [0.8, 0.9, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 1.0]
     folder = _with_profile(photos, tmp_path / "profiled.pcr", {"ms_ssim": values})
     fidelity = HeldValue(10)
-    tuner = MsSsimFidelity(fidelity, folder, 0.95)
+    tuner = MsSsimFidelity(fidelity, folder, threshold=0.95)
     history = _model().fit(_batches(folder, 4), epochs=2, verbose=0, callbacks=[tuner]).history
     assert history["pcr_fidelity"] == [4, 4]
     assert fidelity.history == [4]
@@ -290,7 +294,7 @@ def test_the_lowest_fidelity_that_passes_the_manifests_profile_is_chosen(
 
 
 def test_without_a_profile_ms_ssim_is_measured_on_a_sample(large_photos: Path) -> None:
-    tuner = MsSsimFidelity(HeldValue(10), large_photos, 0.9)
+    tuner = MsSsimFidelity(HeldValue(10), large_photos, threshold=0.9)
     # Scans of chroma leave luma as it is but for rounding, so not every step goes up.
     steps = np.diff(tuner.ms_ssim)
     assert np.all(steps > -1e-3)
@@ -300,7 +304,9 @@ def test_without_a_profile_ms_ssim_is_measured_on_a_sample(large_photos: Path) -
 
 def test_where_no_candidate_passes_the_highest_is_chosen(large_photos: Path) -> None:
     fidelity = HeldValue(10)
-    tuner = MsSsimFidelity(fidelity, large_photos, 1.0, candidates=(1, 2), mixture_weight=0.75)
+    tuner = MsSsimFidelity(
+        fidelity, large_photos, threshold=1.0, candidates=(1, 2), mixture_probability=0.75
+    )
     tuner.on_train_begin()
     tuner.on_epoch_begin(0)
     assert fidelity.value == {1: 0.25, 2: 0.75}
@@ -308,14 +314,14 @@ def test_where_no_candidate_passes_the_highest_is_chosen(large_photos: Path) -> 
 
 def test_images_too_small_for_ms_ssim_are_named(photos: Path) -> None:
     with pytest.raises(ValueError, match="MS-SSIM; expected an image with sides of at least 176"):
-        MsSsimFidelity(HeldValue(10), photos, 0.9)
+        MsSsimFidelity(HeldValue(10), photos, threshold=0.9)
 
 
 @pytest.mark.parametrize("profile", [{"ms_ssim": [0.5, 1.0]}, {"ms_ssim": "x"}, {}, 7])
 def test_a_profile_of_another_shape_is_named(photos: Path, tmp_path: Path, profile: Any) -> None:
     folder = _with_profile(photos, tmp_path / "profiled.pcr", profile)
     with pytest.raises(ValueError, match=r"profiled\.pcr.*profile"):
-        MsSsimFidelity(HeldValue(10), folder, 0.9)
+        MsSsimFidelity(HeldValue(10), folder, threshold=0.9)
 
 
 # Gradients
@@ -366,7 +372,9 @@ def test_a_probe_leaves_model_optimizer_statistics_and_seeds_bit_for_bit(
     model = _model()
     model.fit(_noisy(0.0), verbose=0)
     assert _seed_variables(model)
-    tuner = GradientSimilarityFidelity(HeldValue(10), photos, _lower_is_noisier, num_batches=3)
+    tuner = GradientSimilarityFidelity(
+        HeldValue(10), photos, probe_data=_lower_is_noisier, candidates=(1, 2, 5), num_batches=3
+    )
     tuner.set_model(model)
     before = _state(model)
     first, second = tuner.measure(), tuner.measure()
@@ -379,8 +387,8 @@ def test_a_probe_leaves_model_optimizer_statistics_and_seeds_bit_for_bit(
 def test_the_lowest_fidelity_with_a_similar_gradient_is_chosen(photos: Path) -> None:
     fidelity = HeldValue(10)
     tuner = GradientSimilarityFidelity(
-        fidelity, photos, _lower_is_noisier, first_epoch=1, every_epochs=2, num_batches=3,
-        mixture_weight=0.7, candidates=(1, 2, 5, 10, 99),
+        fidelity, photos, probe_data=_lower_is_noisier, first_probe_epoch=1, every_epochs=2,
+        num_batches=3, mixture_probability=0.7, candidates=(1, 2, 5),
     )  # fmt: skip
     history = _model().fit(_noisy(0.0), epochs=4, verbose=0, callbacks=[tuner]).history
     similarities = {g: history[f"pcr_similarity_{g}"] for g in (1, 2, 5)}
@@ -398,12 +406,12 @@ def test_a_fit_that_ends_before_the_first_probe_warns(photos: Path) -> None:
         _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[_gradient(photos)])
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*had no probe")
-        tuner = _gradient(photos, first_epoch=1, num_batches=1)
+        tuner = _gradient(photos, first_probe_epoch=1, num_batches=1)
         _model().fit(_noisy(0.0), epochs=2, verbose=0, callbacks=[tuner])
 
 
 def test_a_fit_for_each_epoch_warns_of_no_probe_only_until_there_was_one(photos: Path) -> None:
-    tuner = _gradient(photos, first_epoch=1, num_batches=1)
+    tuner = _gradient(photos, first_probe_epoch=1, num_batches=1)
     model = _model()
     with pytest.warns(UserWarning, match="epoch 0 and had no probe"):
         model.fit(_noisy(0.0), epochs=1, verbose=0, callbacks=[tuner])
@@ -417,9 +425,13 @@ def test_a_fit_for_each_epoch_warns_of_no_probe_only_until_there_was_one(photos:
 
 def test_what_a_probe_reads_does_not_count_for_the_epoch(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
-        HeldValue(1), photos, lambda groups: _batches(photos, groups, training=False),
-        first_epoch=0, num_batches=3,
-    )  # fmt: skip
+        HeldValue(1),
+        photos,
+        probe_data=lambda groups: _batches(photos, groups, training=False),
+        candidates=(1, 2, 5),
+        first_probe_epoch=0,
+        num_batches=3,
+    )
     history = _model().fit(_batches(photos, 1), verbose=0, callbacks=[tuner]).history
     assert 0 < history["pcr_similarity_5"][0] <= 1.000001
     expected = open_dataset(photos).index.prefix_bytes(1) / _IMAGES
@@ -435,7 +447,14 @@ def test_a_probe_that_keeps_its_batches_reads_them_once(photos: Path) -> None:
 
     model = _model()
     tuner, other = (
-        GradientSimilarityFidelity(HeldValue(10), photos, probe, num_batches=3, keep_batches=keep)
+        GradientSimilarityFidelity(
+            HeldValue(10),
+            photos,
+            probe_data=probe,
+            candidates=(1, 2, 5),
+            num_batches=3,
+            keep_batches=keep,
+        )
         for keep in (True, False)
     )
     for one in (tuner, other):
@@ -461,7 +480,12 @@ def test_kept_batches_are_those_that_came_when_a_probe_fills_the_same_arrays_ane
     model = _model()
     kept, read = (
         GradientSimilarityFidelity(
-            HeldValue(10), photos, refilled, num_batches=3, keep_batches=keep
+            HeldValue(10),
+            photos,
+            probe_data=refilled,
+            candidates=(1, 2, 5),
+            num_batches=3,
+            keep_batches=keep,
         )
         for keep in (True, False)
     )
@@ -474,7 +498,12 @@ def test_kept_batches_are_those_that_came_when_a_probe_fills_the_same_arrays_ane
 
 def test_a_probe_with_other_examples_at_another_fidelity_is_refused(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
-        HeldValue(10), photos, lambda groups: _noisy(0.0, seed=groups), first_epoch=0, num_batches=1
+        HeldValue(10),
+        photos,
+        probe_data=lambda groups: _noisy(0.0, seed=groups),
+        candidates=(1, 2, 5),
+        first_probe_epoch=0,
+        num_batches=1,
     )
     with pytest.raises(ValueError, match="expected the examples of full fidelity at 1 scan groups"):
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
@@ -488,7 +517,9 @@ def test_other_examples_are_seen_when_a_probe_fills_the_same_arrays_anew(photos:
             x[:], y[:] = images, labels
             yield x, y
 
-    tuner = GradientSimilarityFidelity(HeldValue(10), photos, refilled, num_batches=2)
+    tuner = GradientSimilarityFidelity(
+        HeldValue(10), photos, probe_data=refilled, candidates=(1, 2, 5), num_batches=2
+    )
     tuner.set_model(_model())
     with pytest.raises(ValueError, match="expected the examples of full fidelity at 1 scan groups"):
         tuner.measure()
@@ -496,17 +527,28 @@ def test_other_examples_are_seen_when_a_probe_fills_the_same_arrays_anew(photos:
 
 def test_a_probe_without_batches_is_refused(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
-        HeldValue(10), photos, lambda groups: _noisy(0.0).take(0), first_epoch=0
+        HeldValue(10),
+        photos,
+        probe_data=lambda groups: _noisy(0.0).take(0),
+        candidates=(1, 2, 5),
+        first_probe_epoch=0,
     )
-    with pytest.raises(ValueError, match="probe; expected at least one batch, got none"):
+    with pytest.raises(ValueError, match="probe_data; expected at least one batch, got none"):
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
 
 
 def test_a_probe_that_ignores_its_argument_warns(photos: Path) -> None:
     tuner = GradientSimilarityFidelity(
-        HeldValue(10), photos, lambda groups: _noisy(0.0), first_epoch=0, num_batches=2
+        HeldValue(10),
+        photos,
+        probe_data=lambda groups: _noisy(0.0),
+        candidates=(1, 2, 5),
+        first_probe_epoch=0,
+        num_batches=2,
     )
-    with pytest.warns(UserWarning, match="expected probe to give its argument to the data set"):
+    with pytest.warns(
+        UserWarning, match="expected probe_data to give its argument to the data set"
+    ):
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
 
 
@@ -514,10 +556,14 @@ def test_a_probe_without_labels_and_a_model_without_loss_or_weights_are_named(
     photos: Path,
 ) -> None:
     tuner = GradientSimilarityFidelity(
-        HeldValue(10), photos, lambda groups: _noisy(0.0).map(lambda x, y: x), num_batches=1
+        HeldValue(10),
+        photos,
+        probe_data=lambda groups: _noisy(0.0).map(lambda x, y: x),
+        candidates=(1, 2, 5),
+        num_batches=1,
     )
     tuner.set_model(_model())
-    with pytest.raises(ValueError, match="probe; expected batches with labels"):
+    with pytest.raises(ValueError, match="probe_data; expected batches with labels"):
         tuner.measure()
     tuner = _gradient(photos, num_batches=1)
     model = keras.Sequential([keras.Input([16, 16, 3]), keras.layers.Flatten()])
@@ -548,9 +594,13 @@ def test_after_a_new_compile_a_probe_uses_the_new_loss(photos: Path) -> None:
 def test_a_gradient_that_is_not_finite_warns_and_changes_nothing(photos: Path) -> None:
     fidelity = HeldValue(10)
     tuner = GradientSimilarityFidelity(
-        fidelity, photos, lambda groups: _noisy(0.0).map(lambda x, y: (x * math.nan, y)),
-        first_epoch=0, num_batches=1,
-    )  # fmt: skip
+        fidelity,
+        photos,
+        probe_data=lambda groups: _noisy(0.0).map(lambda x, y: (x * math.nan, y)),
+        candidates=(1, 2, 5),
+        first_probe_epoch=0,
+        num_batches=1,
+    )
     with pytest.warns(UserWarning, match="gradient at full fidelity is zero or not finite"):
         _model().fit(_noisy(0.0), verbose=0, callbacks=[tuner])
     assert fidelity.history == []
@@ -625,7 +675,9 @@ def _plateau(fidelity: Any, **options: Any) -> PlateauFidelity:
     defaults: dict[str, Any] = {
         "candidates": (1, 5, 10), "patience": 1, "min_delta": 100.0, "trial_batches": 6,
     }  # fmt: skip
-    return PlateauFidelity(fidelity, _trial_data, _noisy(0.0), **{**defaults, **options})
+    return PlateauFidelity(
+        fidelity, trial_data=_trial_data, validation_data=_noisy(0.0), **{**defaults, **options}
+    )
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
@@ -648,7 +700,11 @@ def test_a_trial_that_fails_leaves_the_model_as_it_was() -> None:
     model = _model()
     model.fit(_noisy(0.0), verbose=0)
     tuner = PlateauFidelity(
-        HeldValue(10), lambda groups: _noisy(0.0), iter([]), candidates=(1,), trial_batches=1
+        HeldValue(10),
+        trial_data=lambda groups: _noisy(0.0),
+        validation_data=iter([]),
+        candidates=(1,),
+        trial_batches=1,
     )
     tuner.set_model(model)
     before = _state(model)
@@ -788,9 +844,11 @@ def test_a_monitor_that_may_be_better_either_way_asks_for_the_mode(monitor: str)
 
 def test_trial_data_that_are_no_data_set_are_named_before_the_first_trial() -> None:
     tuner = PlateauFidelity(
-        HeldValue(10), lambda groups: [groups] if groups == 2 else _noisy(0.0), _noisy(0.0),
+        HeldValue(10),
+        trial_data=lambda groups: [groups] if groups == 2 else _noisy(0.0),
+        validation_data=_noisy(0.0),
         candidates=(1, 2),
-    )  # fmt: skip
+    )
     model = _model()
     tuner.set_model(model)
     with pytest.raises(TypeError, match=r"trial_data; expected a tf.data.Dataset at 2 scan groups"):
@@ -812,7 +870,7 @@ photos = pathlib.Path(sys.argv[1])
 weights = []
 for tuner in (
     None,
-    t._gradient(photos, num_batches=2, first_epoch=0, every_epochs=1),
+    t._gradient(photos, num_batches=2, first_probe_epoch=0, every_epochs=1),
     t._plateau(t.HeldValue(10)),
 ):
     keras.utils.set_random_seed(3)
@@ -903,7 +961,7 @@ def test_bandwidth_begins_at_the_candidate_nearest_to_the_handles_value(
     photos: Path, value: Any, candidates: Any, weight: float, expected: Any
 ) -> None:
     fidelity = HeldValue(value)
-    tuner = BandwidthFidelity(fidelity, photos, candidates=candidates, mixture_weight=weight)
+    tuner = BandwidthFidelity(fidelity, photos, candidates=candidates, mixture_probability=weight)
     tuner.on_train_begin()
     tuner.on_epoch_begin(0)
     assert fidelity.value == pytest.approx(expected)
@@ -1019,8 +1077,9 @@ model.fit(
     t._noisy(0.0), epochs=8, verbose=0,
     callbacks=[
         pk.GradientSimilarityFidelity(
-            gradient, photos, t._lower_is_noisier, first_epoch=2, every_epochs=3, num_batches=2,
-            threshold=0.5, mixture_weight=0.8, state_path=folder / "gradient.json"),
+            gradient, photos, probe_data=t._lower_is_noisier, first_probe_epoch=2, every_epochs=3,
+            candidates=(1, 2, 5), num_batches=2, threshold=0.5, mixture_probability=0.8,
+            state_path=folder / "gradient.json"),
         t._plateau(plateau, patience=3, state_path=folder / "plateau.json"),
         bandwidth,
         keras.callbacks.BackupAndRestore(str(folder / "backup")),
@@ -1076,64 +1135,84 @@ _NONE: Any = None
 
 
 def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
-    return GradientSimilarityFidelity(HeldValue(1), photos, _lower_is_noisier, **options)
+    options = {"candidates": (1, 2, 5), **options}
+    return GradientSimilarityFidelity(HeldValue(1), photos, probe_data=_lower_is_noisier, **options)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "match"),
     [
         (
-            lambda p: FidelitySchedule(_SEVEN, {0: 1}),
+            lambda p: FidelitySchedule(_SEVEN, schedule={0: 1}),
             TypeError,
             "fidelity; expected a pcr_tf.Fidelity",
         ),
-        (lambda p: FidelitySchedule(HeldValue(1), {2: 1}), ValueError, "a value for epoch 0"),
-        (lambda p: MsSsimFidelity(HeldValue(1), p, 1.5), ValueError, "threshold; expected a num"),
         (
-            lambda p: MsSsimFidelity(HeldValue(1), p, 0.5, candidates=[11]),
+            lambda p: FidelitySchedule(HeldValue(1), schedule={2: 1}),
+            ValueError,
+            "a value for epoch 0",
+        ),
+        (
+            lambda p: MsSsimFidelity(HeldValue(1), p, threshold=1.5),
+            ValueError,
+            "threshold; expected a num",
+        ),
+        (
+            lambda p: MsSsimFidelity(HeldValue(1), p, threshold=0.5, candidates=[11]),
             ValueError,
             "candidates; expected 1 to 10, got 11",
         ),
         (
-            lambda p: MsSsimFidelity(HeldValue(1), p, 0.5, mixture_weight=0),
+            lambda p: MsSsimFidelity(HeldValue(1), p, threshold=0.5, mixture_probability=0),
             ValueError,
-            "mixture_weight; expected a number above 0",
+            "mixture_probability; expected a number above 0",
         ),
-        (lambda p: MsSsimFidelity(HeldValue(1), p / "no", 0.5), FileNotFoundError, "no"),
+        (lambda p: MsSsimFidelity(HeldValue(1), p / "no", threshold=0.5), FileNotFoundError, "no"),
         (lambda p: _gradient(p, threshold=2), ValueError, "threshold; expected -1 to 1"),
         (lambda p: _gradient(p, every_epochs=0), ValueError, "every_epochs; expected at least 1"),
-        (lambda p: _gradient(p, first_epoch=-1), ValueError, "first_epoch; expected at least 0"),
+        (
+            lambda p: _gradient(p, first_probe_epoch=-1),
+            ValueError,
+            "first_probe_epoch; expected at least 0",
+        ),
         (lambda p: _gradient(p, num_batches=0), ValueError, "num_batches; expected at least 1"),
-        (lambda p: _gradient(p, candidates=[0]), ValueError, "candidates; expected 1 to 100"),
+        (lambda p: _gradient(p, candidates=[0]), ValueError, "candidates; expected 1 to 10,"),
         (lambda p: _gradient(p, candidates=5), TypeError, "candidates; expected scan groups"),
-        (lambda p: _gradient(p, candidates=None), TypeError, "candidates; expected scan groups"),
         (lambda p: _gradient(p, candidates=()), ValueError, "candidates; expected at least one"),
         (
-            lambda p: _gradient(p, mixture_weight=0.2),
+            lambda p: _gradient(p, mixture_probability=0.2),
             ValueError,
-            "mixture_weight; .* 1/4, the even",
+            "mixture_probability; .* 1/4, that of an even mixture",
         ),
         (
-            lambda p: BandwidthFidelity(HeldValue(1), p, candidates=(1, 2), mixture_weight=0.49),
+            lambda p: BandwidthFidelity(
+                HeldValue(1), p, candidates=(1, 2), mixture_probability=0.49
+            ),
             ValueError,
-            "mixture_weight; expected at least 1/2, the even share .* got 0.49",
+            "mixture_probability; expected at least 1/2, that of an even .* got 0.49",
         ),
         (
-            lambda p: FidelitySchedule(HeldValue(1), {0: 1, 9: 11}, files=p),
+            lambda p: FidelitySchedule(HeldValue(1), schedule={0: 1, 9: 11}, paths=p),
             ValueError,
             "value from epoch 9 on; expected 1 to 10, got 11",
         ),
         (
-            lambda p: _plateau(HeldValue(1), candidates=(1, 11), files=p),
+            lambda p: _plateau(HeldValue(1), candidates=(1, 11), paths=p),
             ValueError,
             "candidates; expected 1 to 10, got 11",
         ),
-        (lambda p: BandwidthFidelity(HeldValue(1), _NONE), TypeError, "files; expected the path"),
-        (lambda p: MsSsimFidelity(HeldValue(1), _NONE, 0.5), TypeError, "files; expected the path"),
+        (lambda p: BandwidthFidelity(HeldValue(1), _NONE), TypeError, "paths; expected the path"),
         (
-            lambda p: GradientSimilarityFidelity(HeldValue(1), _NONE, _lower_is_noisier),
+            lambda p: MsSsimFidelity(HeldValue(1), _NONE, threshold=0.5),
             TypeError,
-            "files; expected the path",
+            "paths; expected the path",
+        ),
+        (
+            lambda p: GradientSimilarityFidelity(
+                HeldValue(1), _NONE, probe_data=_lower_is_noisier, candidates=(1, 2, 5)
+            ),
+            TypeError,
+            "paths; expected the path",
         ),
         (
             lambda p: _plateau(HeldValue(1), state_path=5),
@@ -1146,9 +1225,9 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
             "state_path; expected the path of a file, got ''",
         ),
         (
-            lambda p: GradientSimilarityFidelity(HeldValue(1), p, None),  # type: ignore[arg-type]
+            lambda p: GradientSimilarityFidelity(HeldValue(1), p, probe_data=None),  # type: ignore[arg-type]
             TypeError,
-            "probe; expected a function",
+            "probe_data; expected a function",
         ),
         (lambda p: _plateau(HeldValue(1), candidates=[]), ValueError, "candidates; expected at"),
         (lambda p: _plateau(HeldValue(1), mode="up"), ValueError, "mode; expected 'auto', 'min'"),
@@ -1156,7 +1235,9 @@ def _gradient(photos: Path, **options: Any) -> GradientSimilarityFidelity:
         (lambda p: _plateau(HeldValue(1), tolerance=-1), ValueError, "tolerance; expected at lea"),
         (lambda p: _plateau(HeldValue(1), trial_batches=0), ValueError, "trial_batches; expected"),
         (
-            lambda p: PlateauFidelity(HeldValue(1), _trial_data, None, candidates=[1]),
+            lambda p: PlateauFidelity(
+                HeldValue(1), trial_data=_trial_data, validation_data=None, candidates=[1]
+            ),
             TypeError,
             "validation_data; expected what evaluate takes",
         ),
@@ -1194,7 +1275,7 @@ photos = pathlib.Path(sys.argv[1])
 scheduled, tried, fed = pcr_tf.Fidelity(10), t.HeldValue(10), t.HeldValue(10)
 model = t._model()
 callbacks = [
-    pcr_tf.keras.FidelitySchedule(scheduled, {0: 10, 1: {1: 0.5, 5: 0.5}}, files=photos),
+    pcr_tf.keras.FidelitySchedule(scheduled, photos, schedule={0: 10, 1: {1: 0.5, 5: 0.5}}),
     pcr_tf.keras.BandwidthFidelity(fed, photos, every_batches=1),
     t._plateau(tried),
 ]
@@ -1213,7 +1294,7 @@ for extra in ([], [t._plateau(t.HeldValue(10))]):
 assert results[0] == results[1]
 
 try:
-    pcr_tf.keras.GradientSimilarityFidelity(scheduled, photos, t._lower_is_noisier)
+    pcr_tf.keras.GradientSimilarityFidelity(scheduled, photos, probe_data=t._lower_is_noisier)
 except RuntimeError as error:
     assert "expected Keras's backend to be tensorflow, got jax" in str(error)
     print("done")
@@ -1261,7 +1342,7 @@ def test_validation_data_that_obey_the_handle_warn(
     fidelity = pcr_tf.Fidelity(10, path=path)
     same = pcr_tf.Fidelity(path=path) if path else fidelity
     validation = _batches(photos, same, training=False).take(1).prefetch(1)
-    schedule = FidelitySchedule(fidelity, {0: 10, 1: 2})
+    schedule = FidelitySchedule(fidelity, schedule={0: 10, 1: 2})
     with pytest.warns(UserWarning, match="FidelitySchedule: the validation data obey Fidelity"):
         _model().fit(
             _batches(photos, fidelity).take(1), epochs=2, verbose=0, callbacks=[schedule],
@@ -1277,7 +1358,7 @@ def test_validation_data_of_another_fidelity_do_not_warn(photos: Path) -> None:
         for scan_groups in (None, other):
             _model().fit(
                 _batches(photos, fidelity).take(1), verbose=0,
-                callbacks=[FidelitySchedule(fidelity, {0: 2})],
+                callbacks=[FidelitySchedule(fidelity, schedule={0: 2})],
                 validation_data=_batches(photos, scan_groups, training=False).take(1),
             )  # fmt: skip
     assert other.value == 10
@@ -1287,7 +1368,12 @@ def test_a_plateau_is_not_judged_by_data_that_obey_the_handle(photos: Path) -> N
     fidelity = pcr_tf.Fidelity(10)
     obedient = _batches(photos, fidelity, training=False)
     with pytest.raises(ValueError, match="validation_data; expected a fidelity of its own"):
-        PlateauFidelity(fidelity, lambda g: _batches(photos, g), obedient, candidates=(1, 10))
+        PlateauFidelity(
+            fidelity,
+            trial_data=lambda g: _batches(photos, g),
+            validation_data=obedient,
+            candidates=(1, 10),
+        )
 
 
 def test_trials_on_data_that_do_not_heed_their_fidelity_are_refused_or_warn(photos: Path) -> None:
@@ -1298,9 +1384,14 @@ def test_trials_on_data_that_do_not_heed_their_fidelity_are_refused_or_warn(phot
 
     def plateau(trial_data: Callable[[int], Any]) -> PlateauFidelity:
         made = PlateauFidelity(
-            fidelity, trial_data, validation, candidates=(1, 10), trial_batches=1, patience=1,
+            fidelity,
+            trial_data=trial_data,
+            validation_data=validation,
+            candidates=(1, 10),
+            trial_batches=1,
+            patience=1,
             min_delta=100.0,
-        )  # fmt: skip
+        )
         made.set_model(model)
         return made
 
@@ -1317,13 +1408,16 @@ def test_trials_on_data_that_do_not_heed_their_fidelity_are_refused_or_warn(phot
 def test_a_probe_that_obeys_the_handle_is_refused(photos: Path, keep_batches: bool) -> None:
     fidelity = pcr_tf.Fidelity(10)
     callback = GradientSimilarityFidelity(
-        fidelity, photos, lambda groups: _batches(photos, fidelity, training=False),
+        fidelity,
+        photos,
+        probe_data=lambda groups: _batches(photos, fidelity, training=False),
+        candidates=(1, 2, 5),
         keep_batches=keep_batches,
-    )  # fmt: skip
+    )
     model = _model()
     callback.set_model(model)
     with pytest.raises(
-        ValueError, match="probe; expected data at 10 scan groups, got data that ob"
+        ValueError, match="probe_data; expected data at 10 scan groups, got data that ob"
     ):
         callback.measure()
     assert fidelity.value == 10
@@ -1338,14 +1432,19 @@ def test_files_of_another_data_set_than_the_handles_are_refused(
         writer.write(encode_example({"image/encoded": [draw_jpeg(0)]}))
     fidelity = pcr_tf.Fidelity(2)
     train = _batches(photos, fidelity)
-    with pytest.raises(ValueError, match="files; expected the data set that was given the Fidel"):
-        _model().fit(train, verbose=0, callbacks=[FidelitySchedule(fidelity, {0: 2}, files=path)])
+    with pytest.raises(ValueError, match="paths; expected the data set that was given the Fidel"):
+        _model().fit(
+            train, verbose=0, callbacks=[FidelitySchedule(fidelity, schedule={0: 2}, paths=path)]
+        )
 
 
 def test_two_callbacks_that_set_one_handle_warn(photos: Path) -> None:
     fidelity = pcr_tf.Fidelity(10)
     train = _batches(photos, fidelity)
-    callbacks = [FidelitySchedule(fidelity, {0: 2}), _plateau(fidelity, candidates=(1, 10))]
+    callbacks = [
+        FidelitySchedule(fidelity, schedule={0: 2}),
+        _plateau(fidelity, candidates=(1, 10)),
+    ]
     with pytest.warns(UserWarning, match="PlateauFidelity: FidelitySchedule .* sets Fidelity"):
         _model().fit(train.take(1), verbose=0, callbacks=callbacks)
     with warnings.catch_warnings():
@@ -1358,7 +1457,7 @@ def test_two_callbacks_that_set_one_handle_warn(photos: Path) -> None:
                         on_epoch_begin=lambda epoch, logs: 1 // epoch)],
                 )  # fmt: skip
         other = pcr_tf.Fidelity(10)
-        both = [FidelitySchedule(one, {0: 2}) for one in (fidelity, other)]
+        both = [FidelitySchedule(one, schedule={0: 2}) for one in (fidelity, other)]
         obedient = _batches(photos, other)
         _model().fit(train.take(1), verbose=0, callbacks=both)
         del obedient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import secrets
 import threading
@@ -13,13 +12,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pcr_tf._arguments import in_range
+from pcr_tf._arguments import as_mixture
 from pcr_tf._op_library import load_op_library
 from pcr_tf.format import filesystem
 
-# The format's and the op's limits.
-_MAX_SCAN_GROUPS = 100
-_TOLERANCE = 1e-6
 _MAX_POLL_INTERVAL_S = 86400.0
 
 _FIRST_LINE = "pcr-fidelity 1"
@@ -127,10 +123,10 @@ class Fidelity(tf.train.experimental.PythonState):
                 "take effect once, when the graph is made: call it outside of tf.function, for "
                 "example in a Keras callback, or by tf.py_function"
             )
-        weights = _as_weights(value)
-        text = _as_text(weights)
+        probabilities = as_mixture("value", value)
+        text = _as_text(probabilities)
         dataset, num_scan_groups = self._smallest_dataset()
-        if num_scan_groups is not None and max(weights) > num_scan_groups:
+        if num_scan_groups is not None and max(probabilities) > num_scan_groups:
             raise ValueError(
                 f"value; expected at most the {num_scan_groups} scan groups of {dataset}, a data "
                 f"set with this Fidelity, got {value!r}"
@@ -148,8 +144,8 @@ class Fidelity(tf.train.experimental.PythonState):
 
         With a file, as a reader sees it: from the file, if the last look is `poll_interval_s` ago.
         """
-        weights = _from_text(self._text())
-        return next(iter(weights)) if len(weights) == 1 else weights
+        probabilities = _from_text(self._text())
+        return next(iter(probabilities)) if len(probabilities) == 1 else probabilities
 
     @property
     def num_scan_groups(self) -> int | None:
@@ -219,47 +215,13 @@ def _as_interval(value: Any) -> float:
     return seconds
 
 
-def _as_weights(value: Any) -> dict[int, float]:
-    """A value as a mixture, ascending; scan groups alone are a mixture of one."""
-    if not isinstance(value, Mapping):
-        if not hasattr(value, "__index__"):
-            raise TypeError(f"value; expected an integer or a mixture (a dict), got {value!r}")
-        return {in_range("value", value, 1, _MAX_SCAN_GROUPS): 1.0}
-    if not value:
-        raise ValueError("value; expected a mixture of at least one number of scan groups, got {}")
-    weights: dict[int, float] = {}
-    for key, weight in value.items():
-        scan_groups = in_range("scan groups of a mixture", key, 1, _MAX_SCAN_GROUPS)
-        weights[scan_groups] = _as_probability(scan_groups, weight)
-    weights = dict(sorted(weights.items()))
-    if not abs(sum(weights.values()) - 1) <= _TOLERANCE:
-        raise ValueError(
-            f"value; expected probabilities that sum to 1, got {value!r}, which sum to "
-            f"{sum(weights.values())!r}"
-        )
-    return weights
-
-
-def _as_probability(scan_groups: int, value: Any) -> float:
-    name = f"probability of {scan_groups} scan groups"
-    try:
-        if isinstance(value, (bool, np.bool_, str, bytes)):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}; expected a number, got {value!r}") from None
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name}; expected a number above 0, got {value!r}")
-    return number
-
-
-def _as_text(weights: Mapping[int, float]) -> bytes:
+def _as_text(probabilities: Mapping[int, float]) -> bytes:
     """A mixture as ops/format/fidelity_mixture.h describes it."""
-    lines = [f"{scan_groups} {weight!r}" for scan_groups, weight in weights.items()]
+    lines = [f"{scan_groups} {probability!r}" for scan_groups, probability in probabilities.items()]
     return "\n".join([_FIRST_LINE, *lines, _LAST_LINE, ""]).encode()
 
 
 def _from_text(text: str) -> dict[int, float]:
     """The mixture of a text that the op or `_as_text` made."""
     fields = [line.split() for line in text.splitlines()[1:-1]]
-    return {int(scan_groups): float(weight) for scan_groups, weight in fields}
+    return {int(scan_groups): float(probability) for scan_groups, probability in fields}

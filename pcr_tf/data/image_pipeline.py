@@ -29,7 +29,7 @@ _OWN_ARGUMENTS = frozenset({"contents", "size", "seed", "on_error", "names", "na
 
 
 def image_batches(
-    files: PathLike | Sequence[PathLike] | tf.Tensor,
+    paths: PathLike | Sequence[PathLike] | tf.Tensor,
     size: int | Sequence[int],
     batch_size: int,
     *,
@@ -83,7 +83,7 @@ def image_batches(
       (TensorShape([5, 32, 32, 3]), tf.float32, TensorShape([5]))
 
     Args:
-      files: as in `PcrDataset`.
+      paths: as in `PcrDataset`.
       size: of the images in pixels: a side, or (height, width).
       batch_size: images of a batch, at least 1. With `tf.distribute`: of all replicas together.
       scan_groups: fidelity, as in `PcrDataset`; a `pcr_tf.Fidelity` can be changed while this runs.
@@ -179,7 +179,7 @@ def image_batches(
 
     def source(**epoch: Any) -> PcrDataset:
         return (_ShuffledSource if shuffle_buffer > 0 else _Source)(
-            files,
+            paths,
             scan_groups,
             shuffle=shuffle,
             seed=seed,
@@ -194,9 +194,9 @@ def image_batches(
     # Repeated next to the source: what stands between could keep it from being saved.
     whole = source(first_epoch=first_epoch, resume=resume)
     if not stages:
-        warn_of_empty_share(whole, files, num_shards, shard_index, stacklevel=3)
+        warn_of_empty_share(whole, paths, num_shards, shard_index, stacklevel=3)
         if shuffle and shuffle_buffer == 0 and num_shards == 1:
-            warn_of_one_record(whole, files, stacklevel=3)
+            warn_of_one_record(whole, paths, stacklevel=3)
     dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
     begins_at = stages[0].epoch if stages else first_epoch
     if stages and epochs != 1:
@@ -210,7 +210,7 @@ def image_batches(
     if decode_options.get("honor_orientation"):
         whole.check_orientations(scan_groups)
     if image_feature is None:
-        image_feature = _image_feature_of(whole, files)
+        image_feature = _image_feature_of(whole, paths)
     parse = _Parser(image_feature, label)
     if callable(label):
 
@@ -342,20 +342,20 @@ class _Parser:
         return parsed[self._label] if isinstance(self._label, str) else parsed
 
 
-def _image_feature_of(dataset: PcrDataset, files: PathLike | Sequence[PathLike] | tf.Tensor) -> str:
+def _image_feature_of(dataset: PcrDataset, paths: PathLike | Sequence[PathLike] | tf.Tensor) -> str:
     """The name of the image feature of the data set, which is open unless a graph is made."""
     if tf.executing_eagerly():
         found = dataset.image_features()
     else:
-        if tf.is_tensor(files):
-            files = tf.get_static_value(files)
+        if tf.is_tensor(paths):
+            paths = tf.get_static_value(paths)
         with tf.init_scope():
-            if files is None or not tf.executing_eagerly():
+            if paths is None or not tf.executing_eagerly():
                 raise ValueError(
-                    "image_feature; expected its name, since files is known only when the graph "
+                    "image_feature; expected its name, since paths is known only when the graph "
                     "runs"
                 )
-            found = PcrDataset(files).image_features()
+            found = PcrDataset(paths).image_features()
     if len(found) != 1:
         raise ValueError(
             f"image_feature; expected which of {found}, that the data set has, got None"

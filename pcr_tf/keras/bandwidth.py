@@ -40,11 +40,11 @@ class BandwidthFidelity(FidelityCallback):
     def __init__(
         self,
         fidelity: FidelityHandle,
-        files: PathLike | Sequence[PathLike],
+        paths: PathLike | Sequence[PathLike],
         *,
         candidates: Iterable[int] | None = None,
         every_batches: int | None = None,
-        mixture_weight: float = 1.0,
+        mixture_probability: float = 1.0,
         state_path: PathLike | None = None,
         **policy_options: Any,
     ) -> None:
@@ -52,10 +52,10 @@ class BandwidthFidelity(FidelityCallback):
 
         Args:
           fidelity: the handle that the training data set was given.
-          files: the data set.
+          paths: the data set.
           candidates: fidelities to choose from. None: all.
           every_batches: batches of a window, at least 1. None: an epoch.
-          mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
+          mixture_probability: see `FidelityCallback`.
           state_path: see `FidelityCallback`.
           **policy_options: further arguments of `pcr_tf.tuning.BandwidthPolicy`: `starved_above`,
             `fed_below`, `headroom`, `patience`, `retry_windows`, `reads_in_flight`.
@@ -71,9 +71,9 @@ class BandwidthFidelity(FidelityCallback):
             )
         super().__init__(
             fidelity,
-            files=files,
+            paths,
             candidates=candidates,
-            mixture_weight=mixture_weight,
+            mixture_probability=mixture_probability,
             state_path=state_path,
         )
         if every_batches is not None:

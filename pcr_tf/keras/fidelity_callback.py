@@ -29,9 +29,9 @@ _setting: weakref.WeakValueDictionary[str, FidelityCallback] = weakref.WeakValue
 class DatasetFacts:
     """What a data set's index says: bytes for each fidelity, and images of a record."""
 
-    def __init__(self, files: PathLike | Sequence[PathLike]) -> None:
+    def __init__(self, paths: PathLike | Sequence[PathLike]) -> None:
         """Reads the index of a folder, a file or a list of files; errors are `open_dataset`'s."""
-        index = open_dataset(files).index
+        index = open_dataset(paths).index
         examples = max(1, index.num_examples)
         self.num_scan_groups = index.header.num_groups
         self.bytes_per_image = [
@@ -49,7 +49,7 @@ class FidelityCallback(keras.callbacks.Callback):
     - ``pcr_fidelity``: scan groups in force at the end of the epoch; of a mixture, their mean;
     - ``pcr_wait_share``: share of the time, 0 to 1, in which the input pipeline was blocked for
       examples: near 1 where storage is the bottleneck;
-    - ``pcr_bytes_per_image``, ``pcr_images_per_s``: of what was read, if `files` was given; the
+    - ``pcr_bytes_per_image``, ``pcr_images_per_s``: of what was read, if `paths` was given; the
       former nan in an epoch that read nothing. An image stands for an example, however many images
       that has.
 
@@ -71,41 +71,44 @@ class FidelityCallback(keras.callbacks.Callback):
     def __init__(
         self,
         fidelity: FidelityHandle,
+        paths: PathLike | Sequence[PathLike] | None = None,
         *,
-        files: PathLike | Sequence[PathLike] | None = None,
         candidates: Iterable[int] | None = None,
-        mixture_weight: float = 1.0,
+        mixture_probability: float = 1.0,
         state_path: PathLike | None = None,
     ) -> None:
         """Checks what callbacks have in common.
 
         Args:
           fidelity: the handle that the training data set was given.
-          files: the data set, as `PcrDataset` takes it, for its index. None: unknown.
-          candidates: fidelities to choose from. None: all of the data set.
-          mixture_weight: share of the records that are read at the chosen fidelity, at least an
-            even share, at most 1; the others are spread evenly over the other candidates.
+          paths: the data set, as `PcrDataset` takes it, for its index. None: unknown.
+          candidates: fidelities to choose from. None: all that the data set has.
+          mixture_probability: probability with which a record is read at the chosen fidelity, at
+            least that of an even mixture of the candidates, at most 1. The other candidates share
+            the rest evenly.
           state_path: a JSON file, for this callback alone, that is written at the end of each epoch
             and read when `fit` begins at another epoch than 0, as it does with
             `keras.callbacks.BackupAndRestore` after an interruption. None: the callback then
             begins anew.
 
         Raises:
-          TypeError, ValueError: for arguments out of range; also what opening `files` raises. When
+          TypeError, ValueError: for arguments out of range; also what opening `paths` raises. When
             training begins, ValueError for more scan groups than a data set with the handle has,
-            for `files` of fewer, and for a state file of two callbacks; OSError where that cannot
+            for `paths` of fewer, and for a state file of two callbacks; OSError where that cannot
             be written.
         """
         super().__init__()
         if not callable(getattr(fidelity, "set", None)) or not hasattr(fidelity, "value"):
             raise TypeError(f"fidelity; expected a pcr_tf.Fidelity, got {fidelity!r}")
         self.fidelity = fidelity
-        self.facts = None if files is None else DatasetFacts(files)
+        self.facts = None if paths is None else DatasetFacts(paths)
         self._num_scan_groups = None if self.facts is None else self.facts.num_scan_groups
         if candidates is None and self._num_scan_groups is not None:
             candidates = range(1, self._num_scan_groups + 1)
         listed = [] if candidates is None else as_candidates(candidates, self._num_scan_groups)
-        self._mixture_weight = as_fraction("mixture_weight", mixture_weight, zero=False)
+        self._mixture_probability = as_fraction(
+            "mixture_probability", mixture_probability, zero=False
+        )
         self.set_candidates(listed)
         self._chosen: int | None = None
         self._is_first_epoch = True
@@ -141,17 +144,17 @@ class FidelityCallback(keras.callbacks.Callback):
     # What a subclass calls.
 
     def known_facts(self) -> DatasetFacts:
-        """The facts, of a callback that needs `files`; TypeError where they are None."""
+        """The facts, of a callback that needs `paths`; TypeError where they are None."""
         if self.facts is None:
-            raise TypeError("files; expected the path of a data set, or several, got None")
+            raise TypeError("paths; expected the path of a data set, or several, got None")
         return self.facts
 
     def set_candidates(self, candidates: list[int]) -> None:
         """Sets what `choose` is for: ascending; empty where it is not known."""
-        if self._mixture_weight * len(candidates) < 1 - 1e-9 and candidates:
+        if self._mixture_probability * len(candidates) < 1 - 1e-9 and candidates:
             raise ValueError(
-                f"mixture_weight; expected at least 1/{len(candidates)}, the even share of the "
-                f"candidates {candidates}, got {self._mixture_weight}"
+                f"mixture_probability; expected at least 1/{len(candidates)}, that of an even "
+                f"mixture of the candidates {candidates}, got {self._mixture_probability}"
             )
         self.candidates = candidates
 
@@ -173,7 +176,7 @@ class FidelityCallback(keras.callbacks.Callback):
     def value_for(self, scan_groups: int) -> FidelityValue:
         """What `choose` sets: a fidelity, or the mixture with it."""
         candidates = self.candidates or [scan_groups]
-        return mixture(scan_groups, self._mixture_weight, candidates)
+        return mixture(scan_groups, self._mixture_probability, candidates)
 
     # Keras's hooks.
 
@@ -241,7 +244,7 @@ class FidelityCallback(keras.callbacks.Callback):
             self.check_scan_groups(num_scan_groups)
             if self.facts is not None and self.facts.num_scan_groups < num_scan_groups:
                 raise ValueError(
-                    f"files; expected the data set that was given the Fidelity, of "
+                    f"paths; expected the data set that was given the Fidelity, of "
                     f"{num_scan_groups} scan groups, got one of {self.facts.num_scan_groups}"
                 )
 

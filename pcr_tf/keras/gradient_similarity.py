@@ -19,7 +19,6 @@ from pcr_tf.keras.fidelity_callback import FidelityCallback, PathLike
 from pcr_tf.keras.gradients import GradientMeter, LossFunction, cosine_similarity
 from pcr_tf.keras.obedience import obeys
 from pcr_tf.tuning import FidelityHandle, lowest_passing
-from pcr_tf.tuning.value import as_candidates
 
 # How near to 1 the similarity of the same images is: sums differ in order.
 _SAME = 1e-9
@@ -33,11 +32,13 @@ def _own(leaf: Any) -> Any:
 class GradientSimilarityFidelity(FidelityCallback):
     """Chooses, every so many epochs, by the similarity of gradients.
 
-    At epoch `first_epoch` (5, the sixth, unless told otherwise) and then every `every_epochs` (15),
-    before the epoch's first batch; a `fit` that ends before the first probe leaves the fidelity as
-    it was, and warns. The gradient summed over `num_batches` batches at full fidelity is the
-    reference; the same batches at each candidate fidelity give its cosine similarity to it. The
-    lowest candidate whose similarity reaches `threshold` is chosen, full fidelity where none does.
+    It probes before the first batch of epoch `first_probe_epoch` (5 by default, which is the sixth)
+    and then every `every_epochs` epochs (15). The gradient summed over `num_batches` batches at
+    full fidelity is the reference. The same batches at each candidate fidelity give the cosine
+    similarity to it. The lowest candidate whose similarity reaches `threshold` is chosen; if none
+    does, full fidelity is. A `fit` that ends before the first probe leaves the fidelity as it was,
+    and warns.
+
     The model is not touched: weights, optimizer, BatchNormalization's statistics and seeds stay bit
     for bit.
 
@@ -45,12 +46,13 @@ class GradientSimilarityFidelity(FidelityCallback):
     last probe, nan before the first; and ``pcr_probe_s``, the seconds of the epoch's probe.
 
     Example:
-        def probe(scan_groups):
+        def probe_data(scan_groups):
             return pcr_tf.data.image_batches(
                 "photos.pcr", 224, 128, scan_groups=scan_groups, label="image/class/label",
                 training=False, reads_in_flight=1)
 
-        model.fit(train, callbacks=[GradientSimilarityFidelity(fidelity, "photos.pcr", probe)])
+        tuner = GradientSimilarityFidelity(fidelity, "photos.pcr", probe_data=probe_data)
+        model.fit(train, callbacks=[tuner])
 
     Source: Kuchnik, Amvrosiadis, Smith, "Progressive Compressed Records", PVLDB 14(11), 2021.
     """
@@ -58,17 +60,17 @@ class GradientSimilarityFidelity(FidelityCallback):
     def __init__(
         self,
         fidelity: FidelityHandle,
-        files: PathLike | Sequence[PathLike],
-        probe: Callable[[int], Iterable[Any]],
+        paths: PathLike | Sequence[PathLike],
         *,
-        candidates: Iterable[int] = (1, 2, 5),
+        probe_data: Callable[[int], Iterable[Any]],
+        candidates: Iterable[int] | None = None,
         threshold: float = 0.8,
-        first_epoch: int = 5,
+        first_probe_epoch: int = 5,
         every_epochs: int = 15,
         num_batches: int = 10,
         keep_batches: bool = False,
         loss: LossFunction | None = None,
-        mixture_weight: float = 1.0,
+        mixture_probability: float = 1.0,
         state_path: PathLike | None = None,
     ) -> None:
         """Checks the arguments; the model is looked at when training begins.
@@ -76,28 +78,28 @@ class GradientSimilarityFidelity(FidelityCallback):
         Args:
           fidelity: the handle that the training data set was given. Until the first probe it keeps
             its value, which should be full fidelity.
-          files: the data set.
-          probe: from scan groups to batches as `fit` takes them: the same examples in the same
+          paths: the data set.
+          probe_data: from scan groups to batches as `fit` takes them: the same examples in the same
             order at each fidelity, with deterministic preprocessing and no shuffling. Called for
             full fidelity and each candidate, at each probe; once each with `keep_batches`.
-          candidates: fidelities to try, besides full fidelity. Those above the data set's number of
-            scan groups are left out.
+          candidates: fidelities to try; full fidelity is always one. None: all that the data set
+            has. A probe takes time for each: (1, 2, 5), as in the paper, is often enough.
           threshold: the least cosine similarity, -1 to 1.
-          first_epoch: of the first probe, from 0.
+          first_probe_epoch: the epoch, from 0, that begins with the first probe.
           every_epochs: epochs from one probe to the next, at least 1.
-          num_batches: batches of a probe, at least 1; all of `probe` where it gives fewer.
+          num_batches: batches of a probe, at least 1; all of `probe_data` where it gives fewer.
           keep_batches: keeps the first probe's batches in memory, all fidelities of them, for later
             probes, which then read and decode nothing. They take `num_batches` x (number of
             candidates + 1) x the bytes of a batch.
           loss: (x, y, y_pred, sample_weight) -> scalar, for models whose `train_step` does not use
             `compute_loss`. None: the model's `compute_loss`.
-          mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
+          mixture_probability: see `FidelityCallback`.
           state_path: see `FidelityCallback`.
 
         Raises:
           RuntimeError: Keras runs on another backend than TensorFlow.
           TypeError, ValueError: for arguments out of range. While training, ValueError where
-            `probe` gives no batch, other examples at another fidelity, or data that obey the
+            `probe_data` gives no batch, other examples at another fidelity, or data that obey the
             handle, and where the model has no loss or nothing to train.
         """
         if keras.backend.backend() != "tensorflow":
@@ -107,18 +109,19 @@ class GradientSimilarityFidelity(FidelityCallback):
                 "MsSsimFidelity, PlateauFidelity and BandwidthFidelity work on every backend"
             )
         super().__init__(
-            fidelity, files=files, mixture_weight=mixture_weight, state_path=state_path
+            fidelity,
+            paths,
+            candidates=candidates,
+            mixture_probability=mixture_probability,
+            state_path=state_path,
         )
-        self._full = self.known_facts().num_scan_groups
-        if not callable(probe):
-            raise TypeError(f"probe; expected a function of scan groups, got {probe!r}")
-        self._probe = probe
-        lower = [groups for groups in as_candidates(candidates) if groups < self._full]
-        self.set_candidates([*lower, self._full])
+        if not callable(probe_data):
+            raise TypeError(f"probe_data; expected a function of scan groups, got {probe_data!r}")
+        self._probe_data = probe_data
         self._threshold = as_number("threshold", threshold, -1)
         if self._threshold > 1:
             raise ValueError(f"threshold; expected -1 to 1, got {threshold!r}")
-        self._first_epoch = in_range("first_epoch", first_epoch, 0)
+        self._first_probe_epoch = in_range("first_probe_epoch", first_probe_epoch, 0)
         self._every_epochs = in_range("every_epochs", every_epochs, 1)
         self._num_batches = in_range("num_batches", num_batches, 1)
         self._kept: dict[int, list[Any]] | None = {} if keep_batches else None
@@ -129,6 +132,10 @@ class GradientSimilarityFidelity(FidelityCallback):
         # each epoch.
         self._has_probed = False
         self.reset()
+
+    def set_candidates(self, candidates: list[int]) -> None:
+        self._full = self.known_facts().num_scan_groups
+        super().set_candidates(sorted({*candidates, self._full}))
 
     def reset(self) -> None:
         self._similarities = dict.fromkeys(self.candidates[:-1], math.nan)
@@ -146,14 +153,14 @@ class GradientSimilarityFidelity(FidelityCallback):
             warnings.warn(
                 f"GradientSimilarityFidelity: training ended with epoch {self._last_epoch} and had "
                 f"no probe, so the fidelity stayed {self.fidelity.value}; probes are due at epoch "
-                f"{self._first_epoch}, counted from 0, and every {self._every_epochs} from there: "
-                "train longer, or give a lower first_epoch"
+                f"{self._first_probe_epoch}, counted from 0, and every {self._every_epochs} from "
+                "there: train longer, or give a lower first_probe_epoch"
             )
 
     def before_epoch(self, epoch: int) -> None:
         self._probe_s = 0.0
         self._last_epoch = epoch
-        since = epoch - self._first_epoch
+        since = epoch - self._first_probe_epoch
         if since < 0 or since % self._every_epochs:
             return
         begin_s = time.perf_counter()
@@ -168,8 +175,8 @@ class GradientSimilarityFidelity(FidelityCallback):
             return
         if similarities and all(abs(1 - s) < _SAME for s in similarities.values()):
             warnings.warn(
-                f"epoch {epoch}: the gradient is the same at every fidelity; expected probe to "
-                "give its argument to the data set as scan_groups"
+                f"epoch {epoch}: the gradient is the same at every fidelity; expected "
+                "probe_data to give its argument to the data set as scan_groups"
             )
         self._similarities = similarities
         self.choose(lowest_passing(similarities, self._threshold, otherwise=self._full))
@@ -192,17 +199,17 @@ class GradientSimilarityFidelity(FidelityCallback):
             gradient, found = self._meter.sum_over(self._batches(groups), self._num_batches)
             if len(found) != len(labels) or not all(map(np.array_equal, found, labels)):
                 raise ValueError(
-                    f"probe; expected the examples of full fidelity at {groups} scan groups, got "
-                    "other labels; make it neither shuffle nor augment at random"
+                    f"probe_data; expected the examples of full fidelity at {groups} scan groups, "
+                    "got other labels; make it neither shuffle nor augment at random"
                 )
             similarities[groups] = cosine_similarity(reference, gradient)
         return similarities
 
     def _probed(self, groups: int) -> Iterable[Any]:
-        batches = self._probe(groups)
+        batches = self._probe_data(groups)
         if obeys(batches, self.fidelity):
             raise ValueError(
-                f"probe; expected data at {groups} scan groups, got data that obey "
+                f"probe_data; expected data at {groups} scan groups, got data that obey "
                 f"{self.fidelity!r}, so that all would have one fidelity; give its argument to the "
                 "data set as scan_groups"
             )

@@ -66,7 +66,7 @@ class GradientMeter:
             # Copies: a probe may fill the same arrays anew.
             labels += map(np.array, tf.nest.flatten(keras.utils.unpack_x_y_sample_weight(batch)[1]))
         if total is None:
-            raise ValueError("probe; expected at least one batch, got none")
+            raise ValueError("probe_data; expected at least one batch, got none")
         return total, labels
 
     def _gradient_of_batch(self, batch: Any) -> list[Any]:
@@ -115,8 +115,8 @@ def _own_loss(model: Any) -> LossFunction:
         except ValueError as error:
             if y is None:
                 raise ValueError(
-                    "probe; expected batches with labels, (x, y), which the model's loss takes, "
-                    "got batches without"
+                    "probe_data; expected batches with labels, (x, y), which the model's loss "
+                    "takes, got batches without"
                 ) from error
             if "No loss to compute" not in str(error):
                 raise

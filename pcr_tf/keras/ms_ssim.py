@@ -15,7 +15,7 @@ from pcr_tf.tuning import FidelityHandle, lowest_passing
 _MANIFEST_NAME = "manifest.json"
 
 
-def manifest_ms_ssim(files: PathLike | Sequence[PathLike]) -> list[float] | None:
+def manifest_ms_ssim(paths: PathLike | Sequence[PathLike]) -> list[float] | None:
     """Mean MS-SSIM at fidelity 1, 2, ..., as the conversion measured it.
 
     Returns:
@@ -24,10 +24,10 @@ def manifest_ms_ssim(files: PathLike | Sequence[PathLike]) -> list[float] | None
     Raises:
       ValueError: the manifest is no JSON, or its profile no list of numbers.
     """
-    if not isinstance(files, (str, os.PathLike)):
+    if not isinstance(paths, (str, os.PathLike)):
         return None
-    path = filesystem.join(os.fspath(files), _MANIFEST_NAME)
-    if not filesystem.is_dir(os.fspath(files)) or not filesystem.exists(path):
+    path = filesystem.join(os.fspath(paths), _MANIFEST_NAME)
+    if not filesystem.is_dir(os.fspath(paths)) or not filesystem.exists(path):
         return None
     try:
         profile = json.loads(filesystem.read_bytes(path)).get("profile")
@@ -36,20 +36,20 @@ def manifest_ms_ssim(files: PathLike | Sequence[PathLike]) -> list[float] | None
         raise ValueError(f"{path}: profile; expected MS-SSIM by fidelity: {error!r}") from error
 
 
-def sample_ms_ssim(files: PathLike | Sequence[PathLike], images: int) -> list[float]:
+def sample_ms_ssim(paths: PathLike | Sequence[PathLike], images: int) -> list[float]:
     """Mean MS-SSIM at fidelity 1, 2, ... of a sample, as a conversion measures it.
 
     Args:
-      files: the data set.
+      paths: the data set.
       images: how many to measure; those that are too small, or do not decode, are passed over.
 
     Raises:
       ValueError: none of them can be measured.
     """
-    profile = fidelity_profile(PcrReader(files), num_images=images, seed=0)
+    profile = fidelity_profile(PcrReader(paths), num_images=images, seed=0)
     if profile is None:
         raise ValueError(
-            f"{files}: MS-SSIM; expected an image with sides of at least 176 pixels among a sample "
+            f"{paths}: MS-SSIM; expected an image with sides of at least 176 pixels among a sample "
             f"of {images}, got none"
         )
     return [float(value) for value in profile["ms_ssim"]]
@@ -76,21 +76,21 @@ class MsSsimFidelity(FidelityCallback):
     def __init__(
         self,
         fidelity: FidelityHandle,
-        files: PathLike | Sequence[PathLike],
-        threshold: float,
+        paths: PathLike | Sequence[PathLike],
         *,
+        threshold: float,
         candidates: Iterable[int] | None = None,
-        mixture_weight: float = 1.0,
+        mixture_probability: float = 1.0,
         sample_images: int = 64,
     ) -> None:
         """Finds the profile.
 
         Args:
           fidelity: the handle that the training data set was given.
-          files: the data set: a folder, for its manifest, or files.
+          paths: the data set: a folder, for its manifest, or files.
           threshold: the least mean MS-SSIM, above 0, at most 1.
-          candidates: fidelities to choose from. None: all. Where none passes, the highest.
-          mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
+          candidates: fidelities to choose from; where none passes, the highest. None: all.
+          mixture_probability: see `FidelityCallback`.
           sample_images: images to measure where there is no profile, at least 1.
 
         Raises:
@@ -98,17 +98,17 @@ class MsSsimFidelity(FidelityCallback):
             data set of images that are too small for MS-SSIM.
         """
         super().__init__(
-            fidelity, files=files, candidates=candidates, mixture_weight=mixture_weight
+            fidelity, paths, candidates=candidates, mixture_probability=mixture_probability
         )
         self.known_facts()
         threshold = as_fraction("threshold", threshold, zero=False)
         sample_images = in_range("sample_images", sample_images, 1)
-        profile = manifest_ms_ssim(files)
-        self.ms_ssim = sample_ms_ssim(files, sample_images) if profile is None else profile
+        profile = manifest_ms_ssim(paths)
+        self.ms_ssim = sample_ms_ssim(paths, sample_images) if profile is None else profile
         num_scan_groups = self.known_facts().num_scan_groups
         if len(self.ms_ssim) != num_scan_groups:
             raise ValueError(
-                f"{files}: profile of the manifest; expected {num_scan_groups} numbers, "
+                f"{paths}: profile of the manifest; expected {num_scan_groups} numbers, "
                 f"got {len(self.ms_ssim)}"
             )
         scores = {groups: self.ms_ssim[groups - 1] for groups in self.candidates}

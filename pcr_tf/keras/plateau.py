@@ -34,7 +34,8 @@ class PlateauFidelity(FidelityCallback):
             return pcr_tf.data.image_batches(
                 "photos.pcr", 224, 128, scan_groups=scan_groups, label="image/class/label", seed=1)
 
-        plateau = PlateauFidelity(fidelity, batches, validation, candidates=(1, 2, 5, 10))
+        plateau = PlateauFidelity(
+            fidelity, "photos.pcr", trial_data=batches, validation_data=validation)
         model.fit(train, validation_data=validation, callbacks=[plateau])
 
     Source: Kuchnik, Amvrosiadis, Smith, "Progressive Compressed Records", PVLDB 14(11), 2021.
@@ -43,10 +44,11 @@ class PlateauFidelity(FidelityCallback):
     def __init__(
         self,
         fidelity: FidelityHandle,
+        paths: PathLike | Sequence[PathLike] | None = None,
+        *,
         trial_data: Callable[[int], Any],
         validation_data: Any,
-        *,
-        candidates: Iterable[int],
+        candidates: Iterable[int] | None = None,
         monitor: str = "loss",
         mode: str = "auto",
         patience: int = 3,
@@ -54,18 +56,19 @@ class PlateauFidelity(FidelityCallback):
         cooldown: int = 0,
         trial_batches: int = 50,
         tolerance: float = 0.0,
-        mixture_weight: float = 1.0,
-        files: PathLike | Sequence[PathLike] | None = None,
+        mixture_probability: float = 1.0,
         state_path: PathLike | None = None,
     ) -> None:
         """Checks the arguments.
 
         Args:
           fidelity: the handle that the training data set was given.
+          paths: the data set, for its candidates and for what is logged of its images. None:
+            unknown, and `candidates` must be given.
           trial_data: from scan groups to a `tf.data.Dataset` of training batches, for a trial.
           validation_data: what `evaluate` takes, finite, the same for all trials: at full fidelity,
             since that is what the model is for. A trial's score is its loss.
-          candidates: fidelities to try.
+          candidates: fidelities to try. None: all that the data set has.
           monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs whose logs have it
             not are left out, with a warning at the first.
           mode: as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`, `min_delta` and
@@ -78,8 +81,7 @@ class PlateauFidelity(FidelityCallback):
           cooldown: see `mode`; at least 0.
           trial_batches: batches of each trial, at least 1.
           tolerance: share of the best score by which a lower fidelity may be worse, at least 0.
-          mixture_weight: share of the records read at the chosen fidelity; see `FidelityCallback`.
-          files: the data set, for what is logged of its images.
+          mixture_probability: see `FidelityCallback`.
           state_path: see `FidelityCallback`.
 
         Raises:
@@ -90,11 +92,13 @@ class PlateauFidelity(FidelityCallback):
         """
         super().__init__(
             fidelity,
-            files=files,
+            paths,
             candidates=candidates,
-            mixture_weight=mixture_weight,
+            mixture_probability=mixture_probability,
             state_path=state_path,
         )
+        if not self.candidates:
+            raise TypeError("candidates; expected scan groups where paths is None, got None")
         if not callable(trial_data):
             raise TypeError(f"trial_data; expected a function of scan groups, got {trial_data!r}")
         if validation_data is None:

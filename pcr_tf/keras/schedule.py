@@ -15,33 +15,33 @@ class FidelitySchedule(FidelityCallback):
     function that goes by the value in force does.
 
     Example:
-        schedule = FidelitySchedule(fidelity, {0: 10, 5: 2, 80: 10})
-        schedule = FidelitySchedule(fidelity, {0: pcr_tf.tuning.mixture(2, 0.8, range(1, 11))})
-        schedule = FidelitySchedule(fidelity, lambda epoch, value: 10 if epoch % 10 == 0 else 2)
+        FidelitySchedule(fidelity, schedule={0: 10, 5: 2, 80: 10})
+        FidelitySchedule(fidelity, schedule={0: pcr_tf.tuning.mixture(2, 0.8, range(1, 11))})
+        FidelitySchedule(fidelity, schedule=lambda epoch, value: 10 if epoch % 10 == 0 else 2)
     """
 
     def __init__(
         self,
         fidelity: FidelityHandle,
-        schedule: Mapping[int, FidelityValue] | Callable[[int, FidelityValue], FidelityValue],
+        paths: PathLike | Sequence[PathLike] | None = None,
         *,
-        files: PathLike | Sequence[PathLike] | None = None,
+        schedule: Mapping[int, FidelityValue] | Callable[[int, FidelityValue], FidelityValue],
         state_path: PathLike | None = None,
     ) -> None:
         """Checks the schedule.
 
         Args:
           fidelity: the handle that the training data set was given.
+          paths: the data set, for what is logged of its images. None: unknown.
           schedule: a dict from the first epoch of each value to the value, with one for epoch 0; or
             a function from an epoch, from 0, and the value in force to the value. Values are scan
-            groups, or mixtures of them: {scan groups: share}.
-          files: the data set, for what is logged of its images.
+            groups, or mixtures of them: {scan groups: probability}.
           state_path: see `FidelityCallback`.
 
         Raises:
           TypeError, ValueError: for arguments out of range.
         """
-        super().__init__(fidelity, files=files, state_path=state_path)
+        super().__init__(fidelity, paths, state_path=state_path)
         self._schedule = schedule
         self._value_at: Callable[[int, FidelityValue], FidelityValue]
         if callable(schedule):

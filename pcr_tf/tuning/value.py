@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pcr_tf._arguments import as_fraction, in_range
-
-MAX_SCAN_GROUPS = 100
+from pcr_tf._arguments import MAX_SCAN_GROUPS, as_fraction, as_mixture, in_range
 
 FidelityValue = int | Mapping[int, float]
 
@@ -27,24 +24,9 @@ class FidelityHandle(Protocol):
 def as_fidelity_value(
     name: str, value: Any, num_scan_groups: int | None = None
 ) -> int | dict[int, float]:
-    """Scan groups of 1 to `num_scan_groups`, or a mixture: positive shares of some, which sum to 1.
-
-    Raises:
-      TypeError: for anything else.
-      ValueError: for numbers out of range.
-    """
-    high = num_scan_groups or MAX_SCAN_GROUPS
-    if not isinstance(value, Mapping):
-        return in_range(name, value, 1, high)
-    shares = {
-        in_range(f"{name}: scan groups", groups, 1, high): as_fraction(
-            f"{name}: share of {groups} scan groups", share, zero=False
-        )
-        for groups, share in value.items()
-    }
-    if not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
-        raise ValueError(f"{name}; expected shares that sum to 1, got {value!r}")
-    return dict(sorted(shares.items()))
+    """Scan groups of 1 to `num_scan_groups`, or a mixture of several; errors are `as_mixture`'s."""
+    probabilities = as_mixture(name, value, num_scan_groups)
+    return probabilities if isinstance(value, Mapping) else next(iter(probabilities))
 
 
 def as_candidates(candidates: Iterable[int], num_scan_groups: int | None = None) -> list[int]:
@@ -64,12 +46,14 @@ def as_candidates(candidates: Iterable[int], num_scan_groups: int | None = None)
     return sorted({in_range("candidates", groups, 1, high) for groups in listed})
 
 
-def mixture(scan_groups: int, weight: float, candidates: Iterable[int]) -> int | dict[int, float]:
+def mixture(
+    scan_groups: int, probability: float, candidates: Iterable[int]
+) -> int | dict[int, float]:
     """Most records at one fidelity, the others spread evenly over the other candidates.
 
     Args:
       scan_groups: the chosen fidelity.
-      weight: its share of the records, above 0, at most 1.
+      probability: that with which a record is read at it, above 0, at most 1.
       candidates: all fidelities to take part; the chosen one may be among them.
 
     Returns:
@@ -85,12 +69,12 @@ def mixture(scan_groups: int, weight: float, candidates: Iterable[int]) -> int |
       2
     """
     scan_groups = in_range("scan_groups", scan_groups, 1, MAX_SCAN_GROUPS)
-    weight = as_fraction("weight", weight, zero=False)
+    probability = as_fraction("probability", probability, zero=False)
     others = [groups for groups in as_candidates(candidates) if groups != scan_groups]
-    if weight == 1 or not others:
+    if probability == 1 or not others:
         return scan_groups
-    shares = {groups: (1 - weight) / len(others) for groups in others}
-    return dict(sorted({**shares, scan_groups: weight}.items()))
+    rest = {groups: (1 - probability) / len(others) for groups in others}
+    return dict(sorted({**rest, scan_groups: probability}.items()))
 
 
 def mean_scan_groups(value: FidelityValue) -> float:
@@ -101,7 +85,7 @@ def mean_scan_groups(value: FidelityValue) -> float:
       4.0
     """
     if isinstance(value, Mapping):
-        return float(sum(groups * share for groups, share in value.items()))
+        return float(sum(groups * probability for groups, probability in value.items()))
     return float(value)
 
 
@@ -113,5 +97,7 @@ def mean_over_fidelities(value: FidelityValue, per_fidelity: Sequence[float]) ->
       25.0
     """
     if isinstance(value, Mapping):
-        return float(sum(per_fidelity[groups - 1] * share for groups, share in value.items()))
+        return float(
+            sum(per_fidelity[groups - 1] * probability for groups, probability in value.items())
+        )
     return float(per_fidelity[value - 1])
