@@ -411,7 +411,7 @@ def test_a_finished_folder_holds_shards_index_manifest_and_state_only(tmp_path: 
         ({"prefix": "a/b"}, "`prefix`; expected the beginning of a file name"),
         ({"scan_script": "nothing"}, "expected one of .*standard"),
         ({"scan_script": "0: 0-0, 0, 0;"}, "scan_script"),
-        ({"source": "tar"}, "source: expected one of auto, class_folders, tfrecord"),
+        ({"input_format": "tar"}, "`input_format`; expected one of auto, class_folders, tfrecord"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict[str, Any], message: str) -> None:
@@ -503,7 +503,7 @@ def test_a_flag_out_of_range_is_wrong_usage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--no_such_flag",), ("--examples_per_record=many",), ("--source=tar",), ("stray",), ()],
+    [("--no_such_flag",), ("--examples_per_record=many",), ("--input_format=tar",), ("stray",), ()],
 )
 def test_wrong_usage_ends_with_status_2_and_one_line(arguments: tuple[str, ...]) -> None:
     done = run("convert", *arguments)

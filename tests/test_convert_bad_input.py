@@ -752,7 +752,7 @@ def test_a_record_that_is_too_large_is_named_with_its_last_item_and_the_remedy(
 
     monkeypatch.setattr(PcrWriter, "_end_record", refuse)
     last = "bee" if examples_per_record == 2 else "cat"
-    message = rf"\.pcr: record 0, .* fewer images into a record, see --images_per.*in/{last}/000"
+    message = rf"\.pcr: record 0, .* fewer images into a record, see `examples_per.*in/{last}/000"
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out", examples_per_record=examples_per_record, shuffle=False)
     assert not list((tmp_path / "out").glob("*.pcr"))
@@ -854,7 +854,7 @@ def test_policy_encode_names_an_item_whose_images_cannot_be_replaced(
         tmp_path / "in.tfrecord", [{"image/encoded": [image]} for image in (jpeg(), png())]
     )
     options: dict[str, Any] = {"on_unsupported": "encode", "num_workers": 0}
-    message = r"record 1: not to be parsed; leave such items out with --on_unreadable=skip"
+    message = r"record 1: not to be parsed; leave such items out with `on_unreadable=skip`"
     with pytest.raises(ConvertError, match=message):
         convert(tmp_path / "in.tfrecord", tmp_path / "out", **options)
     options["on_unreadable"] = "skip"

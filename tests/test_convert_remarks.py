@@ -236,6 +236,6 @@ def test_backslashes_in_a_table_are_told_to_be_slashes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
 def test_a_folder_without_files_is_not_called_empty_files(tmp_path: Path, kind: str) -> None:
     (tmp_path / "in" / "below").mkdir(parents=True)
-    flags = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--source={kind}"]
+    flags = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--input_format={kind}"]
     done = run("convert", *flags, "--num_workers=0")
     assert "; no such file is there" in done.stderr

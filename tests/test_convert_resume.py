@@ -296,7 +296,7 @@ def test_another_scan_script_is_named_or_told_by_its_entries(small: Path) -> Non
     with pytest.raises(ConvertError, match=r"`scan_script` was compact, is standard; repeat"):
         convert(small, output, scan_script="standard")
     mine = "# a comment\n" + load_scan_script("no_refinement")
-    message = r"--scan_script was compact, is 0.*: .{20,60}\.\.\. \(SHA-256 [0-9a-f]{8}\); repeat"
+    message = r"`scan_script` was compact, is 0.*: .{20,60}\.\.\. \(SHA-256 [0-9a-f]{8}\); repeat"
     with pytest.raises(ConvertError, match=message) as raised:
         convert(small, output, scan_script=mine)
     assert "comment" not in str(raised.value)
@@ -340,7 +340,7 @@ def test_another_version_of_pillow_is_refused_where_it_makes_images(
     version = re.escape(PIL.__version__)
     monkeypatch.setattr("PIL.__version__", "0.1")
     difference = rf"Pillow was {version}, is 0\.1; "
-    remedy = rf"pip install Pillow=={version}, or name another folder with --output, or remove "
+    remedy = rf"pip install Pillow=={version}, or name another folder with `output`, or remove "
     with pytest.raises(ConvertError, match=difference + remedy):
         convert(small, tmp_path / "encoded", on_unsupported="encode")
     with pytest.raises(ConvertError, match=rf"{difference}repeat its flags and pip install"):

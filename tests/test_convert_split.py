@@ -205,7 +205,7 @@ def test_what_cannot_be_listed_is_named_by_one_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train", "expected parts and shares, as train:0.8,validation:0.2; got 'train'"),
+        ("train", "expected parts and shares, as train:0.8,validation:0.2, got 'train'"),
         ("train:x", "expected parts and shares"),
         ("train:0.8", "expected shares above 0 that add up to 1, got 0.8: 0.8"),
         ("train:0.8,validation:0.3", "add up to 1, got 0.8, 0.3: 1.1"),

@@ -64,7 +64,11 @@ def prepared(tfds: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _convert(prepared: Path, name: str, output: Path, split: str = "train", **options: Any) -> Any:
     source_options = SourceOptions(tfds_data_dir=str(prepared), tfds_split=split)
-    defaults = {"source": "tfds", "image_features": ("image",), "source_options": source_options}
+    defaults = {
+        "input_format": "tfds",
+        "image_features": ("image",),
+        "source_options": source_options,
+    }
     return convert(name, output, **{**defaults, **options})
 
 

@@ -264,7 +264,7 @@ def test_two_classes_of_one_name_are_not_put_into_one_folder_silently(
     source = tmp_path / "in.tfrecord"
     write_tfrecord(source, features)
     convert(source, tmp_path / "pcr", examples_per_record=examples_per_record, shuffle=False)
-    message = "crane: the folder of label 134 and of label 517, .*--class_feature=.*--output"
+    message = "crane: the folder of label 134 and of label 517, .*`class_feature=`.*`output`"
     with pytest.raises(ConvertError, match=message):
         export(tmp_path / "pcr", tmp_path / "out", format="files")
     export(tmp_path / "pcr", tmp_path / "apart", format="files", class_feature="")
@@ -343,7 +343,7 @@ def test_several_labels_classes_or_names_are_not_taken_for_the_first(
     tmp_path: Path, feature: dict[str, Values], flag: str, free: str
 ) -> None:
     _write(tmp_path / "pcr", [{"image/encoded": [jpeg(0)], **feature}])
-    message = f"one value .* got 2: .*--{flag}_feature=, or .*tfrecord"
+    message = f"one value .* got 2: .*`{flag}_feature=`, or .*tfrecord"
     with pytest.raises(ConvertError, match=message):
         export(tmp_path / "pcr", tmp_path / "out", format="files", **{f"{free}_feature": ""})
     export(tmp_path / "pcr", tmp_path / "free", format="files", **{f"{flag}_feature": ""})
@@ -451,7 +451,7 @@ def test_an_output_inside_the_data_set_is_refused(tmp_path: Path) -> None:
         ({"num_files": 0}, "`num_files`; expected at least 1"),
         ({"num_files": 2, "format": "files"}, "is for `format=tfrecord`"),
         ({"format": "zip"}, "`format`; expected one of tfrecord, files"),
-        ({"prefix": "a/b"}, "--prefix"),
+        ({"prefix": "a/b"}, "`prefix`; expected"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_before_anything_is_written(

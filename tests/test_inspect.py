@@ -104,7 +104,7 @@ def test_a_sound_data_set_has_no_faults(pristine: Path) -> None:
     done = run("verify", "--quiet", pristine)
     assert (done.returncode, done.stderr) == (0, "")
     assert (
-        "6 records, without a manifest; checked: structure, checksums and images: no faults"
+        "6 records; checked: structure, checksums and images; manifest.json: no faults"
         in done.stdout
     )
 

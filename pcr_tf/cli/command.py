@@ -65,6 +65,26 @@ def as_flags(text: str, values: flags.FlagValues) -> str:
     return re.sub(r"`(\w+)(=[^`]*|)`", flag, text)
 
 
+class FlagLog(io.StringIO):
+    """Standard error, for what the library says while it runs: see `as_flags`."""
+
+    def __init__(self, values: flags.FlagValues) -> None:
+        self._values = values
+
+    def write(self, text: str) -> int:
+        sys.stderr.write(as_flags(text, self._values))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
+
+
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a command as Ctrl-C does."""
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, as_flags, run_command
+from pcr_tf.cli.command import FlagLog, UsageError, as_flags, run_command
 from pcr_tf.cli.convert_flags import (
     SECTIONS,
     define_flags,
@@ -77,7 +77,7 @@ def _convert(values: flags.FlagValues) -> int:
         if options.split:
             print(f"{job.options.part}:", flush=True)
         try:
-            summary = job.run(quiet=values.quiet)
+            summary = job.run(quiet=values.quiet, log=FlagLog(values))
         except KeyboardInterrupt:
             print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
             raise
