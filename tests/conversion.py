@@ -133,7 +133,7 @@ def run(
 
 def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
     """Converts in this process; `options` are those of the job."""
-    options = {"images_per_record": 4, "num_workers": 0, **options}
+    options = {"examples_per_record": 4, "num_workers": 0, **options}
     job = ConvertOptions(inputs=(str(folder),), output=str(output), **options)
     return Conversion(job).run(quiet=True)
 

@@ -72,12 +72,12 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
             ["0", "1", "nan"],
             r"^t\.csv: line 4: expected a label, got 'nan', which stands for none; ",
         ),
-        (["mel", "NaN", "nv"], r"^t\.csv: line 3: expected a label, got 'NaN'.*with --classes"),
+        (["mel", "NaN", "nv"], r"^t\.csv: line 3: expected a label, got 'NaN'.*with `classes`"),
         (["0.0", "-nan"], r"^t\.csv: line 3: expected a label, got '-nan'"),
         (
             ["0", "1", "inf"],
             r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: labels "
-            r"of both kinds have no order; correct it, or say with --classes which there are",
+            r"of both kinds have no order; correct it, or say with `classes` which there are",
         ),
         (["0", "-Infinity", "1"], r"^t\.csv: line 3: expected a number, as '0' .*got '-Infinity'"),
         (
@@ -85,7 +85,7 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
             r"^t\.csv: line 4: expected text, as 'cat' of line 2, got '3', a numb",
         ),
         (["1", "2", "1,000"], r"^t\.csv: line 4: expected a number, as '1' of line 2, got '1,000'"),
-        (["1", "2", "N/A"], r"^t\.csv: line 4: .*got 'N/A', text.*--classes"),
+        (["1", "2", "N/A"], r"^t\.csv: line 4: .*got 'N/A', text.*`classes`"),
         (
             ["-0", "0"],
             r"^t\.csv: line 3: expected one spelling of each number, got '0' beside '-0' of",
@@ -97,7 +97,7 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
         (["01", "1"], r"^t\.csv: line 3: .*got '1' beside '01' of line 2"),
         (["+3", "3"], r"^t\.csv: line 3: .*got '3' beside '\+3' of line 2"),
         (["10", "1e1"], r"^t\.csv: line 3: .*got '1e1' beside '10' of line 2"),
-        (["3.1", "3.10"], r"^t\.csv: line 3: .*where they are two classes, say with --classes"),
+        (["3.1", "3.10"], r"^t\.csv: line 3: .*where they are two classes, say with `classes`"),
         (["1" + "0" * 999, "1e999"], r"got '1e999' beside '10{39}\.\.\.' of line 2"),
         (["caf\u00e9", "tea", "cafe\u0301"], r"line 4: .*got 'cafe\\u0301' beside 'caf\\xe9' of"),
         (["7", "x" * 999, "8"], r"got 'x{40}\.\.\.', text"),
@@ -175,7 +175,7 @@ def test_positions_that_may_count_from_0_or_from_1_are_asked_for(tmp_path: Path)
     names = str(tmp_path / "names.txt")
     values = {"2": "t.csv: line 2", "1": "t.csv: line 3"}  # the last, or the first, does not occur
     options = SourceOptions(label_column="dx", label_names=names)
-    with pytest.raises(ConvertError, match=r"line 3: .*got '1' as the least.*--first_label=0 or"):
+    with pytest.raises(ConvertError, match=r"line 3: .*got '1' as the least.*`first_label=0` or"):
         resolve_labels(values, options)
     for first_label, labels in ((0, {"2": 2, "1": 1}), (1, {"2": 1, "1": 0})):
         told = dataclasses.replace(options, first_label=first_label)
@@ -307,7 +307,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "index,file,dx\n0,3,a\n1,0,c\n2,1,a\n3,2,b\n",
             {"image_extension": ".jpg"},
-            r"t\.csv: columns 'index', 'file' could all name the images; .*with --image_column",
+            r"t\.csv: columns 'index', 'file' could all name the images; .*with `image_column`",
         ),
         (
             "before,after,dx\n0.jpg,1.jpg,a\n2.jpg,3.jpg,b\n",
@@ -327,12 +327,12 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "file,dx\n0,a\n1,c\n2,a\n3,b\n",
             {},
-            r"line 2: no image '0' \(one of 4 .*\); '0\.jpg' is there; see --image_extension",
+            r"line 2: no image '0' \(one of 4 .*\); '0\.jpg' is there; see `image_extension`",
         ),
         (
             "3.jpg,a\n0.jpg,c\n1.jpg,a\n2.jpg,b\n",
             {"label_column": "a"},
-            r"t\.csv: expected the names of the columns first, got the image '3\.jpg'; .*--table_c",
+            r"t\.csv: expected the names of the columns first, got the image '3\.jpg'; .*`table_c",
         ),
         (
             "file,dx,dx\n0.jpg,a,b\n",

@@ -63,7 +63,11 @@ def prepared(tfds: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _convert(prepared: Path, name: str, output: Path, split: str = "train", **options: Any) -> Any:
     source_options = SourceOptions(tfds_data_dir=str(prepared), tfds_split=split)
-    defaults = {"source": "tfds", "image_features": ("image",), "source_options": source_options}
+    defaults = {
+        "input_format": "tfds",
+        "image_features": ("image",),
+        "source_options": source_options,
+    }
     return convert(name, output, **{**defaults, **options})
 
 
@@ -141,7 +145,7 @@ def test_workers_do_not_change_a_converted_builder(
 
 
 def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> None:
-    flags = ("--source=tfds", "--input=pets_tfrecord", f"--tfds_data_dir={prepared}")
+    flags = ("--input_format=tfds", "--input=pets_tfrecord", f"--tfds_data_dir={prepared}")
     more = ("--tfds_split=test", "--image_feature=image", f"--output={tmp_path}/out")
     done = run("convert", *flags, *more)
     assert done.returncode == 0, done.stderr
@@ -154,13 +158,13 @@ def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> 
     ("name", "options", "message"),
     [
         ("no_such_pets", {}, "no_such_pets: no builder, and not the folder of one"),
-        ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*--tfds_data_dir"),
+        ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*`tfds_data_dir`"),
         ("pets_tfrecord", {"split": "valid"}, "no split 'valid'; expected one of train, test"),
         ("pets_tfrecord", {"split": "train[5:5]"}, r"(is empty|no split 'train\[5:5\]')"),
         (
             "pets_tfrecord",
             {"image_features": ("image/encoded",)},
-            "no image feature 'image/encoded'; its images are image; name them with --image_feat",
+            "no image feature 'image/encoded'; its images are image; name them with `image_feat",
         ),
     ],
 )
@@ -176,4 +180,4 @@ def test_without_the_library_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_datasets", None)
     with pytest.raises(ConvertError, match=r"install pcr-tf\[tfds\]"):
-        convert("mnist", tmp_path / "out", source="tfds")
+        convert("mnist", tmp_path / "out", input_format="tfds")

@@ -70,7 +70,7 @@ def _alike(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _why_none(kind: str, flags: Mapping[str, Any]) -> str:
     if kind == "table":
-        return "without --label_column no column is a label; each is a feature of its own name"
+        return "without `label_column` no column is a label; each is a feature of its own name"
     if kind == "class_folders":
         return "the images are in no class folders"
     return "labels pass through as they are"

@@ -82,7 +82,7 @@ def convert_shard(
         path,
         image_features=options.image_features,
         scan_script=options.scan_script,
-        examples_per_record=plan.images_per_record,
+        examples_per_record=plan.examples_per_record,
         prove=options.prove,
     ) as writer:
         converter = _ItemConverter(writer, source, options, result, memory)
@@ -114,7 +114,7 @@ def _remedy_of_large_record(path: str, last: SourceItem) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ConvertError(
-            f"{path}: {error}, see --images_per_record; the last one is {last.name}"
+            f"{path}: {error}, see `examples_per_record`; the last one is {last.name}"
         ) from error
 
 
@@ -144,18 +144,18 @@ class _ItemConverter:
             if opaque and self._options.on_unsupported == "encode":
                 coded = self._encode(item, example, coded, opaque)
         except UnreadableItemError as error:
-            if self._options.on_unreadable == "fail":
+            if self._options.on_unreadable == "raise":
                 raise UnreadableItemError(
-                    error.name, f"{error.why}; leave such items out with --on_unreadable=skip"
+                    error.name, f"{error.why}; leave such items out with `on_unreadable=skip`"
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
         unsupported = [s for s in coded.summaries if s.coding == "opaque"]
-        if unsupported and self._options.on_unsupported == "fail":
+        if unsupported and self._options.on_unsupported == "raise":
             summary = unsupported[0]
             raise UnsupportedImageError(
                 f"{item.name}: cannot be re-coded losslessly: {summary.reason}: {summary.detail}; "
-                "choose another policy with --on_unsupported=keep, skip or encode"
+                "choose another policy with `on_unsupported=keep`, skip or encode"
             )
         if unsupported and self._options.on_unsupported == "skip":
             self._skip(item, unsupported[0].reason, unsupported[0].detail)
@@ -191,7 +191,7 @@ class _ItemConverter:
         raise UnreadableItemError(
             item.name,
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "
-            f"{', '.join(keys) or 'no features'}; name it with --image_feature",
+            f"{', '.join(keys) or 'no features'}; name it with `image_features`",
         )
 
     def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:
