@@ -68,13 +68,24 @@ def test_a_summary_counts_what_was_converted(pristine: Path) -> None:
     assert summary.groups[2].mean_bytes_per_image == pytest.approx(total / 22)
 
 
-def test_a_file_a_glob_a_list_and_a_folder_open_alike(pristine: Path) -> None:
+def test_a_file_a_list_and_a_folder_open_alike(pristine: Path) -> None:
     names = [str(pristine / name) for name in shard_names(pristine)]
     whole = summarize(pristine)
-    assert summarize(str(pristine / "*.pcr")).groups == whole.groups
     assert summarize(names).groups == whole.groups
     assert sum(summarize(name).num_examples for name in names) == whole.num_examples
     assert len(PcrReader(names[0])) < len(PcrReader(pristine))
+
+
+def test_a_pattern_is_refused_with_what_expands_it(pristine: Path, tmp_path: Path) -> None:
+    for paths in (str(pristine / "*.pcr"), [str(pristine / "shard-0000?-of-00003.pcr")]):
+        with pytest.raises(FileNotFoundError, match=r"give the files of tf\.io\.gfile\.glob"):
+            PcrReader(paths)
+    done = run("inspect", pristine / "*.pcr")
+    assert done.returncode == 1
+    assert "patterns are not expanded: name the folder" in done.stderr
+    odd = tmp_path / "shard[1].pcr"
+    shutil.copy(pristine / shard_names(pristine)[0], odd)
+    assert len(PcrReader(odd)) > 0
 
 
 def test_the_command_prints_a_table_or_json(pristine: Path) -> None:

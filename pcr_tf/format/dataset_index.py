@@ -145,21 +145,21 @@ def write_side_index(folder: PathLike) -> DatasetIndex:
     return index
 
 
-def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
+def open_dataset(paths: PathLike | Sequence[PathLike]) -> OpenedDataset:
     """Opens a data set.
 
     Args:
-        files_or_dir: a folder (its side index is used where there is one; else it must hold all
-            files of a set NAME-00000-of-00008.pcr and so on), a file, a glob, or a list of files
-            and globs, whose order is kept.
+        paths: a folder (its side index is used where there is one; else it must hold all
+            files of a set NAME-00000-of-00008.pcr and so on), a file, or a list of files, whose
+            order is kept.
 
     Raises:
         FileNotFoundError: nothing is there.
         ValueError: no PCR files, not all of a folder's, or files that are not of one data set.
         DataLossError: the side index or the tail of a shard is damaged.
     """
-    if isinstance(files_or_dir, (str, os.PathLike)):
-        path = os.fspath(files_or_dir)
+    if isinstance(paths, (str, os.PathLike)):
+        path = os.fspath(paths)
         if filesystem.is_web(path):
             try:
                 return _open_side_index(path)
@@ -168,32 +168,32 @@ def open_dataset(files_or_dir: PathLike | Sequence[PathLike]) -> OpenedDataset:
                     raise
         elif filesystem.is_dir(path):
             return _open_folder(path)
-    paths = shard_paths(files_or_dir)
+    paths = shard_paths(paths)
     index = DatasetIndex.from_shards([(path, load_shard_index(path)) for path in paths])
     return OpenedDataset(index, paths)
 
 
-def shard_paths(files_or_dir: PathLike | Sequence[PathLike]) -> list[str]:
-    """The PCR files that a folder holds, or that a path, a glob, or a list of paths and globs
-    names.
+def shard_paths(paths: PathLike | Sequence[PathLike]) -> list[str]:
+    """The PCR files that a folder holds, or those that are named.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: nothing is there; patterns are not expanded, as by `PcrDataset`.
     """
-    if isinstance(files_or_dir, (str, os.PathLike)):
-        folder = os.fspath(files_or_dir)
+    if isinstance(paths, (str, os.PathLike)):
+        folder = os.fspath(paths)
         if filesystem.is_dir(folder):
             return [filesystem.join(folder, name) for name in shard_names(folder)]
-        patterns = [folder]
-    else:
-        patterns = [os.fspath(path) for path in files_or_dir]
-    paths: list[str] = []
-    for pattern in patterns:
-        found = [pattern] if filesystem.exists(pattern) else filesystem.glob(pattern)
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern)
-        paths.extend(found)
-    return paths
+        paths = [folder]
+    names = [os.fspath(path) for path in paths]
+    for name in names:
+        if filesystem.exists(name):
+            continue
+        why = os.strerror(errno.ENOENT)
+        if any(character in name for character in "*?["):
+            why += "; patterns are not expanded: name the folder, or give the files of "
+            why += "tf.io.gfile.glob"
+        raise FileNotFoundError(errno.ENOENT, why, name)
+    return names
 
 
 def _open_folder(folder: str) -> OpenedDataset:

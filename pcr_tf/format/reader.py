@@ -21,9 +21,9 @@ class PcrReader:
             ...  # A serialized tf.train.Example whose image is a JPEG of 2 scan groups.
     """
 
-    def __init__(self, files_or_dir: PathLike | Sequence[PathLike]) -> None:
+    def __init__(self, paths: PathLike | Sequence[PathLike]) -> None:
         """Opens the index, and reads no record; arguments and errors are `open_dataset`'s."""
-        opened = open_dataset(files_or_dir)
+        opened = open_dataset(paths)
         self.index = opened.index
         self.paths = opened.paths
 

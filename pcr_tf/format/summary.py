@@ -85,27 +85,25 @@ class DatasetSummary:
     records: list[RecordSummary]
 
 
-def summarize(
-    files_or_dir: PathLike | Sequence[PathLike], *, records: bool = False
-) -> DatasetSummary:
+def summarize(paths: PathLike | Sequence[PathLike], *, records: bool = False) -> DatasetSummary:
     """Summarizes a data set. Reads the index and the metadata frame of every record, no image.
 
     Args:
-        files_or_dir: as for `open_dataset`.
+        paths: as for `open_dataset`.
         records: whether to list every record.
 
     Raises:
         OSError: nothing is there, or it cannot be read.
         ValueError: it is not a PCR data set, or its index is damaged.
     """
-    opened = open_dataset(files_or_dir)
+    opened = open_dataset(paths)
     index = opened.index
     shards = [index.shard(number) for number in range(index.num_shards)]
     entries = [_record(opened, record) for record in range(index.num_records)]
     images = sum(entry.images for entry in entries)
     major, minor = index.header.version
     return DatasetSummary(
-        path=str(files_or_dir),
+        path=str(paths),
         version=f"{major}.{minor}",
         created_by=index.header.created_by,
         image_features=index.header.image_features,

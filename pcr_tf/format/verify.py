@@ -31,7 +31,7 @@ OnProgress = Callable[[int], None]
 
 
 def verify_dataset(
-    files_or_dir: PathLike, *, num_threads: int = 1, on_progress: OnProgress = lambda records: None
+    path: PathLike, *, num_threads: int = 1, on_progress: OnProgress = lambda records: None
 ) -> Iterator[str]:
     """Checks a data set or file; yields each fault as a line that names file, record and rule.
 
@@ -46,20 +46,20 @@ def verify_dataset(
     Takes about 1 GiB at most, or three times a record that is larger than a third of that.
 
     Args:
-        files_or_dir: as for `open_dataset`.
+        path: a folder or a file.
         num_threads: threads that decode.
 
     Raises:
         OSError: nothing is there, or it cannot be read.
     """
-    folder = os.fspath(files_or_dir)
-    paths = shard_paths(folder)
-    if not paths:
+    folder = os.fspath(path)
+    files = shard_paths(folder)
+    if not files:
         yield no_shards(folder)
         return
     reported = set()
-    for path in paths:
-        for fault in verify_shard(path, num_threads=num_threads, on_progress=on_progress):
+    for file in files:
+        for fault in verify_shard(file, num_threads=num_threads, on_progress=on_progress):
             reported.add(fault)
             yield fault
     if filesystem.is_dir(folder):

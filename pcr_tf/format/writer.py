@@ -87,7 +87,7 @@ class PcrWriter:
         *,
         image_features: str | Sequence[str] = DEFAULT_IMAGE_FEATURE,
         scan_script: str | os.PathLike[str] | None = None,
-        examples_per_record: int = 1024,
+        examples_per_record: int = 256,
         prove: bool = True,
     ) -> None:
         """Opens the temporary file and writes the header.
@@ -107,7 +107,7 @@ class PcrWriter:
             OSError: the file cannot be made.
         """
         if examples_per_record < 1:
-            raise ValueError(f"examples_per_record must be at least 1; got {examples_per_record}")
+            raise ValueError(f"examples_per_record; expected at least 1, got {examples_per_record}")
         features = [image_features] if isinstance(image_features, str) else list(image_features)
         self.path = os.fspath(path)
         self.statistics = WriterStatistics()
