@@ -108,11 +108,7 @@ class PcrDataset(tf.data.Dataset):
     docs/FORMAT.md, sections 9 to 11.
     """
 
-    # False where image_batches makes it: that warns itself, at the line that called it.
-    _warns = True
     _options_attr: tf.data.Options  # of tf.data.Dataset
-    # How many of tf.data's shuffles follow whose seeds all processes share.
-    _seeded_shuffles = 0
 
     def __init__(
         self,
@@ -203,6 +199,64 @@ class PcrDataset(tf.data.Dataset):
             would lose examples: of a share of `num_shards` readers, of records shuffled without
             `seed`, or behind a `.shuffle()` (docs/ORDER.md, "Sharding").
         """
+        stages = [] if resume is None else as_stages(resume)
+        self._open(
+            filenames,
+            scan_groups,
+            shuffle=shuffle,
+            seed=seed,
+            num_shards=num_shards,
+            shard_index=shard_index,
+            first_epoch=first_epoch,
+            stages=stages,
+            reads_in_flight=reads_in_flight,
+            bytes_in_flight=bytes_in_flight,
+            provenance=provenance,
+            name=name,
+        )
+        # Of what is left of an epoch a reader may well have nothing.
+        if not stages:
+            warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
+            if shuffle and num_shards == 1:
+                warn_of_one_record(self, filenames, stacklevel=3)
+
+    @classmethod
+    @tf.autograph.experimental.do_not_convert  # as AutoGraph treats constructors
+    def without_warnings(
+        cls,
+        filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+        scan_groups: int | tf.Tensor | Fidelity | None,
+        **options: Any,
+    ) -> PcrDataset:
+        """For functions of this package that make a data set, and warn at the line that called
+        them. `options` are those of `_open`."""
+        dataset = cls.__new__(cls)
+        dataset._open(filenames, scan_groups, **options)
+        return dataset
+
+    def _open(
+        self,
+        filenames: PathLike | Sequence[PathLike] | tf.Tensor,
+        scan_groups: int | tf.Tensor | Fidelity | None,
+        *,
+        shuffle: bool,
+        seed: int | None,
+        num_shards: int,
+        shard_index: int,
+        first_epoch: int | tf.Tensor,
+        stages: Sequence[EpochProgress],
+        reads_in_flight: int | None,
+        bytes_in_flight: int | None,
+        provenance: bool,
+        seeded_shuffles: int = 0,
+        name: str | None = None,
+    ) -> None:
+        """What `__init__` does, but for warnings.
+
+        Args:
+          stages: `resume` as a list; empty for none.
+          seeded_shuffles: how many of tf.data's shuffles follow whose seeds all processes share.
+        """
         ops = load_op_library()
         shuffle = as_bool("shuffle", shuffle)
         self._provenance = as_bool("provenance", provenance)
@@ -217,7 +271,6 @@ class PcrDataset(tf.data.Dataset):
         else:
             bytes_in_flight = in_range("bytes_in_flight", bytes_in_flight, 1)
         first_epoch = as_epoch(first_epoch)
-        stages = [] if resume is None else as_stages(resume)
         if stages:
             if tf.is_tensor(first_epoch) or first_epoch:
                 raise ValueError(
@@ -242,7 +295,7 @@ class PcrDataset(tf.data.Dataset):
             shuffle=shuffle,
             seed=0 if seed is None else seed,
             seed_is_private=isinstance(seed, DrawnSeed),
-            seeded_shuffles=self._seeded_shuffles,
+            seeded_shuffles=seeded_shuffles,
             num_shards=num_shards,
             shard_index=shard_index,
             reads_in_flight=reads_in_flight,
@@ -258,11 +311,6 @@ class PcrDataset(tf.data.Dataset):
         super().__init__(variant_tensor)
         if num_shards > 1:
             self._switch_off_auto_sharding()
-        # Of what is left of an epoch a reader may well have nothing.
-        if self._warns and not stages:
-            warn_of_empty_share(self, filenames, num_shards, shard_index, stacklevel=3)
-            if shuffle and num_shards == 1:
-                warn_of_one_record(self, filenames, stacklevel=3)
 
     def _switch_off_auto_sharding(self) -> None:
         """Under a distribution strategy tf.data would deal out this reader's share once more.

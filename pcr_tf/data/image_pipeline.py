@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -177,47 +177,32 @@ def image_batches(
         )
     seed = as_seed(seed, num_readers=num_shards if shuffle else 1)
 
-    def source(**epoch: Any) -> PcrDataset:
-        return (_ShuffledSource if shuffle_buffer > 0 else _Source)(
-            paths,
-            scan_groups,
-            shuffle=shuffle,
-            seed=seed,
-            num_shards=num_shards,
-            shard_index=shard_index,
-            reads_in_flight=reads_in_flight,
-            bytes_in_flight=bytes_in_flight,
-            provenance=True,
-            **epoch,
-        )
-
-    # Repeated next to the source: what stands between could keep it from being saved.
-    whole = source(first_epoch=first_epoch, resume=resume)
+    whole, dataset = _source(
+        paths,
+        scan_groups,
+        epochs,
+        first_epoch,
+        stages,
+        shuffle=shuffle,
+        seed=seed,
+        num_shards=num_shards,
+        shard_index=shard_index,
+        reads_in_flight=reads_in_flight,
+        bytes_in_flight=bytes_in_flight,
+        seeded_shuffles=1 if shuffle_buffer > 0 else 0,
+    )
     if not stages:
         warn_of_empty_share(whole, paths, num_shards, shard_index, stacklevel=3)
         if shuffle and shuffle_buffer == 0 and num_shards == 1:
             warn_of_one_record(whole, paths, stacklevel=3)
-    dataset = whole if epochs == 1 or stages else whole.repeat(epochs)
-    begins_at = stages[0].epoch if stages else first_epoch
-    if stages and epochs != 1:
-        whole = source(first_epoch=begins_at + 1)
-        dataset = dataset.concatenate(whole.repeat(None if epochs is None else epochs - 1))
-    if shuffle_buffer > 0:
-        # Another order than that of the epochs before: tf.data draws it without regard to them.
-        # (A seed that is a tensor is an error where the global seed is 0; what comes in differs.)
-        before = 0 if tf.is_tensor(begins_at) else begins_at
-        dataset = dataset.shuffle(shuffle_buffer, seed=as_seed((seed + before) % 2**64))
     if decode_options.get("honor_orientation"):
         whole.check_orientations(scan_groups)
+    if shuffle_buffer > 0:
+        dataset = _shuffle(
+            dataset, shuffle_buffer, seed, stages[0].epoch if stages else first_epoch
+        )
     if image_feature is None:
         image_feature = _image_feature_of(whole, paths)
-    parse = _Parser(image_feature, label)
-    if callable(label):
-
-        def with_values(serialized: tf.Tensor, origin: Any) -> Any:
-            return serialized, origin, label(serialized)
-
-        dataset = dataset.map(with_values, num_parallel_calls, deterministic=True)
 
     def crop(jpegs: tf.Tensor, origin: Any, **arguments: Any) -> Any:
         seeds = (origin["seed"],) if training else ()
@@ -225,29 +210,108 @@ def image_batches(
             jpegs, size, *seeds, **{"names": origin["name"], **arguments, **decode_options}
         )
 
+    return _decode(
+        dataset,
+        crop,
+        _Parser(image_feature, label),
+        label if callable(label) else None,
+        batch_size,
+        drop_remainder,
+        num_parallel_calls,
+        skips_broken=on_error == "skip",
+        max_broken=whole.cardinality() if on_error == "skip" and epochs is None else None,
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+class _Records(NamedTuple):
+    """What `_source` makes.
+
+    Attributes:
+      whole: a data set of whole epochs; the first one, unless an epoch is resumed.
+      repeated: all epochs.
+    """
+
+    whole: PcrDataset
+    repeated: tf.data.Dataset
+
+
+def _source(
+    paths: PathLike | Sequence[PathLike] | tf.Tensor,
+    scan_groups: int | tf.Tensor | Fidelity | None,
+    epochs: int | None,
+    first_epoch: int | tf.Tensor,
+    stages: Sequence[EpochProgress],
+    **options: Any,
+) -> _Records:
+    """Serialized examples and where they come from, of all epochs.
+
+    They are repeated next to the source: what stands between could keep it from being saved.
+    """
+
+    def source(first_epoch: int | tf.Tensor, stages: Sequence[EpochProgress]) -> PcrDataset:
+        return PcrDataset.without_warnings(
+            paths,
+            scan_groups,
+            first_epoch=first_epoch,
+            stages=stages,
+            provenance=True,
+            **options,
+        )
+
+    first = source(first_epoch, stages)
+    if not stages:
+        return _Records(first, first if epochs == 1 else first.repeat(epochs))
+    if epochs == 1:
+        return _Records(first, first)
+    whole = source(stages[0].epoch + 1, [])
+    others = whole.repeat(None if epochs is None else epochs - 1)
+    return _Records(whole, first.concatenate(others))
+
+
+def _shuffle(
+    dataset: tf.data.Dataset, buffer: int, seed: int, first_epoch: int | tf.Tensor
+) -> tf.data.Dataset:
+    """Examples drawn at random from a buffer, in another order than before `first_epoch`."""
+    # tf.data draws without regard to epochs. (A seed that is a tensor is an error where the global
+    # seed is 0; what comes in differs.)
+    before = 0 if tf.is_tensor(first_epoch) else first_epoch
+    return dataset.shuffle(buffer, seed=as_seed((seed + before) % 2**64))
+
+
+def _decode(
+    dataset: tf.data.Dataset,
+    crop: Callable[..., Any],
+    parse: _Parser,
+    label_function: Callable[[tf.Tensor], Any] | None,
+    batch_size: int,
+    drop_remainder: bool,
+    num_parallel_calls: int,
+    *,
+    skips_broken: bool,
+    max_broken: tf.Tensor | None,
+) -> tf.data.Dataset:
+    """Batches of images, with labels if there are any."""
+
+    def with_values(serialized: tf.Tensor, origin: Any) -> Any:
+        assert label_function is not None
+        return serialized, origin, label_function(serialized)
+
     def to_batch(serialized: tf.Tensor, origin: Any, *values: Any) -> Any:
         jpegs, labels = parse.all(serialized, origin["name"])
         labels += values
         images = crop(jpegs, origin)
         return (images, *labels) if labels else images
 
-    if on_error == "raise":
+    if label_function is not None:
+        dataset = dataset.map(with_values, num_parallel_calls, deterministic=True)
+    if not skips_broken:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-        dataset = dataset.map(to_batch, num_parallel_calls, deterministic=True)
-    else:
-        dataset = _decoded_only(dataset, crop, parse, num_parallel_calls, whole, epochs)
-        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-        if parse.has_labels:
-            dataset = dataset.map(parse.labels_beside, num_parallel_calls, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-class _Source(PcrDataset):
-    _warns = False
-
-
-class _ShuffledSource(_Source):
-    _seeded_shuffles = 1
+        return dataset.map(to_batch, num_parallel_calls, deterministic=True)
+    dataset = _decoded_only(dataset, crop, parse, num_parallel_calls, max_broken)
+    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    if parse.has_labels:
+        dataset = dataset.map(parse.labels_beside, num_parallel_calls, deterministic=True)
+    return dataset
 
 
 def _decoded_only(
@@ -255,10 +319,11 @@ def _decoded_only(
     crop: Callable[..., Any],
     parse: _Parser,
     num_parallel_calls: int,
-    whole: tf.data.Dataset,
-    epochs: int | None,
+    max_broken: tf.Tensor | None,
 ) -> tf.data.Dataset:
     """Images that decode, one by one, each with what its labels are made of, if any.
+
+    That many broken images on end are an error: `max_broken`; None: they are not counted.
 
     Labels that are features are parsed after batching, whatever their shapes, and so need the
     example.
@@ -278,7 +343,7 @@ def _decoded_only(
             name = tf.strings.join(
                 [
                     "not one of the ",
-                    tf.strings.as_string(limit),
+                    tf.strings.as_string(max_broken),
                     " images of an epoch decodes; ",
                     "the last of them: ",
                     origin["name"],
@@ -287,11 +352,10 @@ def _decoded_only(
             # What it gives is of no matter, but it must be used to be computed.
             return tf.cast(tf.reduce_max(crop(jpeg, origin, names=name)), tf.int64)
 
-        return tf.cond(broken < limit, lambda: broken, refuse), element
+        return tf.cond(broken < max_broken, lambda: broken, refuse), element
 
     dataset = dataset.map(to_image, num_parallel_calls, deterministic=True)
-    if epochs is None:  # it would search without end
-        limit = whole.cardinality()
+    if max_broken is not None:  # else it might search for an image that decodes without end
         dataset = dataset.scan(tf.constant(0, tf.int64), count_broken)
     dataset = dataset.filter(lambda element, decoded, broken: decoded)
     return dataset.map(lambda element, decoded, broken: element)

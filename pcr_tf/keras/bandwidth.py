@@ -90,6 +90,11 @@ class BandwidthFidelity(FidelityCallback):
         self._window: ReadStopwatch | None = None
         self._window_batch = -1
 
+    @property
+    def async_safe(self) -> bool:
+        # The batch hook holds a lock, and takes batches in any order. That of a subclass may not.
+        return type(self).on_train_batch_end is BandwidthFidelity.on_train_batch_end
+
     def reset(self) -> None:
         self.policy.reset()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 import warnings
 import weakref
@@ -21,6 +22,9 @@ from pcr_tf.tuning import FidelityHandle, FidelityValue, mean_scan_groups, mixtu
 from pcr_tf.tuning.value import as_candidates
 
 PathLike = str | os.PathLike[str]
+
+# The hooks that Keras may call asynchronously.
+_BATCH_HOOKS = ("on_batch_end", "on_train_batch_end", "on_test_batch_end", "on_predict_batch_end")
 
 # Callbacks by the handle that they set, of a fit() whose first epoch has not begun.
 _setting: weakref.WeakValueDictionary[str, FidelityCallback] = weakref.WeakValueDictionary()
@@ -64,9 +68,6 @@ class FidelityCallback(keras.callbacks.Callback):
     A subclass calls `choose` from `before_epoch` or `after_epoch`, and gives what it has learned to
     `learned_state` and takes it back in `restore_learned_state`.
     """
-
-    # Its batch hook only counts, so Keras need not wait for the device at each batch.
-    async_safe = True
 
     def __init__(
         self,
@@ -116,6 +117,19 @@ class FidelityCallback(keras.callbacks.Callback):
         self._epoch_reads = ReadStopwatch()
         self._state_file = (
             None if state_path is None else StateFile(state_path, type(self).__name__)
+        )
+
+    @property
+    def async_safe(self) -> bool:
+        """Whether Keras may call the batch hooks from threads of its own, several at once and in
+        any order, rather than wait for the device after each batch.
+
+        Those of this class only take the time, so they may be called so. A subclass with batch
+        hooks of its own is called in order on the thread of `fit`, unless it sets ``async_safe =
+        True`` itself.
+        """
+        return all(
+            getattr(type(self), hook) is getattr(FidelityCallback, hook) for hook in _BATCH_HOOKS
         )
 
     # What a subclass may override.
@@ -293,12 +307,15 @@ class ReadStopwatch:
     def __init__(self) -> None:
         self._begin_s = time.perf_counter()
         self._before = read_statistics()
+        self._lock = threading.Lock()
         self._marked: tuple[ReadStatistics, float] | None = None
 
     def mark(self) -> None:
-        """Takes the numbers as they are now, in place of those of the last call."""
-        seconds = max(time.perf_counter() - self._begin_s, 1e-9)
-        self._marked = (read_statistics() - self._before, seconds)
+        """Takes the numbers as they are now, in place of those of the last call. Thread-safe: of
+        several threads the last one's numbers stay."""
+        with self._lock:
+            seconds = max(time.perf_counter() - self._begin_s, 1e-9)
+            self._marked = (read_statistics() - self._before, seconds)
 
     @property
     def is_marked(self) -> bool:
