@@ -452,7 +452,7 @@ def test_a_file_that_vanishes_after_the_listing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
-    from pcr_tf.convert.sources import ClassFolderSource
+    from pcr_tf.convert.sources.files.class_folders import ClassFolderSource
 
     listed = ClassFolderSource.list_items
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pcr_tf.convert import Conversion, ConvertError, ConvertOptions, split_conversions
-from pcr_tf.convert.job.plan import default_images_per_record
+from pcr_tf.convert.job.plan import default_examples_per_record
 from pcr_tf.convert.job.remarks import few_records, remarks
 from pcr_tf.format import PcrReader
 from tests.conversion import ROOT, make_class_folders, picture, png, run
@@ -152,8 +152,8 @@ def _options(folder: Path, **options: Any) -> ConvertOptions:
     [(0, 1), (1, 1), (127, 1), (128, 2), (150, 2), (1000, 15), (16_383, 255), (16_384, 256)],
 )
 def test_records_are_smaller_for_small_sets(images: int, expected: int) -> None:
-    assert default_images_per_record(images) == expected
-    assert default_images_per_record(100 * (images + 20_000)) == 256
+    assert default_examples_per_record(images) == expected
+    assert default_examples_per_record(100 * (images + 20_000)) == 256
     assert images < 64 or images // expected >= 64
 
 
@@ -177,7 +177,7 @@ def test_each_part_of_a_split_has_records_of_its_own_size(tmp_path: Path) -> Non
     make_class_folders(tmp_path / "in", per_class=60, width=8)
     jobs = split_conversions(_options(tmp_path, split=(("large", 0.8), ("small", 0.2))))
     sizes = [job.plan.cuts.images_per_record for job in jobs]
-    assert sizes == [default_images_per_record(len(job.plan.items)) for job in jobs] == [2, 1]
+    assert sizes == [default_examples_per_record(len(job.plan.items)) for job in jobs] == [2, 1]
     for job in jobs:
         dataset = job.run(quiet=True).manifest["dataset"]
         assert dataset["records"] == job.plan.cuts.num_records

@@ -703,7 +703,7 @@ def test_a_reader_of_mat_files_that_crashes_is_an_error_and_no_crash(
         return subprocess_run(crash, **options)
 
     subprocess_run = subprocess.run
-    monkeypatch.setattr("pcr_tf.convert.sources.tables.mat_file.subprocess.run", crashes)
+    monkeypatch.setattr("pcr_tf.convert.sources.mat_file.subprocess.run", crashes)
     with pytest.raises(ConvertError, match=r"t\.mat: damaged: SciPy ended on signal 11"):
         read_table(str(path), "mat", "utf-8", ())
 

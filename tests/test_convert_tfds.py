@@ -123,7 +123,7 @@ def test_a_file_of_a_builder_that_lost_records_is_named(prepared: Path, tmp_path
     folder = tmp_path / "pets"
     shutil.copytree(prepared / "pets_tfrecord" / "1.0.0", folder)
     path = next(path for path in folder.glob("*train*") if path.stat().st_size)
-    (first, *_) = TfRecordSource([str(path)], ["image"]).list_items(skip_unreadable=False).items
+    (first, *_) = TfRecordSource((str(path),), ("image",)).list_items(skip_unreadable=False).items
     os.truncate(path, first.offset + first.size_bytes + 4)
     message = r"train.*: expected \d+ records, as the builder says, got 1; prepare it anew"
     with pytest.raises(ConvertError, match=message):
@@ -155,13 +155,13 @@ def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> 
     ("name", "options", "message"),
     [
         ("no_such_pets", {}, "no_such_pets: no builder, and not the folder of one"),
-        ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*--tfds_data_dir"),
+        ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*`tfds_data_dir`"),
         ("pets_tfrecord", {"split": "valid"}, "no split 'valid'; expected one of train, test"),
         ("pets_tfrecord", {"split": "train[5:5]"}, r"(is empty|no split 'train\[5:5\]')"),
         (
             "pets_tfrecord",
             {"image_features": ("image/encoded",)},
-            "no image feature 'image/encoded'; its images are image; name them with --image_feat",
+            "no image feature 'image/encoded'; its images are image; name them with `image_fea",
         ),
     ],
 )

@@ -137,7 +137,9 @@ def test_tar_files_beside_folders_of_images_are_refused_until_one_is_chosen(
 ) -> None:
     source = make_class_folders(tmp_path / "in", (folder,), per_class=1)
     _write(source / name, _members_of(0, 2))
-    with pytest.raises(ConvertError, match=r"in: holds tar files and folders of images; .* --sou"):
+    with pytest.raises(
+        ConvertError, match=r"in: holds tar files and folders of images; .* `input_format`"
+    ):
         convert(source, tmp_path / "out")
     assert convert(source, tmp_path / "out", source="class_folders").images == 1
 
@@ -447,8 +449,9 @@ def test_a_damaged_tar_file_is_read_or_refused_but_never_crashes(tmp_path: Path)
         path.write_bytes(damaged)
         source = make_source("webdataset", [str(path)], ["image/encoded"])
         with contextlib.suppress(ConvertError):
-            for item in source.list_items(skip_unreadable=rng.random() < 0.5).items:
-                source.read(item)
+            listing = source.list_items(skip_unreadable=rng.random() < 0.5)
+            for item in listing.items:
+                source.read(item, listing.context)
 
 
 def test_a_member_does_not_take_the_place_of_the_image(tmp_path: Path) -> None:

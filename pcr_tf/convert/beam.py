@@ -29,7 +29,7 @@ from pcr_tf.convert.job.profile import check_profile_is_possible, fidelity_profi
 from pcr_tf.convert.job.shard import ShardResult, convert_shard
 from pcr_tf.convert.job.split import check_part, part_of_listing
 from pcr_tf.convert.sources import ListingSummary, PartedSource, Source, SourceItem, make_source
-from pcr_tf.convert.sources.base import added_up, with_label
+from pcr_tf.convert.sources.base import merge_summaries
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
 
@@ -85,7 +85,8 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
         )
         start = pipeline | "Start" >> beam.Create([None], reshuffle=False)
         job = beam.pvalue.AsSingleton(
-            start | "Prepare" >> beam.Map(_prepare, beam.pvalue.AsList(listed.parts), options)
+            start
+            | "Prepare" >> beam.Map(_prepare, beam.pvalue.AsList(listed.parts), source, options)
         )
         counts = listed["items"] | "Count by range" >> beam.combiners.Count.PerKey()
         firsts = beam.pvalue.AsSingleton(
@@ -103,17 +104,16 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
 
 @dataclasses.dataclass
 class _Part:
-    """What a worker tells of a part of the source.
+    """The listing of a part of the source.
 
     Attributes:
-        source: the source, with what it has learned.
-        whole, taken: all its items, and those that are in the part of the split.
+      number: its position among the parts.
+      listed: all its items. selected: those that are in the part of the split.
     """
 
     number: int
-    source: Source
-    whole: ListingSummary
-    taken: ListingSummary
+    listed: ListingSummary
+    selected: ListingSummary
 
 
 @dataclasses.dataclass
@@ -149,16 +149,16 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
         skip_unreadable = options.on_unreadable == "skip"
         with remedy_of_unreadable():
             if isinstance(source, PartedSource):
-                whole = source.list_part(name, skip_unreadable=skip_unreadable)
+                listed = source.list_part(name, skip_unreadable=skip_unreadable)
             else:
-                whole = source.list_items(skip_unreadable=skip_unreadable)
-        taken = whole
+                listed = source.list_items(skip_unreadable=skip_unreadable)
+        selected = listed
         if options.split:
-            taken = part_of_listing(source, whole, options.split_seed, options.split, options.part)
-        yield beam.pvalue.TaggedOutput(
-            "parts", _Part(number, source, whole.summary(), taken.summary())
-        )
-        for place, item in enumerate(taken.items):
+            selected = part_of_listing(
+                source, listed, options.split_seed, options.split, options.part
+            )
+        yield beam.pvalue.TaggedOutput("parts", _Part(number, listed.summary(), selected.summary()))
+        for place, item in enumerate(selected.items):
             rank, key = b"", number
             if options.shuffle:
                 rank = shuffle_rank(options.shuffle_seed, source.key(item))
@@ -167,19 +167,17 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
             yield key, ranked
 
 
-def _prepare(_: None, parts: list[_Part], options: ConvertOptions) -> _Job:
+def _prepare(_: None, parts: list[_Part], source: Source, options: ConvertOptions) -> _Job:
     """Puts the listing together, and begins the output or finds that it is finished."""
     if not parts:
         raise ConvertError(f"{', '.join(options.inputs)}: nothing is there; expected files")
     parts = sorted(parts, key=lambda part: part.number)
-    source = parts[0].source
     if isinstance(source, PartedSource):
-        whole = source.unite([part.whole for part in parts])
-        labels = [part.whole.new_labels(whole) for part in parts]
+        whole = source.merge([part.listed for part in parts])
     else:
-        whole = parts[0].whole
-        labels = [list(range(len(whole.class_names)))]
-    listing = added_up([part.taken for part in parts], whole.digests, whole.class_names)
+        whole = parts[0].listed
+    labels = [part.listed.labels_in(whole) for part in parts]
+    listing = merge_summaries([part.selected for part in parts], whole.digests, whole.context)
     if options.split:
         check_part(options.part, listing.num_items, whole.num_items)
     job = _Job(options, source, listing, labels, is_finished=False)
@@ -213,7 +211,7 @@ class _Place(beam.DoFn):  # type: ignore[misc, unused-ignore]
         key, ranked = group
         cuts = job.cuts
         for position, (_, part, _, data) in enumerate(sorted(ranked), firsts[key]):
-            item = with_label(SourceItem(*json.loads(data)), job.labels[part])
+            item = SourceItem(*json.loads(data)).relabeled(job.labels[part])
             yield cuts.shard_of(position), (position, json.dumps(item).encode())
 
 
@@ -233,7 +231,7 @@ class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
         if result is None:
             items = [SourceItem(*json.loads(data)) for _, data in placed]
             plan = ShardPlan(number, cuts.shard_name(number), items, cuts.images_per_record)
-            result = convert_shard(plan, job.source, job.options, _count)
+            result = convert_shard(plan, job.source, job.listing.context, job.options, _count)
             state.save(result)
         yield json.dumps(dataclasses.asdict(result))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.plan import Plan, ShardPlan
 from pcr_tf.convert.job.shard import convert_shard
-from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.sources import Source, SourceContext, SourceItem
 
 # The sample grows until it holds this many items or has taken this long.
 SAMPLE_ITEMS = 128
@@ -42,7 +42,13 @@ class Estimate(NamedTuple):
     skipped: int
 
 
-def estimate(plan: Plan, source: Source, options: ConvertOptions, waiting: list[int]) -> Estimate:
+def estimate(
+    plan: Plan,
+    source: Source,
+    context: SourceContext,
+    options: ConvertOptions,
+    waiting: list[int],
+) -> Estimate:
     """Converts a sample to a temporary folder of this machine, by the code of the job itself.
 
     Which items are in the sample follows from their names alone; how many, from how long they take.
@@ -65,7 +71,7 @@ def estimate(plan: Plan, source: Source, options: ConvertOptions, waiting: list[
             step = sample[items : max(_FIRST_STEP_ITEMS, 2 * items)]
             begun = time.monotonic()
             sampled = ShardPlan(0, "sample.pcr", step, plan.cuts.images_per_record)
-            result = convert_shard(sampled, source, options, lambda *_: None)
+            result = convert_shard(sampled, source, context, options, lambda *_: None)
             elapsed_s += time.monotonic() - begun
             items += len(step)
             source_bytes += sum(item.size_bytes for item in step)

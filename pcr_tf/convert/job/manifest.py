@@ -82,10 +82,10 @@ def describe_listing(
             "kind": source.kind,
             "items": listing.num_items,
             "ignored_files": listing.num_ignored,
-            "folders_without_image": list(listing.without_image),
-            "classes_without_image": listing.classes_without_item(skipped_labels),
+            "folders_without_image": list(listing.folders_without_images),
+            "classes_without_image": listing.classes_without_items(skipped_labels),
         },
-        "class_names": listing.class_names,
+        "class_names": list(listing.class_names),
     }
 
 

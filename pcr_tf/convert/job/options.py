@@ -30,7 +30,7 @@ class ConvertOptions:
         source: "auto", or a kind of source.
         image_features: keys of the bytes features that hold images.
         images_per_record: examples per record, at least 1; None for 256, and fewer for small data
-            sets (`pcr_tf.convert.job.plan.default_images_per_record`).
+            sets (`pcr_tf.convert.job.plan.default_examples_per_record`).
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
         shuffle: whether to shuffle all examples. shuffle_seed: the order follows from it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.sources import Source, SourceItem
@@ -23,7 +24,7 @@ class ShardPlan:
 
     number: int
     name: str
-    items: list[SourceItem]
+    items: Sequence[SourceItem]
     images_per_record: int
 
     @property
@@ -42,7 +43,7 @@ def shuffle_rank(seed: int, key: str) -> bytes:
     return hashlib.blake2b(name, digest_size=16, key=str(seed).encode()).digest()
 
 
-def default_images_per_record(num_items: int) -> int:
+def default_examples_per_record(num_items: int) -> int:
     """256, or of fewer than 16,384 items so many that there are at least 64 records."""
     return max(1, min(MAX_IMAGES_PER_RECORD, num_items // MIN_RECORDS))
 
@@ -51,7 +52,7 @@ class ShardCuts:
     """How a sequence of items is cut into records and shards.
 
     Records hold `images_per_record` of the options; where that is None, as many as
-    `default_images_per_record` says.
+    `default_examples_per_record` says.
     Shards take whole records, spread as evenly as these allow; the last record of the data set may
     be short. There are `num_shards` of the options; where that is None, as many as `shard_size_mib`
     of source bytes per shard give, but at least `MIN_SHARDS`. There are never more than records.
@@ -61,7 +62,7 @@ class ShardCuts:
         """Cuts `num_items` items, whose sizes add up to `source_bytes`."""
         self.num_items = num_items
         self.source_bytes = source_bytes
-        self.images_per_record = options.images_per_record or default_images_per_record(num_items)
+        self.images_per_record = options.images_per_record or default_examples_per_record(num_items)
         self._prefix = options.prefix
         self.num_records = -(-num_items // self.images_per_record)
         num_shards = options.num_shards
@@ -96,7 +97,9 @@ class Plan:
     those of one key as listed; without a shuffle they stay as listed.
     """
 
-    def __init__(self, source: Source, items: list[SourceItem], options: ConvertOptions) -> None:
+    def __init__(
+        self, source: Source, items: Sequence[SourceItem], options: ConvertOptions
+    ) -> None:
         """Plans the items of a listing, of which `source` knows the keys."""
         self.items = items
         if options.shuffle:

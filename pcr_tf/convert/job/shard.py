@@ -14,7 +14,7 @@ from pcr_tf.convert.job.memory import MemoryBudget, coding_bytes
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.plan import ShardPlan
 from pcr_tf.convert.job.workers import Report
-from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.sources import Source, SourceContext, SourceItem
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import bytes_features, feature_keys, has_feature_lists
@@ -61,6 +61,7 @@ class ShardResult:
 def convert_shard(
     plan: ShardPlan,
     source: Source,
+    context: SourceContext,
     options: ConvertOptions,
     progress: Report,
     memory: MemoryBudget | None = None,
@@ -85,7 +86,7 @@ def convert_shard(
         examples_per_record=plan.images_per_record,
         prove=options.prove,
     ) as writer:
-        converter = _ItemConverter(writer, source, options, result, memory)
+        converter = _ItemConverter(writer, source, context, options, result, memory)
         statistics = writer.statistics
         for item in plan.items:
             images, source_bytes = statistics.images, statistics.source_bytes
@@ -125,19 +126,21 @@ class _ItemConverter:
         self,
         writer: PcrWriter,
         source: Source,
+        context: SourceContext,
         options: ConvertOptions,
         result: ShardResult,
         memory: MemoryBudget | None,
     ) -> None:
         self._writer = writer
         self._source = source
+        self._context = context
         self._options = options
         self._result = result
         self._memory = memory
 
     def add(self, item: SourceItem) -> None:
         try:
-            example = self._source.read(item)
+            example = self._source.read(item, self._context)
             # A record cannot give an example back, so policies look before they write.
             coded = self._code(item, example)
             opaque = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]

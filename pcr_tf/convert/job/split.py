@@ -26,9 +26,15 @@ def part_of_listing(
     source: Source, listing: Listing, seed: int, split: Sequence[tuple[str, float]], part: str
 ) -> Listing:
     """The items of one part, with the classes of all. There may be none: see `check_part`."""
-    items = [item for item in listing.items if part_of(source.split_key(item), seed, split) == part]
-    unreadable = [entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part]
-    return dataclasses.replace(listing, items=items, unreadable=unreadable)
+    items = [
+        item
+        for item in listing.items
+        if part_of(source.split_key(item, listing.context), seed, split) == part
+    ]
+    unreadable = tuple(
+        entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part
+    )
+    return dataclasses.replace(listing, items=tuple(items), unreadable=unreadable)
 
 
 def check_part(part: str, num_items: int, num_listed: int) -> None:

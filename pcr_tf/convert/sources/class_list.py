@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pcr_tf.convert.errors import ConvertError, shown
 from pcr_tf.convert.sources.numbers import number_of
-from pcr_tf.convert.sources.tables.table_file import read_names
+from pcr_tf.convert.sources.text_file import read_names
 from pcr_tf.format import filesystem
 from pcr_tf.format.manifest import MANIFEST_NAME, class_names, read_manifest
 
@@ -34,7 +34,7 @@ class ClassList:
             ConvertError: a name or a value stands twice, or a name is empty.
         """
         pairs = [_value_and_name(entry) for entry in entries]
-        self.names = [name for _, name in pairs]
+        self.names = tuple(name for _, name in pairs)
         self.label_of = {value: label for label, (value, _) in enumerate(pairs)}
         values: set[str] = set()
         names: set[str] = set()
@@ -128,7 +128,7 @@ def _of_data_set(folder: str) -> tuple[str, ...]:
         )
     # With the names that the source gave the classes, where the list of that job says so.
     entries = flags.get("classes") if isinstance(flags, Mapping) else None
-    if entries and ClassList(entries).names == names:
+    if entries and list(ClassList(entries).names) == names:
         return tuple(entries)
     return tuple(name.replace("=", "==") for name in names)
 

@@ -23,7 +23,7 @@ from pcr_tf.convert.errors import ListingError, shown
 from pcr_tf.convert.sources.class_list import twins
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.convert.sources.options import SourceOptions
-from pcr_tf.convert.sources.tables.table_file import name_place, read_names
+from pcr_tf.convert.sources.text_file import name_place, read_names
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import local_name, name_bytes
 
@@ -150,7 +150,7 @@ def _listed(
         if label is None:
             raise ListingError(f"{values[value]}: {classes.unlisted(name)}")
         label_of[value] = label
-    return Labels(classes.names, label_of, digests)
+    return Labels(list(classes.names), label_of, digests)
 
 
 def _in_order(places: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import collections
 import csv
 import hashlib
@@ -13,7 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.tables import mat_file
+from pcr_tf.convert.sources import mat_file
+from pcr_tf.convert.sources.text_file import decoded
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import can_name_a_file
 
@@ -87,7 +87,7 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
         header, cells = mat_file.struct_array(path, data)
         rows = [Row(f"element {number}", row) for number, row in enumerate(cells, 1)]
     else:
-        text = _decode(path, data, encoding)
+        text = decoded(path, data, encoding)
         if kind == "whitespace":
             header, rows = _by_whitespace(path, text, list(columns))
         else:
@@ -109,70 +109,6 @@ def _check_locale(path: str, rows: list[Row]) -> None:
                 f"{path}: {row.place}: expected ASCII, which the locale has names of files for; "
                 "set PYTHONUTF8=1"
             )
-
-
-def read_names(path: str, encoding: str, *, any_bytes: bool = False) -> tuple[list[str], str]:
-    """A list of names: the lines of a text, or the only cell array of strings of a .mat file.
-
-    Every line up to the last name is one: positions in the list count.
-
-    Args:
-        any_bytes: whether bytes that are not of the encoding become surrogate escapes, as in names
-            of files.
-
-    Returns:
-        The names, and a digest that changes when the file's contents do.
-
-    Raises:
-        ListingError: the file is not such a list; names the line.
-    """
-    try:
-        data = filesystem.read_bytes(path)
-    except OSError as error:
-        raise ListingError(f"{path}: cannot be read: {error.strerror}") from error
-    if path.lower().endswith(".mat"):
-        names = mat_file.cell_strings(path, data)
-    else:
-        text = io.StringIO(_decode(path, data, encoding, any_bytes=any_bytes), newline=None)
-        names = [line.strip() for line in text]
-        while names and not names[-1]:
-            names.pop()
-    if not names:
-        raise ListingError(f"{path}: no names; expected one a line")
-    if "" in names:
-        raise ListingError(
-            f"{path}: {name_place(path, names.index(''))}: no name; expected one a line, for "
-            "positions count; remove the line, or give the class a name"
-        )
-    return names, hashlib.sha256(data).hexdigest()[:16]
-
-
-def name_place(path: str, position: int) -> str:
-    """Where the name at `position`, from 0, of `read_names` stands."""
-    return f"{'element' if path.lower().endswith('.mat') else 'line'} {position + 1}"
-
-
-def _decode(path: str, data: bytes, encoding: str, *, any_bytes: bool = False) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
-        raise ListingError(
-            f"{path}: line 1: byte 0: the mark of UTF-16; expected {encoding}; "
-            "say so with --table_encoding=utf-16"
-        )
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[len(codecs.BOM_UTF8) :]
-    try:
-        text = data.decode(encoding, errors="surrogateescape" if any_bytes else "strict")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ListingError(
-            f"{path}: line {line}: byte {error.start}: expected {encoding}, got "
-            f"{data[error.start]:#04x}; name the encoding, for instance --table_encoding=latin-1"
-        ) from error
-    zero = text.find("\0")
-    if zero >= 0:
-        line = text.count("\n", 0, zero) + 1
-        raise ListingError(f"{path}: line {line}: a zero byte; expected text")
-    return text.removeprefix("\ufeff")
 
 
 def _by_commas(

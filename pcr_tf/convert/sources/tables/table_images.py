@@ -7,7 +7,8 @@ import posixpath
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.files.images import IMAGE_SUFFIXES, ImageWalk
+from pcr_tf.convert.sources.image_walk import ImageWalk
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.tables.table_file import Row, Table
 from pcr_tf.format import filesystem

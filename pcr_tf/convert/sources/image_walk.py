@@ -1,4 +1,4 @@
-"""Image files in folders, and what their first bytes say."""
+"""The walk through folders of images."""
 
 from __future__ import annotations
 
@@ -7,61 +7,13 @@ import os
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
-from pcr_tf.convert.sources.base import SourceItem
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES
 from pcr_tf.format import filesystem
-
-# Suffixes of files that are taken for images. The contents decide later what can be re-coded.
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".heic",
-        ".avif",
-        ".jp2",
-        ".jxl",
-    )
-)
 
 # Folders that systems make beside one's own: left out as hidden ones are.
 _FOLDERS_OF_SYSTEMS = frozenset(
     ("__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information")
 )
-
-_MAGICS = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-)
-
-
-def image_format(image: bytes) -> str:
-    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes, not the file's name."""
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
-        return "WEBP"
-    return next((name for magic, name in _MAGICS if image.startswith(magic)), "")
-
-
-def read_image(item: SourceItem) -> bytes:
-    """The bytes of an item that is a file of its own.
-
-    Raises:
-        UnreadableItemError: the file cannot be read.
-    """
-    try:
-        return filesystem.read_bytes(item.path)
-    except OSError as error:
-        raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
 
 
 def without_root(path: str, roots: Sequence[str]) -> str:
@@ -157,7 +109,7 @@ class ImageWalk:
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
-    def without_image(self) -> dict[str, int]:
+    def folders_without_images(self) -> dict[str, int]:
         """The folders below the roots that are empty or hold other files alone, sorted bytewise:
         how many these are."""
         leaves = (folder for folder, is_leaf in self._is_leaf.items() if is_leaf)

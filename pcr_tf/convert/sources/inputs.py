@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import ConvertError, ListingError, UnreadableItemError
 from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, shard_names
 
 # The name of one file of a set: ...-00003-of-01024...; of several such numbers, the last.
 _OF_A_SET = re.compile(r"(.*)(?<!\d)(\d+)-of-(\d+)(.*)")
@@ -68,6 +69,23 @@ def unreadable_file(path: str, error: OSError) -> UnreadableItemError:
     if isinstance(error, FileNotFoundError) and _OF_A_SET.fullmatch(filesystem.basename(path)):
         why += "; is its set complete? Get it, or name the files that you mean"
     return UnreadableItemError(path, why)
+
+
+def check_not_pcr(path: str) -> None:
+    """Raises ConvertError if `path` is a PCR data set or one of its shards."""
+    if _is_pcr(path):
+        raise ConvertError(
+            f"{path}: a PCR data set; make TFRecords of it first: pcr-export {path} --output=..."
+        )
+
+
+def _is_pcr(path: str) -> bool:
+    if not filesystem.is_dir(path):
+        return path.endswith(SHARD_SUFFIX)
+    # A class, or a data set beside others, may be a folder of such a name.
+    return any(
+        not filesystem.is_dir(filesystem.join(path, name)) for name in shard_names(path)
+    ) or filesystem.exists(filesystem.join(path, SIDE_INDEX_NAME))
 
 
 def _expand(pattern: str) -> list[str]:
