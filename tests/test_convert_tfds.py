@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert.sources import make_source
 from pcr_tf.convert.sources.files.tfrecord import TfRecordSource
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, int_feature
@@ -117,6 +120,21 @@ def test_slices_of_a_split_and_folders_of_builders_are_understood(
     files = [set(_files(tmp_path / part)) for part in "abc"]
     assert not files[0] & files[1]
     assert files[0] | files[1] == files[2]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_listing_and_reading_leave_a_source_as_it_was(prepared: Path, file_format: str) -> None:
+    folder = str(prepared / f"pets_{file_format}" / "1.0.0")
+    source = make_source("tfds", [folder], ["image"])
+    before = pickle.dumps(source)
+    listing = source.list_items(skip_unreadable=False)
+    context = pickle.loads(pickle.dumps(listing.context))
+    read = [source.read(item, context) for item in listing.items]
+    assert pickle.dumps(source) == before
+    unlisted_copy = pickle.loads(before)
+    assert [unlisted_copy.read(item, context) for item in listing.items] == read
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        source.image_features = ()
 
 
 def test_a_file_of_a_builder_that_lost_records_is_named(prepared: Path, tmp_path: Path) -> None:

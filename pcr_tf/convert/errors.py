@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pcr_tf.format.names import is_utf8
+
+_MAX_NAMED = 5
 
 
 class ConvertError(Exception):
@@ -71,3 +73,9 @@ def check_prefix(prefix: str) -> None:
 def shown(text: str) -> str:
     """A text of a source as messages quote it: of a long one, how it begins."""
     return repr(text if len(text) <= 60 else f"{text[:40]}...")
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    """The first of `names`, and how many more there are."""
+    more = len(names) - _MAX_NAMED
+    return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

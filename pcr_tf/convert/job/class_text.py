@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pcr_tf.convert.errors import shown
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import shown, some
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.format.names import name_bytes
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pcr_tf._native import DatasetIndex
-from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import ConvertError, some
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.shard import ShardResult
 from pcr_tf.convert.sources import ListingSummary, Source

@@ -7,8 +7,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
-from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import ListingError, some
 from pcr_tf.convert.sources.base import (
     Listing,
     ListingSummary,
