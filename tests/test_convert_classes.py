@@ -180,7 +180,7 @@ def test_names_of_folders_that_are_not_utf_8_may_be_listed(tmp_path: Path) -> No
 
 def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> None:
     message = (
-        r"val/bee: class 'bee' is none of the 2 of --classes or --classes_from \('ant', 'elk'\); "
+        r"val/bee: class 'bee' is none of the 2 of `classes` or `classes_from` \('ant', 'elk'\); "
         r"add it to the list, .* \(one of 2 such folders: bee, dog\)"
     )
     with pytest.raises(ConvertError, match=message):
@@ -191,23 +191,23 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": ("a", "a")}, "--classes: expected distinct names, got 'a' twice"),
-        ({"classes": ("a=x", "a=y")}, "--classes: expected distinct names, got 'a' twice"),
-        ({"classes": ("a", "b=")}, "--classes: expected a name for each class, got 'b='"),
-        ({"classes": ("@",)}, "--classes=@: expected the name of a file behind @"),
+        ({"classes": ("a", "a")}, "`classes`; expected distinct names, got 'a' twice"),
+        ({"classes": ("a=x", "a=y")}, "`classes`; expected distinct names, got 'a' twice"),
+        ({"classes": ("a", "b=")}, "`classes`; expected a name for each class, got 'b='"),
+        ({"classes": ("@",)}, "`classes=@`; expected the name of a file after @"),
         ({"classes": ("@nowhere.txt",)}, "nowhere.txt: cannot be read: No such file"),
-        ({"classes": ("names.txt",)}, "expected names, got one that is a file.*--classes=@names"),
-        ({"classes": ("@twice.txt",)}, "--classes: expected distinct names, got 'b' twice"),
+        ({"classes": ("names.txt",)}, "expected names, got that of a file.*`classes=@names`"),
+        ({"classes": ("@twice.txt",)}, "`classes`; expected distinct names, got 'b' twice"),
         ({"classes": ("@gap.txt",)}, r"gap.txt: line 2: no name"),
         (
             {"classes_from": "nowhere.pcr"},
-            "--classes_from=nowhere.pcr: cannot be read: No such file",
+            "`classes_from=nowhere.pcr`: cannot be read: No such file",
         ),
-        ({"classes_from": "split"}, "--classes_from: split: no .*holds train; name one"),
-        ({"classes_from": "unnamed"}, "unnamed/manifest.json names no classes; .*with --classes"),
+        ({"classes_from": "split"}, "`classes_from`: split: no .*holds train; name one"),
+        ({"classes_from": "unnamed"}, "unnamed/manifest.json names no classes; .*with `classes`"),
         ({"classes_from": "damaged"}, "damaged/manifest.json: not JSON"),
         ({"classes_from": "odd"}, "odd/manifest.json: class_names; expected a list of names"),
-        ({"classes": ("a",), "classes_from": "odd"}, "both say what the classes are; give one"),
+        ({"classes": ("a",), "classes_from": "odd"}, "expected one of them, got both"),
         ({"classes": ("a",), "table": "t.csv"}, "--classes: .*needs --label_column"),
         ({"classes_from": "odd", "table": "t.csv"}, "--classes_from: .*needs --label_column"),
     ],
@@ -244,7 +244,7 @@ def test_a_list_is_refused_where_labels_pass_through(tmp_path: Path) -> None:
 def test_a_list_without_class_folders_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(jpeg())
-    with pytest.raises(ConvertError, match="in: no class folders, but images alone"):
+    with pytest.raises(ConvertError, match="in: only images, no class folders"):
         _convert(tmp_path / "in", tmp_path / "out", classes=("a", "b"))
 
 
@@ -256,7 +256,7 @@ def test_an_empty_folder_is_an_error_for_it_may_hold_the_place_of_a_label(tmp_pa
     (source / "bee").mkdir()
     (source / "bee" / ".gitkeep").write_text("")
     (source / "cow").mkdir()
-    message = r"in/bee: an empty folder \(one of 2 such folders: bee, cow\); .*remove it.*--classes"
+    message = r"in/bee: an empty folder \(one of 2 such folders: bee, cow\); .*remove it.*`classes`"
     with pytest.raises(ConvertError, match=message):
         _convert(source, tmp_path / "out")
     # One in the list keeps its label; one that is not has none.
@@ -511,7 +511,9 @@ def test_a_number_written_otherwise_than_in_the_list_is_an_error_with_a_hint(
     tmp_path: Path,
 ) -> None:
     _table(tmp_path, "file,dx\na.jpg,1\nb.jpg,1\nc.jpg,1\nd.jpg,0\n")
-    message = r"t\.csv: line 2: class '1' is none of the 2 .*'1\.0' is, the same number written oth"
+    message = (
+        r"t\.csv: line 2: class '1' is none of the 2 .*'1\.0' is, the same number written diff"
+    )
     with pytest.raises(ConvertError, match=message):
         _convert(
             tmp_path / "in",
@@ -563,8 +565,8 @@ def test_tar_shards_get_labels_from_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "classes", "message"),
     [
-        (["dog", "fox"], ALL, r"a\.tar: 1: \.cls: class 'fox' is none of the 5 of --classes"),
-        (["dog"], (), r"a\.tar: 0: \.cls: expected a whole number, got 'dog'; --classes gives"),
+        (["dog", "fox"], ALL, r"a\.tar: 1: \.cls: class 'fox' is none of the 5 of `classes`"),
+        (["dog"], (), r"a\.tar: 0: \.cls: expected an integer, got 'dog'; .*`classes`"),
         (["x" * 5000], ALL, r"class 'x{40}\.\.\.' is none"),
     ],
 )
@@ -578,7 +580,9 @@ def test_a_label_of_a_tar_shard_that_is_in_no_list_is_named(
 
 def test_a_key_without_a_label_is_named_where_classes_are_listed(tmp_path: Path) -> None:
     source = _tar(tmp_path / "a.tar", {"0.jpg": jpeg(), "0.txt": b"dog"})
-    with pytest.raises(ConvertError, match=r"a\.tar: 0: no \.cls; expected the name of a class"):
+    with pytest.raises(
+        ConvertError, match=r"a\.tar: 0: no \.cls; expected one that holds the name of a class"
+    ):
         _convert(source, tmp_path / "out", classes=ALL)
     _convert(source, tmp_path / "unlabelled")
     (example,) = PcrReader(tmp_path / "unlabelled").examples(1)

@@ -71,14 +71,14 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
     [
         (
             ["0", "1", "nan"],
-            r"^t\.csv: line 4: expected a label, got 'nan', which stands for none; ",
+            r"^t\.csv: line 4: expected a label, got 'nan', which stands for a missing one; ",
         ),
-        (["mel", "NaN", "nv"], r"^t\.csv: line 3: expected a label, got 'NaN'.*with --classes"),
+        (["mel", "NaN", "nv"], r"^t\.csv: line 3: expected a label, got 'NaN'.*with `classes`"),
         (["0.0", "-nan"], r"^t\.csv: line 3: expected a label, got '-nan'"),
         (
             ["0", "1", "inf"],
             r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: labels "
-            r"of both kinds have no order; correct it, or say with --classes which there are",
+            r"numbers and texts together have no order; correct it, or list the classes with `classes`",
         ),
         (["0", "-Infinity", "1"], r"^t\.csv: line 3: expected a number, as '0' .*got '-Infinity'"),
         (
@@ -86,7 +86,7 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
             r"^t\.csv: line 4: expected text, as 'cat' of line 2, got '3', a numb",
         ),
         (["1", "2", "1,000"], r"^t\.csv: line 4: expected a number, as '1' of line 2, got '1,000'"),
-        (["1", "2", "N/A"], r"^t\.csv: line 4: .*got 'N/A', text.*--classes"),
+        (["1", "2", "N/A"], r"^t\.csv: line 4: .*got 'N/A', text.*`classes`"),
         (
             ["-0", "0"],
             r"^t\.csv: line 3: expected one spelling of each number, got '0' beside '-0' of",
@@ -98,7 +98,7 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
         (["01", "1"], r"^t\.csv: line 3: .*got '1' beside '01' of line 2"),
         (["+3", "3"], r"^t\.csv: line 3: .*got '3' beside '\+3' of line 2"),
         (["10", "1e1"], r"^t\.csv: line 3: .*got '1e1' beside '10' of line 2"),
-        (["3.1", "3.10"], r"^t\.csv: line 3: .*where they are two classes, say with --classes"),
+        (["3.1", "3.10"], r"^t\.csv: line 3: .*if they are two classes, .*with `classes`"),
         (["1" + "0" * 999, "1e999"], r"got '1e999' beside '10{39}\.\.\.' of line 2"),
         (["caf\u00e9", "tea", "cafe\u0301"], r"line 4: .*got 'cafe\\u0301' beside 'caf\\xe9' of"),
         (["7", "x" * 999, "8"], r"got 'x{40}\.\.\.', text"),
@@ -176,7 +176,7 @@ def test_positions_that_may_count_from_0_or_from_1_are_asked_for(tmp_path: Path)
     names = str(tmp_path / "names.txt")
     values = {"2": "t.csv: line 2", "1": "t.csv: line 3"}  # the last, or the first, does not occur
     options = SourceOptions(label_column="dx", label_names=names)
-    with pytest.raises(ConvertError, match=r"line 3: .*got '1' as the least.*--first_label=0 or"):
+    with pytest.raises(ConvertError, match=r"line 3: .*got '1' as the least.*`first_label=0` or"):
         resolve_labels(values, options)
     for first_label, labels in ((0, {"2": 2, "1": 1}), (1, {"2": 1, "1": 0})):
         told = dataclasses.replace(options, first_label=first_label)
@@ -308,7 +308,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "index,file,dx\n0,3,a\n1,0,c\n2,1,a\n3,2,b\n",
             {"image_extension": ".jpg"},
-            r"t\.csv: columns 'index', 'file' could all name the images; .*with --image_column",
+            r"t\.csv: columns 'index', 'file' could all name the images; .*with `image_column`",
         ),
         (
             "before,after,dx\n0.jpg,1.jpg,a\n2.jpg,3.jpg,b\n",
@@ -323,17 +323,17 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             ",dx\n0,a\n1,b\n2,a\n3,b\n",
             {"image_extension": ".jpg"},
-            r"no column names the images; its columns are '', 'dx'; w",
+            r"no column names the images; its columns are '', 'dx'; a",
         ),
         (
             "file,dx\n0,a\n1,c\n2,a\n3,b\n",
             {},
-            r"line 2: no image '0' \(one of 4 .*\); '0\.jpg' is there; see --image_extension",
+            r"line 2: no image '0' \(one of 4 .*\); '0\.jpg' is there; see `image_extension`",
         ),
         (
             "3.jpg,a\n0.jpg,c\n1.jpg,a\n2.jpg,b\n",
             {"label_column": "a"},
-            r"t\.csv: expected the names of the columns first, got the image '3\.jpg'; .*--table_c",
+            r"t\.csv: expected a header .*, got the image '3\.jpg'; .*`table_c",
         ),
         (
             "file,dx,dx\n0.jpg,a,b\n",
@@ -348,7 +348,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "file,dx\n0.jpg,a\n1.jpg,b\n./0.jpg,b\n2.jpg,a\n3.jpg,a\n",
             {},
-            r"line 4: names '0\.jpg' again; line 2 did first; remove one",
+            r"line 4: names '0\.jpg' again; line 2 names it first; remove one",
         ),
     ],
 )
@@ -383,7 +383,9 @@ def test_rows_may_name_images_by_their_whole_paths(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(here)
     rows = [f"{here}/0.jpg,a", f"{tmp_path}/link/1.jpg,b", f"{tmp_path}/x/../in/2.jpg,a", "3.jpg,b"]
     table = _table(tmp_path, "\n".join(["file,dx", *rows]), "0 1 2 3")
-    with pytest.raises(ConvertError, match=r"line 3: no image '.*/link/1\.jpg'; the path is whole"):
+    with pytest.raises(
+        ConvertError, match=r"line 3: no image '.*/link/1\.jpg'; the path is absolute"
+    ):
         _convert(here, tmp_path / "out", **table)
     _convert(tmp_path / "link", tmp_path / "out", **table)
     assert _labels_by_name(tmp_path / "out") == {
@@ -397,7 +399,7 @@ def test_rows_may_name_images_by_their_whole_paths(tmp_path: Path) -> None:
 def test_a_whole_path_is_not_taken_for_an_image_of_the_same_name_elsewhere(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\n/elsewhere/0.jpg,a\n", "0")
     message = (
-        r"line 2: no image '/elsewhere/0\.jpg'; the path is whole, and no folder of --input \("
+        r"line 2: no image '/elsewhere/0\.jpg'; the path is absolute, and no folder of `inputs` \("
     )
     with pytest.raises(ConvertError, match=message):
         _convert(tmp_path / "in", tmp_path / "out", **table)
@@ -406,7 +408,7 @@ def test_a_whole_path_is_not_taken_for_an_image_of_the_same_name_elsewhere(tmp_p
 def test_a_path_that_begins_above_the_input_says_so(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\nin/0.jpg,a\n", "0")
     message = (
-        r"no image 'in/0\.jpg'; '0\.jpg' is there; .*paths below --input: name the folder abov"
+        r"no image 'in/0\.jpg'; '0\.jpg' is there; .*paths below `inputs`; name the folder abov"
     )
     with pytest.raises(ConvertError, match=message):
         _convert(tmp_path / "in", tmp_path / "out", **table)

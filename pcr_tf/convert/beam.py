@@ -53,16 +53,16 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
     "pcr_tf" say how many images, source_bytes and stored_bytes were converted.
 
     Example:
-        with beam.Pipeline(options=PipelineOptions()) as pipeline:
-            options = ConvertOptions(inputs=("gs://b/photos",), output="gs://b/photos.pcr")
-            pipeline | ConvertToPcr(options)
+      with beam.Pipeline(options=PipelineOptions()) as pipeline:
+          options = ConvertOptions(inputs=("gs://b/photos",), output="gs://b/photos.pcr")
+          pipeline | ConvertToPcr(options)
     """
 
     def __init__(self, options: ConvertOptions) -> None:
         """Looks at nothing yet.
 
         Raises:
-            ConvertError: there is a split, and `options.part` does not choose one of its parts.
+          ConvertError: there is a split, and `options.part` does not choose one of its parts.
         """
         super().__init__()
         options.check_is_one_job()
@@ -121,7 +121,7 @@ class _Job:
     """What all workers know once everything is listed.
 
     Attributes:
-        labels: for each part, the labels in the data set of its own labels.
+      labels: for each part, the labels in the data set of its own labels.
     """
 
     options: ConvertOptions

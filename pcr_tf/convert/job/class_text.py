@@ -18,7 +18,7 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs of a heading and a text.
 
     Args:
-        manifest: that of the data set; `source`, `flags` and `class_names` are enough.
+      manifest: that of the data set; `source`, `flags` and `class_names` are enough.
     """
     names, source, flags = manifest["class_names"], manifest["source"], manifest["flags"]
     if not names:
@@ -69,7 +69,7 @@ def _alike(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _why_none(kind: str, flags: Mapping[str, Any]) -> str:
     if kind == "table":
-        return "without --label_column no column is a label; each is a feature of its own name"
+        return "without `label_column` no column is a label; each is a feature of its own name"
     if kind == "class_folders":
         return "the images are in no class folders"
     return "labels pass through as they are"

@@ -22,9 +22,9 @@ class EncodedImage:
     """An image encoded anew.
 
     Attributes:
-        jpeg: a baseline JPEG.
-        frames: frames or pages that the image had; the first one was taken.
-        turned: the EXIF orientation that it was turned by, 2 to 8; 1 where it was not.
+      jpeg: a baseline JPEG.
+      frames: frames or pages that the image had; the first one was taken.
+      turned: the EXIF orientation that it was turned by, 2 to 8; 1 where it was not.
     """
 
     jpeg: bytes
@@ -44,13 +44,13 @@ def encode_images(
     """The example with some of its images encoded anew; what Pillow cannot read or write stays.
 
     Args:
-        images: all its images, by feature, in the order of the image features.
-        positions: ordinals of the images to encode, counted through the features.
-        quality: JPEG quality, 1 to 100. upright: see `encode_jpeg`.
-        other_features: features that change with an image: `Source.reencoded_features`.
+      images: all its images, by feature, in the order of the image features.
+      positions: ordinals of the images to encode, counted through the features.
+      quality: JPEG quality, 1 to 100. upright: see `encode_jpeg`.
+      other_features: features that change with an image: `Source.reencoded_features`.
 
     Returns:
-        The example, and the images that were encoded, by their ordinals.
+      The example, and the images that were encoded, by their ordinals.
     """
     changed: dict[str, list[bytes]] = {}
     encoded = {}
@@ -76,8 +76,8 @@ def encode_jpeg(image: bytes, quality: int, *, upright: bool = False) -> Encoded
     heeded, as ``tf.io.decode_png`` does not heed them.
 
     Args:
-        upright: whether to turn the picture by its EXIF orientation, and to drop the orientation.
-            A TIFF is turned in either case, by Pillow.
+      upright: whether to turn the picture by its EXIF orientation, and to drop the orientation.
+        A TIFF is turned in either case, by Pillow.
     """
     from PIL import Image
 

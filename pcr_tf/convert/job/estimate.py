@@ -24,11 +24,11 @@ class Estimate(NamedTuple):
     """What a job will take, if the rest is as the sample.
 
     Attributes:
-        sampled_items, sampled_bytes: size of the sample.
-        sample_s: time that it took in one process.
-        stored_share: bytes stored per byte of the source.
-        output_bytes: size of all shards. remaining_s: time for those that are not finished.
-        opaque, encoded, skipped: images of the sample to which that happened.
+      sampled_items, sampled_bytes: size of the sample.
+      sample_s: time that it took in one process.
+      stored_share: bytes stored per byte of the source.
+      output_bytes: size of all shards. remaining_s: time for those that are not finished.
+      opaque, encoded, skipped: images of the sample to which that happened.
     """
 
     sampled_items: int
@@ -55,11 +55,11 @@ def estimate(
     The time is that of the sample, by bytes, divided among the workers.
 
     Args:
-        waiting: numbers of the shards that remain to be written.
+      waiting: numbers of the shards that remain to be written.
 
     Raises:
-        ConvertError: an item of the sample would stop the job.
-        OSError: the temporary folder cannot be written.
+      ConvertError: an item of the sample would stop the job.
+      OSError: the temporary folder cannot be written.
     """
     sample = _sample(plan, source)
     items = source_bytes = stored_bytes = opaque = encoded = skipped = 0

@@ -30,7 +30,7 @@ def flattened(opened: Any, image: bytes) -> Any:
     """A picture of mode L, RGB or CMYK of `opened`, which Pillow opened of the bytes `image`.
 
     Raises:
-        ValueError: samples of 32 bits, which have no range of their own.
+      ValueError: samples of 32 bits, which have no range of their own.
     """
     from PIL import Image
 

@@ -12,7 +12,7 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
     """Lines of text, none where there is nothing to remark."""
     reasons, encoded = manifest["counts"]["opaque_reasons"], manifest["encoded"]
     dataset = manifest["dataset"]
-    encode = "--on_unsupported=encode makes JPEGs of what Pillow reads"
+    encode = "`on_unsupported=encode` makes JPEGs of what Pillow reads"
     if manifest["flags"]["on_unsupported"] == "encode":
         encode = "a JPEG could not be made of them"
 
@@ -24,7 +24,7 @@ def remarks(manifest: dict[str, Any]) -> list[str]:
             reasons.get("not_a_jpeg", 0),
             lambda n: (
                 f"of those kept as is {n} {'is' if n == 1 else 'are'} no JPEG: image_batches and "
-                f"the decoding ops refuse such; {encode}, --on_unsupported=skip leaves them out"
+                f"the decoding ops refuse such; {encode}, `on_unsupported=skip` leaves them out"
             ),
         ),
         (
@@ -58,7 +58,7 @@ def few_records(num_records: int, num_examples: int) -> list[str]:
     records = "1 record" if num_records == 1 else f"{num_records} records"
     return [
         f"{records} only: shuffle=True gives records a new order in each epoch, not the examples "
-        "in them; convert with fewer --images_per_record, or shuffle examples too: "
+        "in them; convert with fewer `examples_per_record`, or shuffle examples too: "
         f"shuffle_buffer={num_examples} in image_batches, or .shuffle({num_examples})"
     ]
 

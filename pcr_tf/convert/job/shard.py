@@ -28,12 +28,12 @@ class ShardResult:
     `dataclasses.asdict`.
 
     Attributes:
-        turned: images whose EXIF orientation is not upright.
-        source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
-        opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
-            anew, and left out. Of those encoded, "frames" where there was more than the one taken,
-            and "turned", the EXIF orientation, where it was turned upright.
-        skipped_labels: of those left out, where they have labels.
+      turned: images whose EXIF orientation is not upright.
+      source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
+      opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
+        anew, and left out. Of those encoded, "frames" where there was more than the one taken,
+        and "turned", the EXIF orientation, where it was turned upright.
+      skipped_labels: of those left out, where they have labels.
     """
 
     name: str
@@ -69,13 +69,13 @@ def convert_shard(
     """Writes the shard under its final name, replacing what is there, and returns what it holds.
 
     Args:
-        memory: what this process shares with others; None where it need not.
+      memory: what this process shares with others; None where it need not.
 
     Raises:
-        UnreadableItemError: an item cannot be read and the policy is to fail.
-        UnsupportedImageError: an image cannot be re-coded losslessly and the policy is to fail.
-        ConvertError: a record is too large for the format.
-        OSError: the shard cannot be written; names the file.
+      UnreadableItemError: an item cannot be read and the policy is to fail.
+      UnsupportedImageError: an image cannot be re-coded losslessly and the policy is to fail.
+      ConvertError: a record is too large for the format.
+      OSError: the shard cannot be written; names the file.
     """
     result = ShardResult(plan.name)
     path = filesystem.join(options.output, plan.name)
@@ -115,7 +115,7 @@ def _remedy_of_large_record(path: str, last: SourceItem) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ConvertError(
-            f"{path}: {error}, see --images_per_record; the last one is {last.name}"
+            f"{path}: {error}, see `examples_per_record`; the last one is {last.name}"
         ) from error
 
 
@@ -149,7 +149,7 @@ class _ItemConverter:
         except UnreadableItemError as error:
             if self._options.on_unreadable == "fail":
                 raise UnreadableItemError(
-                    error.name, f"{error.why}; leave such items out with --on_unreadable=skip"
+                    error.name, f"{error.why}; leave such items out with `on_unreadable=skip`"
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
@@ -158,7 +158,7 @@ class _ItemConverter:
             summary = unsupported[0]
             raise UnsupportedImageError(
                 f"{item.name}: cannot be re-coded losslessly: {summary.reason}: {summary.detail}; "
-                "choose another policy with --on_unsupported=keep, skip or encode"
+                "choose another policy with `on_unsupported=keep`, skip or encode"
             )
         if unsupported and self._options.on_unsupported == "skip":
             self._skip(item, unsupported[0].reason, unsupported[0].detail)
@@ -194,7 +194,7 @@ class _ItemConverter:
         raise UnreadableItemError(
             item.name,
             f"no image feature; expected {' or '.join(self._options.image_features)}, got "
-            f"{', '.join(keys) or 'no features'}; name it with --image_feature",
+            f"{', '.join(keys) or 'no features'}; name it with `image_features`",
         )
 
     def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:

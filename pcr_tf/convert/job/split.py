@@ -41,6 +41,6 @@ def check_part(part: str, num_items: int, num_listed: int) -> None:
     """Raises ListingError if a part has none of the items that are listed."""
     if not num_items:
         raise ListingError(
-            f"--split: none of {num_listed} items is in part {part!r}; give it a larger share, or "
-            "choose another --split_seed"
+            f"`split`: none of {num_listed} items is in part {part!r}; give it a larger share, or "
+            "choose another `split_seed`"
         )

@@ -6,7 +6,7 @@ from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.sources.base import SourceItem
 from pcr_tf.format import filesystem
 
-# Suffixes of files that are taken for images. The contents decide later what can be re-coded.
+# Suffixes of files that count as images. Their contents decide later what can be transcoded.
 IMAGE_SUFFIXES = frozenset(
     (
         ".jpg",
@@ -37,7 +37,7 @@ _MAGICS = (
 
 
 def image_format(image: bytes) -> str:
-    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes, not the file's name."""
+    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes and not by the file's name."""
     if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
         return "WEBP"
     return next((name for magic, name in _MAGICS if image.startswith(magic)), "")
@@ -47,7 +47,7 @@ def read_image(item: SourceItem) -> bytes:
     """The bytes of an item that is a file of its own.
 
     Raises:
-        UnreadableItemError: the file cannot be read.
+      UnreadableItemError: the file cannot be read.
     """
     try:
         return filesystem.read_bytes(item.path)

@@ -45,7 +45,7 @@ _SPLIT_NAMES = frozenset(
     )
 )
 
-# What stands beside a folder of photographs and is drawn on them.
+# Names of folders of photographs, and of the folders of their masks or labels.
 _IMAGES_NAMES = frozenset(
     ("image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "photo", "photos", "rgb")
 )
@@ -225,8 +225,8 @@ class ClassFolderSource(PartedSource):
     def _check_all_are_listed(self, class_names: list[str], unlisted: Sequence[str]) -> None:
         if not class_names:
             raise ListingError(
-                f"{', '.join(self.roots)}: no class folders, but images alone; expected folders of "
-                "the classes of --classes or --classes_from"
+                f"{', '.join(self.roots)}: only images, no class folders; expected folders of "
+                "the classes of `classes` or `classes_from`"
             )
         if unlisted:
             more = f" ({_and_more(unlisted)})" if len(unlisted) > 1 else ""
@@ -240,18 +240,18 @@ class ClassFolderSource(PartedSource):
             more = f" ({_and_more(empty)})" if len(empty) > 1 else ""
             raise ListingError(
                 f"{self._path_of(empty[0])}: an empty folder{more}; expected images in each class "
-                "folder, for labels count them; remove it if it is no class, or list all classes "
-                "with --classes or --classes_from: one without images then keeps its label"
+                "folder, because labels count folders; remove it if it is not a class, or list all "
+                "classes with `classes` or `classes_from`: one without images then keeps its label"
             )
 
     def _check_all_look_different(self, class_names: Sequence[str]) -> None:
         pair = twins(class_names)
         if pair is not None:
-            one, other = pair
+            first, second = pair
             raise ListingError(
-                f"{self._path_of(other)}: expected one folder of a name, got {other!a} beside "
-                f"{one!a}, which look the same; make one folder of them, or, where they are "
-                "two classes, say so with --classes"
+                f"{self._path_of(second)}: expected one folder per name, got {second!a} beside "
+                f"{first!a}, which look the same; merge the two, or, if they are two classes, list "
+                "both with `classes`"
             )
 
     def _path_of(self, folder: str) -> str:
@@ -262,30 +262,30 @@ class ClassFolderSource(PartedSource):
         if names and without_class:
             raise ListingError(
                 f"{without_class}: an image without a class beside class folders "
-                f"({names[0]}, ...); move it into a folder, or name one class folder as --input"
+                f"({names[0]}, ...); move it into a folder, or name one class folder with `inputs`"
             )
 
     def _check_layout(self, names: list[str], without_image: list[str]) -> None:
         roots = ", ".join(self.roots)
         if not names:
             return
-        # One such name may be a class, as a train among vehicles; of two side by side, one with
-        # folders, the folders are the classes. The other may be flat, or without an image, and
-        # anything else may stand beside them.
+        # One such name may be a class, like a train among vehicles. Where two are side by side and
+        # one holds folders, those folders are the classes. The other may be flat, or without an
+        # image, and anything else may be beside them.
         folders = [name.split("/") for name in (*names, *without_image)]
         for level in range(max(map(len, folders)) - 1):
             deep = [folder for folder in folders if len(folder) > level]
             splits = sorted({f[level] for f in deep if f[level].lower() in _SPLIT_NAMES})
             nested = {folder[level] for folder in deep if len(folder) > level + 1}
             if len(splits) > 1 and nested.intersection(splits):
-                # The one that has all classes, for the others to take them from.
-                begin = min(splits, key=lambda name: not name.lower().startswith("train"))
-                first = next(folder[: level + 1] for folder in deep if folder[level] == begin)
+                # The one that has all classes, so that the others can take them from it.
+                main = min(splits, key=lambda name: not name.lower().startswith("train"))
+                first = next(folder[: level + 1] for folder in deep if folder[level] == main)
                 raise ListingError(
                     f"{roots}: {', '.join(splits)} look like splits, not classes; convert each "
-                    f"by itself: --input={filesystem.join(self.roots[0], *first)}; give the "
-                    "others the same labels with --classes_from; if they are classes, rename one, "
-                    "or list all with --classes"
+                    f"separately: `inputs={filesystem.join(self.roots[0], *first)}`; give the "
+                    "others the same labels with `classes_from`; if they are classes, rename one, "
+                    "or list all with `classes`"
                 )
         if not self.classes:
             self._check_no_masks(folders)
@@ -293,11 +293,11 @@ class ClassFolderSource(PartedSource):
             top = filesystem.join(self.roots[0], names[0].split("/")[0])
             raise ListingError(
                 f"{roots}: all classes are three folders deep or more ({names[0]}, ...); name the "
-                f"folders that hold the class folders, as --input={top}"
+                f"folders that hold the class folders: `inputs={top}`"
             )
 
     def _check_no_masks(self, folders: list[list[str]]) -> None:
-        """Of a folder of photographs beside one of their masks, each would be a class."""
+        """Refuses a folder of photographs beside one of their masks: each would become a class."""
         children: dict[tuple[str, ...], set[str]] = {}
         for folder in folders:
             for level, name in enumerate(folder):
@@ -308,9 +308,9 @@ class ClassFolderSource(PartedSource):
             if images and masks:
                 path = filesystem.join(self.roots[0], *above, images[0])
                 raise ListingError(
-                    f"{path}: beside {masks[0]}: photographs and what is drawn on them, not two "
+                    f"{path}: beside {masks[0]}: photographs and their masks, not two "
                     "classes; put each image and its mask into one example: docs/CONVERTING.md, "
-                    "Images with masks; if they are classes, name them with --classes"
+                    "Images with masks; if they are classes, name them with `classes`"
                 )
 
 

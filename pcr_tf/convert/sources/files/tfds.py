@@ -139,7 +139,7 @@ class TfdsSource(Source):
             return read_record(item)
         try:
             (data,) = self._open_files.reader(item.path).read([item.ordinal])
-        except Exception as error:  # Its library raises what it meets.
+        except Exception as error:  # Its library raises exceptions of many types.
             raise UnreadableItemError(item.name, f"cannot be read: {error}") from error
         return bytes(data)
 
@@ -151,16 +151,16 @@ class TfdsSource(Source):
             import tensorflow_datasets as tfds
         except ImportError as error:
             raise ConvertError(
-                f"`input_format`=tfds: requires TensorFlow Datasets: {error}; install pcr-tf[tfds]"
+                f"`input_format=tfds`: requires TensorFlow Datasets: {error}; install pcr-tf[tfds]"
             ) from error
         name, data_dir = self.builder_name, self.options.tfds_data_dir or None
         try:
             if filesystem.exists(filesystem.join(name, "dataset_info.json")):
                 return tfds.builder_from_directory(name)
             builder = tfds.builder(name, data_dir=data_dir)
-        except Exception as error:  # Builders raise whatever their code meets.
+        except Exception as error:  # Builders raise exceptions of any type.
             why = str(error).partition("\n")[0]
-            raise ListingError(f"{name}: no builder, and not the folder of one: {why}") from error
+            raise ListingError(f"{name}: neither a builder nor the folder of one: {why}") from error
         if not filesystem.exists(os.fspath(builder.data_dir)):
             raise ListingError(
                 f"{name}: not prepared in {builder.data_dir}; run `tfds build {name}`, or name "
@@ -175,16 +175,16 @@ class TfdsSource(Source):
         except (KeyError, ValueError, AssertionError) as error:
             raise ListingError(
                 f"{self.builder_name}: no split {split!r}; expected one of "
-                f"{', '.join(builder.info.splits)}, or a slice as train[:80%]: {error}"
+                f"{', '.join(builder.info.splits)}, or a slice like train[:80%]: {error}"
             ) from error
 
     def _array_items(self, path: str) -> tuple[list[SourceItem], str]:
         try:
             status = filesystem.status(path)
             count = self._open_files.reader(path).num_records()
-        except Exception as error:  # Its library raises what it meets.
+        except Exception as error:  # Its library raises exceptions of many types.
             raise UnreadableItemError(path, f"cannot be read: {error}") from error
-        # The library says where no record is: sizes are their mean.
+        # The library does not tell where records are: each item gets their mean size.
         size_bytes = status.size_bytes // max(count, 1)
         items = [SourceItem(path, 0, size_bytes, number) for number in range(count)]
         return items, f"{count} records, {status.size_bytes} bytes, {status.modified_ns}"

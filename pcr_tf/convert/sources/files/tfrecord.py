@@ -128,7 +128,7 @@ def record_key(item: SourceItem) -> str:
 
 
 def _scan(path: str) -> Iterator[SourceItem]:
-    """The records of a file, from the 12 bytes before each."""
+    """The records of a file, located by the 12-byte header before each."""
     file_bytes = filesystem.size(path)
     with filesystem.open_file(path) as file:
         offset = 0
@@ -154,7 +154,7 @@ def _read_length(file: IO[bytes], path: str, ordinal: int, offset: int) -> int:
     if ordinal == 0 and header[:2] == b"\x1f\x8b":
         raise UnreadableItemError(
             name,
-            "byte 0: the file is gzip-compressed, and its records cannot be located; decompress it "
+            "byte 0: the file is gzip-compressed, so its records cannot be located; decompress it "
             "first",
         )
     if len(header) < FRAME_HEADER.size:
@@ -175,7 +175,7 @@ def _read_length(file: IO[bytes], path: str, ordinal: int, offset: int) -> int:
 
 
 def _looks_like_tfrecords(folder: str) -> bool:
-    """Whether a folder holds files whose names are usual for TFRecord shards."""
+    """Whether a folder holds files with the usual names of TFRecord shards."""
     return any(
         re.search(r"tfrecord|-\d+-of-\d+", name)
         for name in filesystem.listdir(folder)

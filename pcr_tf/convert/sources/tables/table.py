@@ -86,7 +86,7 @@ class TableSource(Source):
         for root in self.roots:
             walk.add_root(root)
         name_at = image_column(table, walk, options)
-        rows, unreadable = self._sound_rows(table, name_at, skip_unreadable)
+        rows, unreadable = self._usable_rows(table, name_at, skip_unreadable)
         unreadable += walk.unreadable
         matches = match_rows(table, rows, name_at, walk, options)
         columns = self._typed_columns(table, rows)
@@ -143,10 +143,11 @@ class TableSource(Source):
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
 
-    def _sound_rows(
+    def _usable_rows(
         self, table: Table, name_at: int, skip_unreadable: bool
     ) -> tuple[list[Row], list[tuple[str, str]]]:
-        """Rows of the table's shape that have a label, where there is a label column."""
+        """Complete rows that have an image and, where there is a label column, a label; and (name,
+        reason) of the others."""
         label = self.options.label_column
         label_at = table.column(label, "label_column") if label else name_at
         empty_is_class = "" in self.options.class_list().label_of
@@ -183,7 +184,8 @@ class TableSource(Source):
         clash = next((name for name in table.columns if name in reserved), None)
         if clash is not None:
             raise ListingError(
-                f"{table.path}: column {clash!r} has the name of a feature that is made; rename it"
+                f"{table.path}: column {clash!r} has the name of a feature that the source makes; "
+                "rename it"
             )
         return tuple(
             (name, column_type({row.cells[position].strip() for row in rows} - {""}))

@@ -1,4 +1,4 @@
-"""Tables of names and values: CSV, columns apart by whitespace, and MATLAB's .mat files."""
+"""Tables of names and values: CSV, whitespace-separated columns, and MATLAB's .mat files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pcr_tf.convert.sources.text_file import decoded
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import can_name_a_file
 
-# What the column of names is called where a header leaves it out.
+# Name of the column of image names, where a header leaves it out.
 UNNAMED_FIRST_COLUMN = "image_id"
 
 _MAX_CELL_BYTES = 1 << 20
@@ -31,14 +31,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as it was read.
+    """The contents of a table's file.
 
     Attributes:
-        path: its file.
-        columns: names of the columns.
-        rows: rows of as many cells.
-        misshapen: rows of another number of cells.
-        digest: changes when the file's contents do.
+      path: its file.
+      columns: names of the columns.
+      rows: the rows with a cell for each column.
+      misshapen: the rows with more or fewer cells.
+      digest: changes when the file's contents do.
     """
 
     path: str
@@ -51,12 +51,12 @@ class Table(NamedTuple):
         """The position of column `name`.
 
         Raises:
-            ListingError: there is none; names `flag`, which asked for it.
+          ListingError: there is none; the message names the option `flag`, which asked for it.
         """
         if name not in self.columns:
             raise ListingError(
                 f"{self.path}: no column {name!r}; expected one of {', '.join(self.columns)}; "
-                f"name it with --{flag}"
+                f"name it with `{flag}`"
             )
         return self.columns.index(name)
 
@@ -64,17 +64,17 @@ class Table(NamedTuple):
 def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) -> Table:
     """Reads a table.
 
-    A text may begin with a byte order mark, and its lines may end in CR LF; empty lines are left
-    out. Columns apart by whitespace may have a first line that says how many rows there are, and a
+    A text may begin with a byte order mark, and its lines may end in CR LF; empty lines are
+    skipped. A whitespace-separated table may have a first line with the number of rows, and a
     header that does not name the first column.
 
     Args:
-        kind: "auto", "csv", "tsv", "whitespace" or "mat"; "auto" goes by the file's suffix.
-        encoding: of a text.
-        columns: names of the columns, for a text without a header.
+      kind: "auto", "csv", "tsv", "whitespace" or "mat"; "auto" goes by the file's suffix.
+      encoding: of a text.
+      columns: names of the columns, for a text without a header.
 
     Raises:
-        ListingError: the file is not such a table; names the line.
+      ListingError: the file is not such a table; the message names the line.
     """
     try:
         data = filesystem.read_bytes(path)
@@ -96,18 +96,18 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
         raise ListingError(f"{path}: no rows; expected a header and a row for each image")
     _check_header(path, header)
     _check_locale(path, rows)
-    sound = [row for row in rows if len(row.cells) == len(header)]
+    complete = [row for row in rows if len(row.cells) == len(header)]
     misshapen = [row for row in rows if len(row.cells) != len(header)]
-    return Table(path, header, sound, misshapen, hashlib.sha256(data).hexdigest()[:16])
+    return Table(path, header, complete, misshapen, hashlib.sha256(data).hexdigest()[:16])
 
 
 def _check_locale(path: str, rows: list[Row]) -> None:
-    """Refuses text that names no file under this locale: no row would find its image."""
+    """Refuses text that cannot name a file under this locale: no row would find its image."""
     for row in rows:
         if not all(map(can_name_a_file, row.cells)):
             raise ListingError(
-                f"{path}: {row.place}: expected ASCII, which the locale has names of files for; "
-                "set PYTHONUTF8=1"
+                f"{path}: {row.place}: expected ASCII, the only text that can name files under "
+                "this locale; set PYTHONUTF8=1"
             )
 
 
@@ -127,20 +127,20 @@ def _by_commas(
 def _check_delimiter(path: str, place: str, header: list[str], delimiter: str) -> None:
     remedies = {
         ";": "save it with commas",
-        "\t": "say so with --table_format=tsv",
-        ",": "say so with --table_format=csv",
+        "\t": "set `table_format=tsv`",
+        ",": "set `table_format=csv`",
     }
     for other, remedy in remedies.items():
         if len(header) == 1 and other != delimiter and other in header[0]:
             raise ListingError(
-                f"{path}: {place}: expected columns apart by {delimiter!r}, got {other!r} in "
+                f"{path}: {place}: expected columns separated by {delimiter!r}, got {other!r} in "
                 f"{header[0]!r}; {remedy}"
             )
 
 
 def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_MAX_CELL_BYTES)
-    # strict: a stray quote would otherwise swallow the rows behind it.
+    # strict: a stray quote would otherwise swallow the rows after it.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -149,7 +149,7 @@ def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
                 yield Row(f"line {line}", _shared(cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ListingError(f"{path}: line {line}: not sound CSV: {error}") from error
+        raise ListingError(f"{path}: line {line}: not valid CSV: {error}") from error
 
 
 def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], list[Row]]:
@@ -163,28 +163,28 @@ def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], 
     if rows and not header:
         (names, *rows) = rows
         header = names.cells
-        # By the usual length: a row that was cut short must not decide.
+        # The most frequent length decides, not that of a row that was cut short.
         lengths = collections.Counter(len(row.cells) for row in rows)
         if rows and lengths.most_common(1)[0][0] == len(header) + 1:
             header = [UNNAMED_FIRST_COLUMN, *header]
     if count is not None and count != len(rows):
         raise ListingError(
-            f"{path}: {first.place}: says that there are {count} rows; got {len(rows)}; is the "
+            f"{path}: {first.place}: expected {count} rows, as it says, got {len(rows)}; is the "
             "file cut short? Correct the line, or remove it"
         )
     return header, rows
 
 
 def _shared(cells: list[str]) -> list[str]:
-    """The same cells, each value once in memory: most columns hold few values, many times."""
+    """The same cells, each value once in memory: most columns repeat a few values."""
     return [sys.intern(cell) for cell in cells]
 
 
 def _check_header(path: str, header: list[str]) -> None:
-    # A column without a name is an index, as pandas writes it; it is no feature.
+    # A column without a name is an index, as pandas writes it, and not a feature.
     named = [name for name in header if name]
-    double = next((name for name in named if named.count(name) > 1), None)
-    if double is not None:
-        raise ListingError(f"{path}: two columns are called {double!r}; rename one")
+    duplicate = next((name for name in named if named.count(name) > 1), None)
+    if duplicate is not None:
+        raise ListingError(f"{path}: two columns are called {duplicate!r}; rename one")
     if not named:
-        raise ListingError(f"{path}: no column has a name; name them with --table_columns")
+        raise ListingError(f"{path}: no column has a name; name them with `table_columns`")

@@ -42,14 +42,14 @@ _MAX_GAP_BYTES = 4096
 class WebDatasetSource(PartedSource):
     """Examples of tar files whose members are called ``<key>.<extension>``.
 
-    The key is the member's name up to the first dot behind its last "/"; the members of a key need
-    not stand together. An example holds image/encoded, image/filename (the member's name),
+    The key is the member's name up to the first dot after its last "/"; the members of a key need
+    not be adjacent. An example holds image/encoded, image/filename (the member's name),
     image/format (from the contents), and the other members of its key:
 
-    - ``cls``: image/class/label, the whole number that it holds; where a list of classes is given,
-      the position in it of the text that it holds, and image/class/text, its name;
+    - ``cls``: image/class/label, the integer that it holds; where a list of classes is given, the
+      position in it of the text that it holds, and image/class/text, its name;
     - ``json``: its bytes as json, and each field of the object that is a number, a text, or a list
-      of such, as json/<field>;
+      of these, as json/<field>;
     - all others: their bytes, under the extension.
 
     Attributes:
@@ -83,7 +83,7 @@ class WebDatasetSource(PartedSource):
         if holds_folders_of_images(path):
             raise ConvertError(
                 f"{path}: holds tar files and folders of images; choose with "
-                "`input_format`=webdataset or `input_format`=class_folders"
+                "`input_format=webdataset` or `input_format=class_folders`"
             )
         return Match.CERTAIN
 
@@ -144,19 +144,21 @@ class WebDatasetSource(PartedSource):
             "image/format": [image_format(image).encode()],
         }
         if self.classes and "cls" not in parts:
-            raise UnreadableItemError(item.name, "no .cls; expected the name of a class in one")
+            raise UnreadableItemError(
+                item.name, "no .cls; expected one that holds the name of a class"
+            )
         for name, contents in parts.items():
-            made = (
+            new_features = (
                 self._label(item.name, contents)
                 if name == "cls"
                 else _features(item.name, name, contents)
             )
-            for key, values in made.items():
+            for key, values in new_features.items():
                 if key in features:
                     raise UnreadableItemError(
                         item.name,
-                        f"member .{name}: makes a feature {key!r}, which is there already; choose "
-                        "another --image_feature, or rename the member",
+                        f"member .{name}: makes a feature {key!r}, which exists already; choose "
+                        "another `image_features`, or rename the member",
                     )
                 features[key] = values
         return encode_example(features)
@@ -166,7 +168,7 @@ class WebDatasetSource(PartedSource):
 
     def split_key(self, item: SourceItem, context: SourceContext) -> str:
         del context
-        return item.entry  # The same where the keys are packed into other shards.
+        return item.entry  # Stays the same when the keys are packed into other shards.
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
@@ -193,11 +195,11 @@ class WebDatasetSource(PartedSource):
             if not re.fullmatch(rb"-?\d{1,18}", text):
                 raise UnreadableItemError(
                     item,
-                    f".cls: expected a whole number, got {text[:40].decode(errors='replace')!r}; "
-                    "--classes gives names of classes their labels",
+                    f".cls: expected an integer, got {text[:40].decode(errors='replace')!r}; "
+                    "for names of classes, list them with `classes`",
                 )
             return {"image/class/label": [int(text)]}
-        value = os.fsdecode(text)  # As the list holds it.
+        value = os.fsdecode(text)  # The form in which the list holds it.
         if value not in self.classes.label_of:
             raise ListingError(f"{item}: .cls: {self.classes.unlisted(value)}")
         label = self.classes.label_of[value]
@@ -210,12 +212,12 @@ class WebDatasetSource(PartedSource):
 
     def _image_of(self, path: str, key: str, members: list[Member]) -> Member:
         wanted = self.image_extension
-        found = [member for member in members if self._is_image(member.extension)]
-        if len(found) == 1:
-            return found[0]
+        images = [member for member in members if self._is_image(member.extension)]
+        if len(images) == 1:
+            return images[0]
         names = ", ".join(f".{member.extension}" for member in members)
-        if found:
-            why = f"several images: {names}; choose one with --image_extension"
+        if images:
+            why = f"several images: {names}; choose one with `image_extension`"
         else:
             expected = f".{wanted}" if wanted else "one of .jpg, .jpeg, .png, ..."
             why = f"no image; expected {expected}, got {names}"
@@ -227,7 +229,7 @@ def _members(item: SourceItem) -> list[Member]:
 
 
 def _read(item: SourceItem, members: list[Member]) -> dict[str, bytes]:
-    """Contents by extension: in one request where the members stand together."""
+    """Contents by extension, read in one request where the members are adjacent."""
     span = max(member.offset + member.size_bytes for member in members) - item.offset
     if span > item.size_bytes + _MAX_GAP_BYTES * len(members):
         return {m.extension: filesystem.read_range(item.path, *m[1:]) for m in members}
@@ -257,7 +259,7 @@ def _json_features(item: str, contents: bytes) -> dict[str, Values]:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; of a name that is there twice Python would take the last value."""
+    """A JSON object; of a name that occurs twice Python would silently take the last value."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -266,12 +268,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _utf8(text: str) -> bytes:
-    return text.encode(errors="replace")  # JSON may hold half of a surrogate pair.
+    return text.encode(errors="replace")  # JSON may hold half a surrogate pair.
 
 
 def _values(value: Any) -> Values:
-    """A JSON value as those of a feature; none where it is nested, mixed, or null, which a number
-    that no feature can hold is as well.
+    """The values of a feature that hold a JSON value; empty where it is nested, mixed or null. A
+    number that no feature can hold has been parsed as null.
     """
     values = value if isinstance(value, list) else [value]
     if all(isinstance(v, str) for v in values):
