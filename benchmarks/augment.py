@@ -29,7 +29,7 @@ from benchmarks import inputs, measure
 _COPIES = flags.DEFINE_integer("copies", 4, "Times each photograph is stored.", lower_bound=1)
 _SHARDS = flags.DEFINE_integer("shards", 8, "Files on each side.", lower_bound=1)
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
-    "images_per_record", 64, "As for pcr-convert.", lower_bound=1
+    "examples_per_record", 64, "As for pcr-convert.", lower_bound=1
 )
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "uint8"], "Of the images.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each case.", lower_bound=1)
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
             inputs.pcr_dataset(
                 photographs,
                 **layout,
-                images_per_record=_IMAGES_PER_RECORD.value,
+                examples_per_record=_IMAGES_PER_RECORD.value,
                 scan_script=script,
             )
         )

@@ -25,7 +25,7 @@ from pcr_tf.format.dataset_index import open_dataset
 
 _SHARDS = flags.DEFINE_integer("shards", 4, "Files on each side.", lower_bound=1)
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
-    "images_per_record", 32, "As for pcr-convert.", lower_bound=1
+    "examples_per_record", 32, "As for pcr-convert.", lower_bound=1
 )
 
 # Runs under strace. Before each pass it looks up a path that is not there: that divides the trace.
@@ -131,7 +131,7 @@ def main(argv: list[str]) -> None:
     photographs = inputs.photographs()
     layout = {"copies": 1, "num_shards": _SHARDS.value}
     records = inputs.tfrecords(photographs, **layout)
-    folder = inputs.pcr_dataset(photographs, **layout, images_per_record=_IMAGES_PER_RECORD.value)
+    folder = inputs.pcr_dataset(photographs, **layout, examples_per_record=_IMAGES_PER_RECORD.value)
     index = open_dataset(folder).index
     passes = parse_trace(_trace(folder, index.header.num_groups, records), (".pcr", ".tfrecord"))
 

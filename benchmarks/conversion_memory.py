@@ -3,8 +3,8 @@ r"""Measures the peak memory of the processes of a conversion job at two sizes o
     python -m benchmarks.conversion_memory [--images=/my/folder] [--copies=2,16]
 
 What is measured is unique memory (USS: pages that no other process shares), sampled all along; a
-worker holds the record that it writes, whose size --images_per_record fixes, and not the data set.
-The parent holds the listing, some 450 bytes an image.
+worker holds the record that it writes, whose size --examples_per_record fixes, and not the data
+set. The parent holds the listing, some 450 bytes an image.
 """
 
 from __future__ import annotations

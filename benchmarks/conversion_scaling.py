@@ -26,7 +26,7 @@ _COPIES = flags.DEFINE_integer(
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each case.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Workers that are compared with one.", lower_bound=2)
-_IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 64, "Of the job.", lower_bound=1)
+_IMAGES_PER_RECORD = flags.DEFINE_integer("examples_per_record", 64, "Of the job.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     photographs = inputs.linked_copies(inputs.photographs(), _COPIES.value)
     program = conversion_runs.compile_bare_transcode()
-    records = f"--images_per_record={_IMAGES_PER_RECORD.value}"
+    records = f"--examples_per_record={_IMAGES_PER_RECORD.value}"
     many = _WORKERS.value
     rates = {
         "pcr-convert": lambda n: conversion_runs.job_images_per_s(photographs, n, records),
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     result = {
         "photographs": photographs.origin,
         "images": len(photographs.files),
-        "images_per_record": _IMAGES_PER_RECORD.value,
+        "examples_per_record": _IMAGES_PER_RECORD.value,
         "workers": many,
         "images_per_s": summaries,
         "ratio_to_one_worker": scaling,

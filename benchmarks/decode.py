@@ -76,7 +76,7 @@ _IN_TF_DATA = (_PCR_TF, "tf.io.decode_jpeg")
 def _jpegs(photographs: inputs.Photographs) -> dict[str, list[bytes]]:
     """The first images that all decoders take: original files and prefixes, by what they are."""
     folder = inputs.pcr_dataset(
-        photographs, copies=1, num_shards=1, images_per_record=_IMAGES_PER_RECORD
+        photographs, copies=1, num_shards=1, examples_per_record=_IMAGES_PER_RECORD
     )
     versions = {_ORIGINAL: (path.read_bytes() for path in photographs.files)}
     reader = PcrReader(folder)

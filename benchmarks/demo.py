@@ -39,7 +39,7 @@ _IMAGES_PER_CLASS = flags.DEFINE_integer(
     "images_per_class", 64, "Images to draw in each of the 16 classes.", lower_bound=1
 )
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
-    "images_per_record",
+    "examples_per_record",
     None,
     "As for pcr-convert. By default 64, or fewer where that would make less than 8 records.",
     lower_bound=1,
@@ -91,11 +91,11 @@ def _jpeg_files(folder: pathlib.Path) -> list[pathlib.Path]:
 def _convert(photographs: pathlib.Path, dataset: pathlib.Path, num_images: int) -> dict[str, Any]:
     """Runs pcr-convert and returns the manifest of the data set."""
     # Eight records at least, so that training and validation get records of their own.
-    images_per_record = _IMAGES_PER_RECORD.value or max(1, min(64, num_images // 8))
+    examples_per_record = _IMAGES_PER_RECORD.value or max(1, min(64, num_images // 8))
     arguments = [
         f"--input={photographs}",
         f"--output={dataset}",
-        f"--images_per_record={images_per_record}",
+        f"--examples_per_record={examples_per_record}",
         f"--num_workers={_NUM_WORKERS.value}",
     ]
     print(f"  pcr-convert {shlex.join(arguments)}", flush=True)

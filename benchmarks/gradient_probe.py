@@ -95,7 +95,7 @@ class _StepTimer(keras.callbacks.Callback):
 
 def main(_: list[str]) -> None:
     photographs = inputs.photographs()
-    folder = inputs.pcr_dataset(photographs, copies=1, num_shards=1, images_per_record=64)
+    folder = inputs.pcr_dataset(photographs, copies=1, num_shards=1, examples_per_record=64)
     size, batch = _SIZE.value, _BATCH.value
 
     def batches(scan_groups: int, training: bool) -> Any:

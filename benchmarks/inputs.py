@@ -99,7 +99,7 @@ def convert_command(
     Args:
         sources: folders, files and patterns.
         output: folder of the data set.
-        *flag_list: more flags, such as "--images_per_record=64".
+        *flag_list: more flags, such as "--examples_per_record=64".
     """
     inputs = [f"--input={os.fspath(source)}" for source in sources]
     command = [sys.executable, "-m", "pcr_tf.cli.convert", *inputs]
@@ -190,18 +190,18 @@ def pcr_dataset(
     *,
     copies: int,
     num_shards: int,
-    images_per_record: int,
+    examples_per_record: int,
     scan_script: str = "standard",
 ) -> pathlib.Path:
     """The folder of a PCR data set with the examples of `tfrecords`, in the same order."""
     script = "" if scan_script == "standard" else f"-{scan_script}"
     folder = pathlib.Path(OUTPUT_DIR.value)
-    folder /= f"pcr-{source.key}-{copies}x-{num_shards}-{images_per_record}{script}"
+    folder /= f"pcr-{source.key}-{copies}x-{num_shards}-{examples_per_record}{script}"
     # The conversion job itself sees that nothing is left to do, or goes on where it stopped.
     convert(
         tfrecords(source, copies=copies, num_shards=num_shards),
         folder,
-        f"--images_per_record={images_per_record}",
+        f"--examples_per_record={examples_per_record}",
         f"--num_shards={num_shards}",
         f"--num_workers={NUM_WORKERS.value}",
         f"--scan_script={scan_script}",

@@ -42,7 +42,7 @@ _UTILISATION = flags.DEFINE_boolean("utilisation", False, "Measure the use of th
 _READS_IN_FLIGHT = flags.DEFINE_list(
     "reads_in_flight", ["48"], "For --utilisation, beside the default."
 )
-_IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 256, "As for pcr-convert.")
+_IMAGES_PER_RECORD = flags.DEFINE_integer("examples_per_record", 256, "As for pcr-convert.")
 _DECODE = flags.DEFINE_boolean(
     "decode",
     False,
@@ -88,7 +88,7 @@ def _store(folder: pathlib.Path) -> dict[str, Any]:
     photographs = inputs.photographs()
     records = inputs.tfrecords(photographs, copies=2, num_shards=2)
     source = inputs.pcr_dataset(
-        photographs, copies=2, num_shards=2, images_per_record=_IMAGES_PER_RECORD.value
+        photographs, copies=2, num_shards=2, examples_per_record=_IMAGES_PER_RECORD.value
     )
     index = open_dataset(source).index
     tfrecord_bytes = sum(path.stat().st_size for path in records)

@@ -30,7 +30,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/benchmarks", "Folder for 
 _SHARDS = flags.DEFINE_integer("shards", 10_000, "Shards.", lower_bound=1)
 _IMAGES = flags.DEFINE_integer("images", 1_300_000, "Images, one per example.", lower_bound=1)
 _IMAGES_PER_RECORD = flags.DEFINE_list(
-    "images_per_record", ["130", "16"], "Images in a record; a data set for each number."
+    "examples_per_record", ["130", "16"], "Images in a record; a data set for each number."
 )
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Measurements of each case.", lower_bound=1)
 
@@ -59,7 +59,7 @@ print(json.dumps({"seconds": seconds, "grown_bytes": grown, "examples": examples
 
 
 def write_index(
-    folder: pathlib.Path, *, num_shards: int, num_images: int, images_per_record: int
+    folder: pathlib.Path, *, num_shards: int, num_images: int, examples_per_record: int
 ) -> None:
     """Writes the side index of a data set that does not exist, with sizes as photographs have.
 
@@ -67,7 +67,7 @@ def write_index(
         folder: made if missing.
         num_shards: at least 1; the images are dealt out to them evenly.
         num_images: at least `num_shards`.
-        images_per_record: at least 1; the last record of a shard may hold fewer.
+        examples_per_record: at least 1; the last record of a shard may hold fewer.
     """
     rng = np.random.default_rng(0)
     script = scan_scripts.load_scan_script()
@@ -76,8 +76,8 @@ def write_index(
     shard_records, offsets, counts, shard_sizes = [], [], [], []
     rows = []
     for images in np.bincount(np.arange(num_images) % num_shards).tolist():
-        whole, rest = divmod(images, images_per_record)
-        record_images = np.array([images_per_record] * whole + [rest] * (rest > 0))
+        whole, rest = divmod(images, examples_per_record)
+        record_images = np.array([examples_per_record] * whole + [rest] * (rest > 0))
         per_image = np.concatenate([[_METADATA_BYTES_PER_IMAGE], _GROUP_BYTES])
         noise = rng.normal(1.0, 0.1, (len(record_images), groups + 1)).clip(0.5, 1.5)
         sizes = (record_images[:, np.newaxis] * per_image * noise).astype(np.int64) + 200
@@ -131,20 +131,20 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     rows, cases = [], {}
-    for images_per_record in map(int, _IMAGES_PER_RECORD.value):
-        folder = pathlib.Path(_OUTPUT_DIR.value) / f"opening-{images_per_record}"
+    for examples_per_record in map(int, _IMAGES_PER_RECORD.value):
+        folder = pathlib.Path(_OUTPUT_DIR.value) / f"opening-{examples_per_record}"
         write_index(
             folder,
             num_shards=_SHARDS.value,
             num_images=_IMAGES.value,
-            images_per_record=images_per_record,
+            examples_per_record=examples_per_record,
         )
         opened = [_open_once(folder) for _ in range(_ROUNDS.value)]
         index = dataset_index.open_dataset(folder).index
         seconds = measure.summarise([one["seconds"] for one in opened])
         grown = measure.summarise([one["grown_bytes"] for one in opened])
         side_index = (folder / dataset_index.SIDE_INDEX_NAME).stat()
-        cases[str(images_per_record)] = {
+        cases[str(examples_per_record)] = {
             "records": index.num_records,
             "side_index_bytes": side_index.st_size,
             "open_s": seconds,
@@ -154,7 +154,7 @@ def main(argv: list[str]) -> None:
         }
         rows.append(
             [
-                f"{images_per_record} images/record",
+                f"{examples_per_record} images/record",
                 f"{index.num_records:,}",
                 f"{side_index.st_size / 1e6:.2f}",
                 f"{seconds.median:.3f} ({seconds.smallest:.3f}-{seconds.largest:.3f})",

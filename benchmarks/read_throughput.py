@@ -28,7 +28,7 @@ _SCAN_GROUPS = flags.DEFINE_list("scan_groups", ["1", "2", "5", "10"], "Fideliti
 _COPIES = flags.DEFINE_integer("copies", 8, "Times each photograph is stored.", lower_bound=1)
 _SHARDS = flags.DEFINE_integer("shards", 8, "Files on each side.", lower_bound=1)
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
-    "images_per_record", 64, "As for pcr-convert.", lower_bound=1
+    "examples_per_record", 64, "As for pcr-convert.", lower_bound=1
 )
 _READS_IN_FLIGHT = flags.DEFINE_list(
     "reads_in_flight",
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> None:
     photographs = inputs.photographs()
     layout = {"copies": _COPIES.value, "num_shards": _SHARDS.value}
     records = inputs.tfrecords(photographs, **layout)
-    folder = inputs.pcr_dataset(photographs, **layout, images_per_record=_IMAGES_PER_RECORD.value)
+    folder = inputs.pcr_dataset(photographs, **layout, examples_per_record=_IMAGES_PER_RECORD.value)
     examples = len(photographs.files) * _COPIES.value
     tfrecord_cases = _tfrecord_cases([str(path) for path in records])
     makers = dict(tfrecord_cases)
@@ -118,7 +118,7 @@ def main(argv: list[str]) -> None:
     result = {
         "photographs": photographs.origin,
         "examples": examples,
-        "images_per_record": _IMAGES_PER_RECORD.value,
+        "examples_per_record": _IMAGES_PER_RECORD.value,
         "baseline": baseline,
         "bytes_per_image": bytes_per_image,
         "images_per_s": summaries,

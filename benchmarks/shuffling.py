@@ -36,7 +36,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "build/benchmarks", "Folder for 
 _EXAMPLES = flags.DEFINE_integer("examples", 20_000, "Examples.", lower_bound=1)
 _LABELS = flags.DEFINE_integer("labels", 100, "Labels.", lower_bound=1)
 _FILES = flags.DEFINE_integer("files", 16, "Files of TFRecords, and shards.", lower_bound=1)
-_RECORDS = flags.DEFINE_list("images_per_record", ["16", "64", "256"], "Examples in a record.")
+_RECORDS = flags.DEFINE_list("examples_per_record", ["16", "64", "256"], "Examples in a record.")
 _BUFFERS = flags.DEFINE_list("buffers", ["0", "1024", "4096"], "Examples in the shuffle buffer.")
 _BATCH = flags.DEFINE_integer("batch", 64, "Examples in a batch.", lower_bound=2)
 
@@ -96,11 +96,11 @@ def _write_tfrecords(folder: pathlib.Path, numbers: np.ndarray) -> list[str]:
     return paths
 
 
-def _write_pcr(folder: pathlib.Path, numbers: np.ndarray, images_per_record: int) -> pathlib.Path:
+def _write_pcr(folder: pathlib.Path, numbers: np.ndarray, examples_per_record: int) -> pathlib.Path:
     folder.mkdir(parents=True)
     for shard, part in enumerate(np.array_split(numbers, _FILES.value)):
         path = folder / f"shard-{shard:05d}.pcr"
-        with PcrWriter(path, examples_per_record=images_per_record) as writer:
+        with PcrWriter(path, examples_per_record=examples_per_record) as writer:
             for number in part:
                 writer.write(_example(int(number)))
     write_side_index(folder)
@@ -128,9 +128,9 @@ def _cases(
     data_sets = {
         f"TFRecord, {cycle} files at once": _tfrecords(paths, cycle) for cycle in (1, len(paths))
     }
-    for images_per_record in map(int, _RECORDS.value):
-        pcr = _write_pcr(folder / f"pcr-{images_per_record}", numbers, images_per_record)
-        data_sets[f"PCR, {images_per_record} a record"] = PcrDataset(pcr, 1, shuffle=True, seed=2)
+    for examples_per_record in map(int, _RECORDS.value):
+        pcr = _write_pcr(folder / f"pcr-{examples_per_record}", numbers, examples_per_record)
+        data_sets[f"PCR, {examples_per_record} a record"] = PcrDataset(pcr, 1, shuffle=True, seed=2)
     return {
         f"{name}, buffer {buffer}": functools.partial(_two_epochs, dataset, buffer)
         for name, dataset in data_sets.items()

@@ -19,7 +19,7 @@ _SCAN_SCRIPTS = flags.DEFINE_list(
     "scan_scripts", None, "Scan scripts to measure: names or files. By default all of the package."
 )
 _IMAGES_PER_RECORD = flags.DEFINE_integer(
-    "images_per_record", 256, "As for pcr-convert.", lower_bound=1
+    "examples_per_record", 256, "As for pcr-convert.", lower_bound=1
 )
 
 
@@ -35,7 +35,7 @@ def _converted(photographs: inputs.Photographs, script: str) -> pathlib.Path:
         [photographs.folder],
         folder,
         f"--scan_script={script}",
-        f"--images_per_record={_IMAGES_PER_RECORD.value}",
+        f"--examples_per_record={_IMAGES_PER_RECORD.value}",
         f"--num_workers={inputs.NUM_WORKERS.value}",
         "--noprove",
         "--quiet",

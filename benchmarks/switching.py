@@ -28,7 +28,7 @@ from pcr_tf.data import PcrDataset, image_batches
 
 _FIDELITIES = flags.DEFINE_list("fidelities", ["10", "2"], "Two numbers of scan groups.")
 _READS_IN_FLIGHT = flags.DEFINE_list("reads_in_flight", ["2", "16"], "PcrDataset's bound.")
-_IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 64, "As for pcr-convert.")
+_IMAGES_PER_RECORD = flags.DEFINE_integer("examples_per_record", 64, "As for pcr-convert.")
 _COPIES = flags.DEFINE_integer("copies", 4, "Times every photograph stands in the data set.")
 _SHARDS = flags.DEFINE_integer("num_shards", 4, "Files.")
 _PREFETCH = flags.DEFINE_integer("prefetch", 256, "Examples that a buffer behind holds.")
@@ -204,7 +204,7 @@ def main(argv: list[str]) -> None:
             photographs,
             copies=_COPIES.value,
             num_shards=_SHARDS.value,
-            images_per_record=_IMAGES_PER_RECORD.value,
+            examples_per_record=_IMAGES_PER_RECORD.value,
         )
     )
     high, low = map(int, _FIDELITIES.value)
@@ -237,7 +237,7 @@ def main(argv: list[str]) -> None:
     print(measure.table(header, rows))
     result = {
         "photographs": photographs.origin,
-        "images_per_record": _IMAGES_PER_RECORD.value,
+        "examples_per_record": _IMAGES_PER_RECORD.value,
         "cases": results,
     }
     print(measure.write_json(inputs.OUTPUT_DIR.value, "switching", result))

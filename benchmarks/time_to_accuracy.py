@@ -51,7 +51,7 @@ _RUNS = flags.DEFINE_list("runs", None, "Names of the kinds of runs, as in the t
 _SIDE = flags.DEFINE_integer("side", 64, "Of the images that the model sees, in pixels.")
 _FILTERS = flags.DEFINE_integer("filters", 16, "Width of the model's first block.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.05, "Its peak.")
-_IMAGES_PER_RECORD = flags.DEFINE_integer("images_per_record", 64, "As for pcr-convert.")
+_IMAGES_PER_RECORD = flags.DEFINE_integer("examples_per_record", 64, "As for pcr-convert.")
 _COARSE_SEPARATOR = flags.DEFINE_string("coarse_separator", "-", "Ends the coarse class's name.")
 _SUMMARY_ONLY = flags.DEFINE_boolean("summary_only", False, "Show the runs that there are.")
 
@@ -105,7 +105,7 @@ def _pcr(records: Sequence[pathlib.Path], folder: pathlib.Path) -> pathlib.Path:
     inputs.convert(
         records,
         folder,
-        f"--images_per_record={_IMAGES_PER_RECORD.value}",
+        f"--examples_per_record={_IMAGES_PER_RECORD.value}",
         f"--num_shards={len(records)}",
         "--scan_script=standard",
         "--noshuffle",

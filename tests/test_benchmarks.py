@@ -123,7 +123,7 @@ def test_the_size_benchmark_measures_every_scan_script(
 def test_the_reading_benchmark_compares_with_tfrecord(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--copies=2", "--shards=2", "--images_per_record=4", "--rounds=1", "--scan_groups=2"]
+    flags = ["--copies=2", "--shards=2", "--examples_per_record=4", "--rounds=1", "--scan_groups=2"]
     result = _run("read_throughput", tmp_path, f"--images={images}", *flags)
     assert result["examples"] == 32
     ratios = result["ratio_to_baseline"]
@@ -135,7 +135,7 @@ def test_the_reading_benchmark_compares_with_tfrecord(
 def test_every_fidelity_requests_exactly_the_planned_ranges(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--shards=2", "--images_per_record=4"]
+    flags = ["--shards=2", "--examples_per_record=4"]
     result = _run("bytes_read", tmp_path, f"--images={images}", *flags)
     by_scan_groups = result["by_scan_groups"]
     assert isinstance(by_scan_groups, dict)
@@ -159,7 +159,7 @@ def test_the_conversion_benchmark_compares_with_the_bare_transcode(
 def test_the_scaling_benchmark_compares_with_one_worker(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--copies=1", "--rounds=1", "--images_per_record=4"]
+    flags = ["--copies=1", "--rounds=1", "--examples_per_record=4"]
     result = _run("conversion_scaling", tmp_path, f"--images={images}", *flags)
     ratios = result["ratio_to_one_worker"]
     assert isinstance(ratios, dict)
@@ -195,7 +195,7 @@ def test_the_jpegtran_benchmark_makes_thumbnails_of_the_size_asked_for(
 
 
 def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.Path) -> None:
-    flags = ["--shards=10", "--images=1000", "--images_per_record=30", "--rounds=1"]
+    flags = ["--shards=10", "--images=1000", "--examples_per_record=30", "--rounds=1"]
     result = _run("opening", tmp_path, *flags)
     by_images_per_record = result["by_images_per_record"]
     assert isinstance(by_images_per_record, dict)
@@ -205,7 +205,7 @@ def test_the_opening_benchmark_opens_an_index_without_shards(tmp_path: pathlib.P
 def test_the_switching_benchmark_finds_no_more_at_the_old_fidelity_than_may_be_in_flight(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--copies=2", "--images_per_record=2", "--prefetch=3", "--seconds=0.3", "--rounds=1"]
+    flags = ["--copies=2", "--examples_per_record=2", "--prefetch=3", "--seconds=0.3", "--rounds=1"]
     result = _run("switching", tmp_path, f"--images={images}", *flags)
     cases = result["cases"]
     assert isinstance(cases, dict)
@@ -242,7 +242,7 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
     tmp_path: pathlib.Path,
 ) -> None:
     sizes = ["--examples=3000", "--labels=20", "--files=8", "--batch=32"]
-    result = _run("shuffling", tmp_path, *sizes, "--images_per_record=32", "--buffers=0,512")
+    result = _run("shuffling", tmp_path, *sizes, "--examples_per_record=32", "--buffers=0,512")
     for stored in ("sorted by label", "shuffled"):
         mixes = result[stored]
         assert isinstance(mixes, dict)
@@ -267,7 +267,7 @@ def test_a_record_shuffle_with_a_buffer_mixes_epochs_better_than_files_with_the_
 def test_the_augmentation_benchmark_compares_with_tf_data(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--copies=1", "--shards=2", "--images_per_record=4", "--rounds=1"]
+    flags = ["--copies=1", "--shards=2", "--examples_per_record=4", "--rounds=1"]
     result = _run("augment", tmp_path, f"--images={images}", *flags)
     assert result["examples"] == 16
     ratios = result["ratio_to_baseline"]
@@ -364,7 +364,7 @@ def test_a_benchmark_that_is_told_to_stop_leaves_no_link_and_no_server(
 def test_the_links_benchmark_measures_over_a_link_that_it_makes(
     images: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    flags = ["--images_per_record=4", "--stores=http", "--delays_ms=5", "--scan_groups=1,10"]
+    flags = ["--examples_per_record=4", "--stores=http", "--delays_ms=5", "--scan_groups=1,10"]
     flags += ["--rounds=1", "--seconds=0.2"]
     result = _run("links", tmp_path, f"--images={images}", *flags)
     links = result["links"]
@@ -387,7 +387,7 @@ def test_the_time_to_accuracy_is_measured_of_fixed_and_of_tuned_fidelities(
         path.write_bytes(draw_jpeg(number, 192, 176))  # As small as MS-SSIM takes.
     kinds = ["TFRecord", "PCR 2", "MS-SSIM"]
     flags = ["--seeds=1", "--epochs=2", "--tasks=coarse", f"--runs={','.join(kinds)}", "--side=32"]
-    flags += ["--filters=2", "--images_per_record=4", "--mbit_per_s=100"]
+    flags += ["--filters=2", "--examples_per_record=4", "--mbit_per_s=100"]
     result = _run("time_to_accuracy", tmp_path, f"--images={folder}", *flags)
     summary = result["summary"]
     assert isinstance(summary, dict)

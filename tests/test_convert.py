@@ -39,7 +39,7 @@ from tests.conversion import (
 
 def convert(folder: Path | str, output: Path | str, **options: Any) -> ConvertSummary:
     """Converts in this process."""
-    options = {"images_per_record": 4, "num_workers": 0, **options}
+    options = {"examples_per_record": 4, "num_workers": 0, **options}
     job = ConvertOptions(inputs=(str(folder),), output=str(output), **options)
     return Conversion(job).run(quiet=True)
 
@@ -265,9 +265,9 @@ def test_a_remote_source_and_output_go_through_tensorflow_s_file_systems(tmp_pat
         remote = f"ram://convert/{path.relative_to(tmp_path).as_posix()}"
         filesystem.makedirs(filesystem.dirname(remote))
         filesystem.write_atomic(remote, path.read_bytes())
-    convert("ram://convert/in", "ram://convert/out", images_per_record=2)
-    assert convert("ram://convert/in", "ram://convert/out", images_per_record=2).was_finished
-    convert(source, tmp_path / "out", images_per_record=2)
+    convert("ram://convert/in", "ram://convert/out", examples_per_record=2)
+    assert convert("ram://convert/in", "ram://convert/out", examples_per_record=2).was_finished
+    convert(source, tmp_path / "out", examples_per_record=2)
     assert list(PcrReader("ram://convert/out").examples()) == list(
         PcrReader(tmp_path / "out").examples()
     )
@@ -309,18 +309,18 @@ def test_the_result_depends_neither_on_workers_nor_on_how_the_source_is_spelled(
 def test_every_plan_holds_every_item_once_in_whole_records(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
     source = make_class_folders(tmp_path / "in", per_class=rng.randint(1, 12), width=8)
-    images_per_record = rng.randint(1, 9)
+    examples_per_record = rng.randint(1, 9)
     options = ConvertOptions(
         inputs=(str(source),),
         output=str(tmp_path / "out"),
-        images_per_record=images_per_record,
+        examples_per_record=examples_per_record,
         num_shards=rng.choice([None, rng.randint(1, 12)]),
     )
     plan = Conversion(options).plan
     shards = [plan.shard(number) for number in range(plan.cuts.num_shards)]
     assert sorted(i for s in shards for i in s.items) == sorted(plan.items)
     assert all(shard.items for shard in shards)
-    assert all(len(shard.items) % images_per_record == 0 for shard in shards[:-1])
+    assert all(len(shard.items) % examples_per_record == 0 for shard in shards[:-1])
 
 
 def test_the_largest_shards_come_first_so_that_workers_end_together(
@@ -378,7 +378,7 @@ def test_the_manifest_says_what_the_folder_holds(tmp_path: Path) -> None:
     assert manifest["bytes"]["source_images"] == sum(
         path.stat().st_size for path in source.rglob("*.jpg")
     )
-    assert manifest["flags"]["images_per_record"] == 4
+    assert manifest["flags"]["examples_per_record"] == 4
     assert manifest["dataset"]["prefix_bytes"] == [index.prefix_bytes(g) for g in range(1, 11)]
     assert [shard["bytes"] for shard in manifest["shards"]] == [
         (tmp_path / "out" / shard["name"]).stat().st_size for shard in manifest["shards"]
@@ -402,16 +402,16 @@ def test_a_finished_folder_holds_shards_index_manifest_and_state_only(tmp_path: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images_per_record": 0}, "images_per_record: expected at least 1, got 0"),
-        ({"num_shards": 0}, "num_shards: expected at least 1, got 0"),
-        ({"num_workers": -1}, "num_workers: expected at least 0, got -1"),
-        ({"encode_quality": 101}, "encode_quality: expected 1 to 100, got 101"),
-        ({"on_unsupported": "drop"}, "on_unsupported: expected one of keep, fail, skip, encode"),
-        ({"image_features": ("a", "a")}, "image_feature: expected distinct keys"),
-        ({"prefix": "a/b"}, "prefix: expected the beginning of a file name"),
+        ({"examples_per_record": 0}, "`examples_per_record`; expected at least 1, got 0"),
+        ({"num_shards": 0}, "`num_shards`; expected at least 1, got 0"),
+        ({"num_workers": -1}, "`num_workers`; expected at least 0, got -1"),
+        ({"encode_quality": 101}, "`encode_quality`; expected 1 to 100, got 101"),
+        ({"on_unsupported": "drop"}, "`on_unsupported`; expected one of keep, raise, skip, encode"),
+        ({"image_features": ("a", "a")}, "`image_features`; expected distinct keys"),
+        ({"prefix": "a/b"}, "`prefix`; expected the beginning of a file name"),
         ({"scan_script": "nothing"}, "expected one of .*standard"),
         ({"scan_script": "0: 0-0, 0, 0;"}, "scan_script"),
-        ({"source": "tar"}, "source: expected one of auto, class_folders, tfrecord"),
+        ({"input_format": "tar"}, "`input_format`; expected one of auto, class_folders, tfrecord"),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(options: dict[str, Any], message: str) -> None:
@@ -458,14 +458,14 @@ def test_a_flag_file_and_the_command_line_add_up(tmp_path: Path) -> None:
     make_class_folders(tmp_path / "in")
     flagfile = ROOT / "configs" / "class_folders.flags"
     flags = (f"--flagfile={flagfile}", f"--input={tmp_path}/in", f"--output={tmp_path}/out")
-    assert run("convert", *flags, "--images_per_record=7", "--num_workers=1").returncode == 0
+    assert run("convert", *flags, "--examples_per_record=7", "--num_workers=1").returncode == 0
     assert PcrReader(tmp_path / "out").num_records == 3
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.flags")), ids=lambda p: p.name)
 def test_every_flag_file_names_flags_that_exist(path: Path, tmp_path: Path) -> None:
     flags = [f"--flagfile={path}", f"--input={tmp_path}/none", f"--output={tmp_path}/out"]
-    if "--source=table" in path.read_text():
+    if "--input_format=table" in path.read_text():
         flags.append("--table=none.csv")
     if "--first_label" in path.read_text():
         flags.append("--label_names=none.txt")
@@ -488,21 +488,22 @@ def test_a_reader_of_the_help_that_has_gone_is_no_error_to_speak_of(name: str, f
 
 
 def test_a_flag_out_of_range_is_wrong_usage(tmp_path: Path) -> None:
-    paths = [f"--input={tmp_path}/in", f"--output={tmp_path}/out"]
+    paths = [f"--output={tmp_path}/out"]
     for name, flag, message in (
-        ("convert", "--images_per_record=0", "expected at least 1, got 0"),
+        ("convert", "--examples_per_record=0", "expected at least 1, got 0"),
         ("convert", "--split=train", "expected parts and shares"),
         ("convert", "--num_workers=-1", "expected at least 0"),
         ("export", "--num_files=0", "expected at least 1, got 0"),
     ):
-        done = run(name, *paths, flag)
+        source = f"{tmp_path}/in" if name == "export" else f"--input={tmp_path}/in"
+        done = run(name, source, *paths, flag)
         assert done.returncode == 2
-        assert f"pcr-{name}: {flag.partition('=')[0]}: {message}" in done.stderr
+        assert f"pcr-{name}: {flag.partition('=')[0]}; {message}" in done.stderr
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--no_such_flag",), ("--images_per_record=many",), ("--source=tar",), ("stray",), ()],
+    [("--no_such_flag",), ("--examples_per_record=many",), ("--input_format=tar",), ("stray",), ()],
 )
 def test_wrong_usage_ends_with_status_2_and_one_line(arguments: tuple[str, ...]) -> None:
     done = run("convert", *arguments)
@@ -647,7 +648,7 @@ def test_what_a_policy_does_to_images_moves_no_label(
         {"image/encoded": [jpeg(n) if n % 3 else png(n)], "label": [n]} for n in range(6)
     ]
     source = write_tfrecord(tmp_path / "in.tfrecord", examples)
-    convert(source, tmp_path / "out", on_unsupported=policy, shuffle=False, images_per_record=2)
+    convert(source, tmp_path / "out", on_unsupported=policy, shuffle=False, examples_per_record=2)
     for example, label in zip(PcrReader(tmp_path / "out").examples(), labels, strict=True):
         assert int_feature(example, "label") == [label]
         (image,) = bytes_features(example, ["image/encoded"])["image/encoded"]

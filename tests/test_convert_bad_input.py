@@ -135,7 +135,7 @@ def test_the_corpus_of_odd_files_is_recoded_or_kept(test_images: Path, tmp_path:
     corpus = test_images / "odd-jpeg"
     if not corpus.is_dir():
         pytest.skip("PCR_TEST_IMAGES holds no odd-jpeg/")
-    summary = convert(corpus, tmp_path / "out", images_per_record=64, num_workers=2)
+    summary = convert(corpus, tmp_path / "out", examples_per_record=64, num_workers=2)
     with (corpus / "manifest.csv").open(newline="") as file:
         files = [row["file"] for row in csv.DictReader(file)]
     reader = PcrReader(tmp_path / "out")
@@ -165,7 +165,7 @@ def test_the_corpus_of_odd_files_is_recoded_or_kept(test_images: Path, tmp_path:
 def test_an_empty_folder_is_an_error(tmp_path: Path, source: str) -> None:
     (tmp_path / "in").mkdir()
     with pytest.raises(ConvertError, match=r"in: no (images|records)"):
-        convert(tmp_path / "in", tmp_path / "out", source=source)
+        convert(tmp_path / "in", tmp_path / "out", input_format=source)
     assert not (tmp_path / "out").exists()
 
 
@@ -216,7 +216,7 @@ def test_a_split_without_an_image_is_seen_beside_the_other(tmp_path: Path, insid
     if inside == "val.zip":
         (source / "val" / inside).rmdir()
         (source / "val" / inside).write_bytes(b"PK")
-    with pytest.raises(ConvertError, match=r"train, val look like splits.*--input=.*/in/train;"):
+    with pytest.raises(ConvertError, match=r"train, val look like splits.*`inputs=.*/in/train`;"):
         convert(source, tmp_path / "out")
 
 
@@ -344,7 +344,7 @@ def test_an_output_with_foreign_content_is_refused_by_name(tmp_path: Path) -> No
     source = make_class_folders(tmp_path / "in", per_class=1)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConvertError, match=r"out: not empty.*thesis\.tex.*--output"):
+    with pytest.raises(ConvertError, match=r"out: not empty.*thesis\.tex.*`output`"):
         convert(source, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == ["thesis.tex"]
 
@@ -362,7 +362,7 @@ def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named_with_the_remedy(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
     (source / "bee" / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ConvertError, match=r"bee/gone\.jpg: .*No such file.*--on_unreadable=skip"):
+    with pytest.raises(ConvertError, match=r"bee/gone\.jpg: .*No such file.*`on_unreadable=skip`"):
         convert(source, tmp_path / "out")
     summary = convert(source, tmp_path / "out", on_unreadable="skip")
     (skipped,) = summary.manifest["skipped"]
@@ -476,7 +476,7 @@ def test_an_example_without_the_image_feature_names_record_and_features(
     with pytest.raises(
         ConvertError,
         match=r"in\.tfrecord: record 1: no image feature; expected image/encoded, got jpeg, label;"
-        r" name it with --image_feature",
+        r" name it with `image_features`",
     ):
         convert(tmp_path / "in.tfrecord", tmp_path / "out", num_workers=num_workers)
     options = {"on_unreadable": "skip", "num_workers": num_workers}
@@ -675,7 +675,7 @@ def test_an_input_in_two_spellings_is_converted_once(tmp_path: Path, source: str
     if source == "tfrecord":
         spellings += ["in/train-00000-of-00002", "in//train-*"]
     inputs = tuple(f"{tmp_path}/{path.format(tmp_path.name)}" for path in spellings)
-    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), source=source)
+    options = ConvertOptions(inputs=inputs, output=str(tmp_path / "out"), input_format=source)
     assert len(Conversion(options).listing.items) == 2
 
 
@@ -733,7 +733,7 @@ def test_a_pcr_data_set_is_no_source_and_its_export_is_named(tmp_path: Path) -> 
         with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
             convert(given, tmp_path / "out")
         with pytest.raises(ConvertError, match="a PCR data set; make TFRecords of it first: pcr-e"):
-            convert(given, tmp_path / "out", source="tfrecord")
+            convert(given, tmp_path / "out", input_format="tfrecord")
 
 
 def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
@@ -741,9 +741,9 @@ def test_a_class_may_be_named_as_a_pcr_file_is(tmp_path: Path) -> None:
     assert convert(source, tmp_path / "out").images == 2
 
 
-@pytest.mark.parametrize("images_per_record", [2, 100])
+@pytest.mark.parametrize("examples_per_record", [2, 100])
 def test_a_record_that_is_too_large_is_named_with_its_last_item_and_the_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images_per_record: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples_per_record: int
 ) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
 
@@ -751,10 +751,10 @@ def test_a_record_that_is_too_large_is_named_with_its_last_item_and_the_remedy(
         raise ValueError("record 0, metadata: too large; put fewer images into a record")
 
     monkeypatch.setattr(PcrWriter, "_end_record", refuse)
-    last = "bee" if images_per_record == 2 else "cat"
-    message = rf"\.pcr: record 0, .* fewer images into a record, see --images_per.*in/{last}/000"
+    last = "bee" if examples_per_record == 2 else "cat"
+    message = rf"\.pcr: record 0, .* fewer images into a record, see `examples_per.*in/{last}/000"
     with pytest.raises(ConvertError, match=message):
-        convert(source, tmp_path / "out", images_per_record=images_per_record, shuffle=False)
+        convert(source, tmp_path / "out", examples_per_record=examples_per_record, shuffle=False)
     assert not list((tmp_path / "out").glob("*.pcr"))
 
 
@@ -773,9 +773,9 @@ def with_a_png(tmp_path: Path) -> Path:
 def test_policy_fail_names_image_reason_and_remedy(with_a_png: Path, num_workers: int) -> None:
     output = with_a_png.parent / "out"
     with pytest.raises(
-        ConvertError, match=r"bee/odd\.jpg: cannot be re-coded losslessly: not_a_jpeg.*--on_unsup"
+        ConvertError, match=r"bee/odd\.jpg: cannot be re-coded losslessly: not_a_jpeg.*`on_unsup"
     ):
-        convert(with_a_png, output, on_unsupported="fail", num_workers=num_workers)
+        convert(with_a_png, output, on_unsupported="raise", num_workers=num_workers)
     assert not list(output.glob("*.pcr"))
     assert not (output / "manifest.json").exists()
 
@@ -854,7 +854,7 @@ def test_policy_encode_names_an_item_whose_images_cannot_be_replaced(
         tmp_path / "in.tfrecord", [{"image/encoded": [image]} for image in (jpeg(), png())]
     )
     options: dict[str, Any] = {"on_unsupported": "encode", "num_workers": 0}
-    message = r"record 1: not to be parsed; leave such items out with --on_unreadable=skip"
+    message = r"record 1: not to be parsed; leave such items out with `on_unreadable=skip`"
     with pytest.raises(ConvertError, match=message):
         convert(tmp_path / "in.tfrecord", tmp_path / "out", **options)
     options["on_unreadable"] = "skip"

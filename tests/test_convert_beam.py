@@ -49,7 +49,7 @@ def _worker_processes_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _options(source: Path | str, output: Path | str, **options: Any) -> ConvertOptions:
-    options = {"images_per_record": 4, "num_workers": 0, "profile_images": 0, **options}
+    options = {"examples_per_record": 4, "num_workers": 0, "profile_images": 0, **options}
     options.setdefault("inputs", (str(source),))
     return ConvertOptions(output=str(output), **options)
 
@@ -168,7 +168,12 @@ def test_the_output_is_that_of_the_local_job(
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_shards": 1}, {"num_shards": 5}, {"images_per_record": 100}, {"images_per_record": None}],
+    [
+        {"num_shards": 1},
+        {"num_shards": 5},
+        {"examples_per_record": 100},
+        {"examples_per_record": None},
+    ],
 )
 def test_the_output_is_that_of_the_local_job_however_it_is_cut(
     options: dict[str, Any], tmp_path: Path
@@ -253,7 +258,7 @@ def test_a_policy_to_fail_ends_the_pipeline_with_the_name_of_the_image(tmp_path:
     source = make_class_folders(tmp_path / "in")
     (source / "ant" / "odd.jpg").write_bytes(png())
     with pytest.raises(Exception, match=r"ant/odd\.jpg: cannot be re-coded losslessly"):
-        _run_beam(_options(source, tmp_path / "out", on_unsupported="fail"))
+        _run_beam(_options(source, tmp_path / "out", on_unsupported="raise"))
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -344,7 +349,12 @@ def test_a_killed_pipeline_goes_on_with_the_shards_that_are_not_finished(tmp_pat
     options = _options(source, tmp_path / "local", num_shards=24)
     Conversion(options).run(quiet=True)
     output = tmp_path / "beam"
-    flags = [f"--input={source}", f"--output={output}", "--images_per_record=4", "--num_shards=24"]
+    flags = [
+        f"--input={source}",
+        f"--output={output}",
+        "--examples_per_record=4",
+        "--num_shards=24",
+    ]
     flags += ["--profile_images=0"]
     command = [sys.executable, "-m", "pcr_tf.cli.convert_beam", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -395,7 +405,7 @@ def _stop(*_: object) -> None:
 def test_a_changed_flag_is_refused_with_the_difference_shown(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in")
     _run_beam(_options(source, tmp_path / "out"))
-    with pytest.raises(Exception, match="--shuffle_seed was 0, is 3"):
+    with pytest.raises(Exception, match="`shuffle_seed` was 0, is 3"):
         _run_beam(_options(source, tmp_path / "out", shuffle_seed=3))
 
 
@@ -418,7 +428,7 @@ def test_the_command_converts_every_part_of_a_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_class_folders(tmp_path / "in")
-    flags = [f"--input={source}", "--images_per_record=4", "--split=a:0.7,b:0.3"]
+    flags = [f"--input={source}", "--examples_per_record=4", "--split=a:0.7,b:0.3"]
     flags += ["--profile_images=0"]
     assert run("convert", *flags, f"--output={tmp_path / 'local'}").returncode == 0
     assert convert_beam.main([*flags, f"--output={tmp_path / 'beam'}"]) == 0
@@ -487,7 +497,7 @@ def test_an_error_of_a_worker_is_one_line_of_the_command(
 ) -> None:
     source = make_class_folders(tmp_path / "in")
     (source / "ant" / "odd.jpg").write_bytes(png())
-    flags = [f"--input={source}", f"--output={tmp_path / 'out'}", "--on_unsupported=fail"]
+    flags = [f"--input={source}", f"--output={tmp_path / 'out'}", "--on_unsupported=raise"]
     assert convert_beam.main([*flags, "--", *runner]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith(f"pcr-convert-beam: {source}/ant/odd.jpg: cannot be re-coded")
@@ -498,7 +508,7 @@ def test_every_position_is_in_the_shard_that_claims_it() -> None:
     rng = random.Random(0)
     for _ in range(200):
         items = rng.randint(1, 300)
-        options = _options("in", "out", images_per_record=rng.randint(1, 20))
+        options = _options("in", "out", examples_per_record=rng.randint(1, 20))
         cuts = transform.ShardCuts(
             items, 0, dataclasses.replace(options, num_shards=rng.randint(1, 40))
         )

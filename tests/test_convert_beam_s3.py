@@ -15,7 +15,7 @@ from tests.test_object_stores import needs_tensorflow_io, put_folder, run_python
 
 pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install 'pcr-tf[beam]'")
 
-FLAGS = ("--images_per_record=4", "--profile_images=0")
+FLAGS = ("--examples_per_record=4", "--profile_images=0")
 # It holds the times at which the files of the source were made, which are the server's in one case.
 STATE = ".pcr-convert/state.json"
 IN_THIS_PROCESS = ("--runner=FnApiRunner",)

@@ -196,7 +196,7 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
         ({"classes": ("a", "b=")}, "`classes`; expected a name for each class, got 'b='"),
         ({"classes": ("@",)}, "`classes=@`; expected the name of a file after @"),
         ({"classes": ("@nowhere.txt",)}, "nowhere.txt: cannot be read: No such file"),
-        ({"classes": ("names.txt",)}, "expected names, got that of a file.*`classes=@names`"),
+        ({"classes": ("names.txt",)}, "expected names, got that of a file.*`classes=@names"),
         ({"classes": ("@twice.txt",)}, "`classes`; expected distinct names, got 'b' twice"),
         ({"classes": ("@gap.txt",)}, r"gap.txt: line 2: no name"),
         (
@@ -208,8 +208,8 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
         ({"classes_from": "damaged"}, "damaged/manifest.json: not JSON"),
         ({"classes_from": "odd"}, "odd/manifest.json: class_names; expected a list of names"),
         ({"classes": ("a",), "classes_from": "odd"}, "expected one of them, got both"),
-        ({"classes": ("a",), "table": "t.csv"}, "--classes: .*needs --label_column"),
-        ({"classes_from": "odd", "table": "t.csv"}, "--classes_from: .*needs --label_column"),
+        ({"classes": ("a",), "table": "t.csv"}, "`classes`: .*requires `label_column`"),
+        ({"classes_from": "odd", "table": "t.csv"}, "`classes_from`: .*requires `label_column`"),
     ],
 )
 def test_a_list_that_is_none_is_refused_with_the_reason(
@@ -234,7 +234,8 @@ def test_a_list_that_is_none_is_refused_with_the_reason(
 def test_a_list_is_refused_where_labels_pass_through(tmp_path: Path) -> None:
     (tmp_path / "in.tfrecord").write_bytes(b"")
     message = (
-        r"--classes, --classes_from: belongs to --source=class_folders or table or webdataset; "
+        r"`classes`, `classes_from`: belongs to `input_format` class_folders or table or "
+        r"webdataset; "
         r".*tfrecord, whose labels pass through$"
     )
     with pytest.raises(ConvertError, match=message):
@@ -364,7 +365,7 @@ def test_names_that_differ_in_case_alone_are_said(tmp_path: Path) -> None:
 
 def test_other_classes_are_another_job(val: Path, tmp_path: Path) -> None:
     _convert(val, tmp_path / "out", classes=ALL)
-    with pytest.raises(ConvertError, match="--classes was ant,bee,cat,dog,elk, is bee,dog,elk"):
+    with pytest.raises(ConvertError, match="`classes` was ant,bee,cat,dog,elk, is bee,dog,elk"):
         _convert(val, tmp_path / "out", classes=SOME)
     assert _convert(val, tmp_path / "out", classes=ALL).was_finished
 
@@ -664,7 +665,7 @@ def test_a_list_of_classes_that_is_empty_is_no_list_left_out(
 def test_an_empty_data_set_to_compare_with_is_not_left_out(train: tuple[Path, Path]) -> None:
     done = run("verify", train[1], "--same_classes_as=", "--quiet")
     assert done.returncode == 2
-    assert "--same_classes_as: expected a data set, got nothing" in done.stderr
+    assert "--same_classes_as; expected a data set, got nothing" in done.stderr
 
 
 def test_folders_called_as_the_list_calls_them_are_told_to_be_listed_so(

@@ -77,8 +77,8 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
         (["0.0", "-nan"], r"^t\.csv: line 3: expected a label, got '-nan'"),
         (
             ["0", "1", "inf"],
-            r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: labels "
-            r"numbers and texts together have no order; correct it, or list the classes with `classes`",
+            r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: "
+            r"numbers and texts together have no order; correct it, or list the classes with `cla",
         ),
         (["0", "-Infinity", "1"], r"^t\.csv: line 3: expected a number, as '0' .*got '-Infinity'"),
         (

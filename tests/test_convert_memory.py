@@ -149,7 +149,7 @@ def test_the_result_does_not_depend_on_the_budget(tmp_path: Path) -> None:
         options = ConvertOptions(
             inputs=(str(tmp_path / "in"),),
             output=str(tmp_path / name),
-            images_per_record=4,
+            examples_per_record=4,
             num_workers=2,
             max_memory_bytes=budget,
             profile_images=0,
@@ -164,7 +164,7 @@ def test_texts_of_bytes_have_units() -> None:
     sizes = {"1000": 1000, "8G": 8 << 30, "1.5GiB": 3 << 29, "500 MB": 500 << 20, "2k": 2048}
     assert {text: parse_bytes(text) for text in sizes} == sizes
     for text in ("", "G", "-1G", "8X", "0", "1e3", "8 G B"):
-        with pytest.raises(ConvertError, match="--max_memory: expected"):
+        with pytest.raises(ConvertError, match="`max_memory_bytes`; expected"):
             parse_bytes(text)
     with pytest.raises(ConvertError, match="max_memory_bytes"):
         ConvertOptions(inputs=("a",), output="b", max_memory_bytes=0)

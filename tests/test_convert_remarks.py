@@ -115,7 +115,9 @@ def test_images_that_are_no_jpeg_come_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_upright_needs_the_policy_that_encodes(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match=r"--encode_upright: .* needs --on_unsupported=encode"):
+    with pytest.raises(
+        ConvertError, match=r"`encode_upright`: .* requires `on_unsupported=encode`"
+    ):
         ConvertOptions(inputs=("in",), output=str(tmp_path), encode_upright=True)
 
 
@@ -166,9 +168,9 @@ def test_a_small_set_has_records_to_shuffle_unless_told_otherwise(tmp_path: Path
     assert Conversion(_options(tmp_path)).run(quiet=True).was_finished
     reader = PcrReader(tmp_path / "out")
     assert {reader.index.record(n).num_examples for n in range(75)} == {2}
-    large = Conversion(_options(tmp_path, images_per_record=256, output=str(tmp_path / "large")))
+    large = Conversion(_options(tmp_path, examples_per_record=256, output=str(tmp_path / "large")))
     assert "note        1 record only: shuffle=True gives" in large.describe()
-    assert "--images_per_record" in large.describe()
+    assert "--examples_per_record" in large.describe()
     manifest = large.run(quiet=True).manifest
     assert (manifest["dataset"]["records"], len(remarks(manifest))) == (1, 1)
 
@@ -176,7 +178,7 @@ def test_a_small_set_has_records_to_shuffle_unless_told_otherwise(tmp_path: Path
 def test_each_part_of_a_split_has_records_of_its_own_size(tmp_path: Path) -> None:
     make_class_folders(tmp_path / "in", per_class=60, width=8)
     jobs = split_conversions(_options(tmp_path, split=(("large", 0.8), ("small", 0.2))))
-    sizes = [job.plan.cuts.images_per_record for job in jobs]
+    sizes = [job.plan.cuts.examples_per_record for job in jobs]
     assert sizes == [default_examples_per_record(len(job.plan.items)) for job in jobs] == [2, 1]
     for job in jobs:
         dataset = job.run(quiet=True).manifest["dataset"]
@@ -216,7 +218,7 @@ def test_other_flags_after_a_failure_are_told_how_to_begin_anew(tmp_path: Path) 
     (source / "bee" / "odd.png").write_bytes(png())
     flags = [f"--input={source}", f"--output={tmp_path / 'out'}", "--num_workers=0"]
     flags += ["--profile_images=0"]
-    assert run("convert", *flags, "--on_unsupported=fail").returncode == 1
+    assert run("convert", *flags, "--on_unsupported=raise").returncode == 1
     again = run("convert", *flags, "--on_unsupported=keep")
     assert again.stderr.endswith(f", or remove {tmp_path / 'out'} to convert anew\n")
     shutil.rmtree(tmp_path / "out")
@@ -228,12 +230,12 @@ def test_backslashes_in_a_table_are_told_to_be_slashes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file\nbee\\0.jpg\n")
     flags = [f"--input={source}", f"--output={tmp_path / 'out'}", f"--table={tmp_path / 't.csv'}"]
     done = run("convert", *flags, "--num_workers=0")
-    assert "folders are apart by / and not by a backslash, as in '" in done.stderr
+    assert "expected / between folders, as in '" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])
 def test_a_folder_without_files_is_not_called_empty_files(tmp_path: Path, kind: str) -> None:
     (tmp_path / "in" / "below").mkdir(parents=True)
-    flags = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--source={kind}"]
+    flags = [f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}", f"--input_format={kind}"]
     done = run("convert", *flags, "--num_workers=0")
     assert "; no such file is there" in done.stderr

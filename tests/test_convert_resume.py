@@ -61,7 +61,7 @@ def _flags(source: Path, output: Path, num_workers: int = 2) -> list[str]:
     return [
         f"--input={source}",
         f"--output={output}",
-        "--images_per_record=5",
+        "--examples_per_record=5",
         f"--num_shards={NUM_SHARDS}",
         f"--num_workers={num_workers}",
     ]
@@ -284,7 +284,7 @@ def test_a_finished_job_run_again_does_nothing_and_says_so(small: Path) -> None:
     output = small.parent / "out"
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     assert convert(small, output, num_workers=2).was_finished
-    flags = [f"--input={small}", f"--output={output}", "--images_per_record=4"]
+    flags = [f"--input={small}", f"--output={output}", "--examples_per_record=4"]
     done = run("convert", *flags)
     assert done.returncode == 0
     assert f"{output} is finished: nothing to do" in done.stdout
@@ -293,10 +293,10 @@ def test_a_finished_job_run_again_does_nothing_and_says_so(small: Path) -> None:
 
 def test_another_scan_script_is_named_or_told_by_its_entries(small: Path) -> None:
     output = small.parent / "out"
-    with pytest.raises(ConvertError, match=r"--scan_script was compact, is standard; repeat"):
+    with pytest.raises(ConvertError, match=r"`scan_script` was compact, is standard; repeat"):
         convert(small, output, scan_script="standard")
     mine = "# a comment\n" + load_scan_script("no_refinement")
-    message = r"--scan_script was compact, is 0.*: .{20,60}\.\.\. \(SHA-256 [0-9a-f]{8}\); repeat"
+    message = r"`scan_script` was compact, is 0.*: .{20,60}\.\.\. \(SHA-256 [0-9a-f]{8}\); repeat"
     with pytest.raises(ConvertError, match=message) as raised:
         convert(small, output, scan_script=mine)
     assert "comment" not in str(raised.value)
@@ -305,10 +305,10 @@ def test_another_scan_script_is_named_or_told_by_its_entries(small: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
-        ({"images_per_record": 5}, "--images_per_record was 4, is 5"),
-        ({"shuffle_seed": 3}, "--shuffle_seed was 0, is 3"),
-        ({"on_unsupported": "skip"}, "--on_unsupported was keep, is skip"),
-        ({"prove": False}, "--prove was True, is False"),
+        ({"examples_per_record": 5}, "`examples_per_record` was 4, is 5"),
+        ({"shuffle_seed": 3}, "`shuffle_seed` was 0, is 3"),
+        ({"on_unsupported": "skip"}, "`on_unsupported` was keep, is skip"),
+        ({"prove": False}, "`prove` was True, is False"),
     ],
 )
 def test_a_changed_flag_is_refused_with_the_difference_shown(
@@ -340,7 +340,7 @@ def test_another_version_of_pillow_is_refused_where_it_makes_images(
     version = re.escape(PIL.__version__)
     monkeypatch.setattr("PIL.__version__", "0.1")
     difference = rf"Pillow was {version}, is 0\.1; "
-    remedy = rf"pip install Pillow=={version}, or name another folder with --output, or remove "
+    remedy = rf"pip install Pillow=={version}, or name another folder with `output`, or remove "
     with pytest.raises(ConvertError, match=difference + remedy):
         convert(small, tmp_path / "encoded", on_unsupported="encode")
     with pytest.raises(ConvertError, match=rf"{difference}repeat its flags and pip install"):

@@ -86,7 +86,7 @@ def test_the_hash_seed_and_the_number_of_workers_change_no_byte(
     found = []
     for seed, workers in ((0, 0), (1, 3), (2, 1)):
         output = tmp_path / f"out-{seed}"
-        common = [f"--output={output}", f"--num_workers={workers}", "--images_per_record=4"]
+        common = [f"--output={output}", f"--num_workers={workers}", "--examples_per_record=4"]
         done = subprocess.run(
             command("convert", *flags, *common, "--profile_images=0", "--quiet"),
             cwd=ROOT,
@@ -99,7 +99,7 @@ def test_the_hash_seed_and_the_number_of_workers_change_no_byte(
         export = tmp_path / f"export-{seed}"
         back = tmp_path / f"out-{seed}" / ("train" if "--split" in str(flags) else "")
         done = subprocess.run(
-            command("export", f"--input={back}", f"--output={export}", "--quiet"),
+            command("export", back, f"--output={export}", "--quiet"),
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed)},
             capture_output=True,

@@ -34,7 +34,7 @@ SPLIT = (("train", 0.7), ("validation", 0.2), ("test", 0.1))
 
 
 def _split(source: Path, output: Path, **options: Any) -> dict[str, ConvertSummary]:
-    options = {"images_per_record": 4, "num_workers": 0, "split": SPLIT, **options}
+    options = {"examples_per_record": 4, "num_workers": 0, "split": SPLIT, **options}
     jobs = split_conversions(ConvertOptions(inputs=(str(source),), output=str(output), **options))
     return {job.options.part: job.run(quiet=True) for job in jobs}
 
@@ -61,11 +61,11 @@ def test_the_root_of_a_split_is_no_data_set_and_names_its_parts(
     message = f"{tmp_path}/out: no *.pcr files; holds test, train, validation; name one"
     with pytest.raises(ValueError, match=re.escape(message)):
         PcrReader(tmp_path / "out")
-    for name, *flags in (["verify"], ["inspect"], ["inspect", "--verify"]):
+    for name, *flags in (["verify"], ["inspect"]):
         done = run(name, *flags, tmp_path / "out")
         assert done.returncode == 1
         assert message in done.stderr + done.stdout
-    exported = run("export", f"--input={tmp_path}/out", f"--output={tmp_path}/records")
+    exported = run("export", f"{tmp_path}/out", f"--output={tmp_path}/records")
     assert (exported.returncode, exported.stderr) == (1, f"pcr-export: {message}\n")
     assert not (tmp_path / "records").exists()
 
@@ -132,7 +132,7 @@ def test_a_part_depends_neither_on_workers_nor_on_what_else_there_is(
 
 def test_a_split_job_that_was_killed_goes_on(source: Path, tmp_path: Path) -> None:
     flags = [f"--input={source}", "--split=train:0.7,validation:0.2,test:0.1", "--num_workers=2"]
-    flags += ["--images_per_record=2", "--num_shards=12"]
+    flags += ["--examples_per_record=2", "--num_shards=12"]
     done = run("convert", *flags, f"--output={tmp_path}/whole")
     assert done.returncode == 0, done.stderr
     assert re.findall(r"^(\w+):$", done.stdout, re.M) == ["train", "validation", "test"]
@@ -156,9 +156,9 @@ def test_another_split_into_the_same_folder_is_refused_with_the_difference(
     _split(source, tmp_path / "out")
     before = digests(tmp_path / "out")
     other = (("train", 0.6), ("validation", 0.3), ("test", 0.1))
-    with pytest.raises(ConvertError, match=r"--split was train:0\.7.*, is train:0\.6,validation"):
+    with pytest.raises(ConvertError, match=r"`split` was train:0\.7.*, is train:0\.6,validation"):
         _split(source, tmp_path / "out", split=other)
-    with pytest.raises(ConvertError, match="--split_seed was 0, is 3"):
+    with pytest.raises(ConvertError, match="`split_seed` was 0, is 3"):
         _split(source, tmp_path / "out", split_seed=3)
     with pytest.raises(ConvertError, match="holds test beside the parts of the split train, valid"):
         _split(source, tmp_path / "out", split=(("train", 0.8), ("validation", 0.2)))
@@ -205,7 +205,7 @@ def test_what_cannot_be_listed_is_named_by_one_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train", "expected parts and shares, as train:0.8,validation:0.2; got 'train'"),
+        ("train", "expected parts and shares, as train:0.8,validation:0.2, got 'train'"),
         ("train:x", "expected parts and shares"),
         ("train:0.8", "expected shares above 0 that add up to 1, got 0.8: 0.8"),
         ("train:0.8,validation:0.3", "add up to 1, got 0.8, 0.3: 1.1"),
@@ -217,7 +217,7 @@ def test_what_cannot_be_listed_is_named_by_one_part(tmp_path: Path) -> None:
     ],
 )
 def test_a_split_of_another_form_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ConvertError, match=f"--split: .*{re.escape(message)}"):
+    with pytest.raises(ConvertError, match=f"`split`; .*{re.escape(message)}"):
         ConvertOptions(inputs=("in",), output="out", split=parse_split(text))
 
 
@@ -294,7 +294,7 @@ def test_a_dry_run_estimates_the_time_of_what_is_left(
     options = ConvertOptions(
         inputs=(str(source),),
         output=str(tmp_path / "out"),
-        images_per_record=5,
+        examples_per_record=5,
         num_shards=5,
         num_workers=0,
     )
@@ -311,7 +311,7 @@ def test_a_dry_run_meets_the_errors_that_the_job_would(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", per_class=2, width=16)
     (source / "ant" / "a.png").write_bytes(png(1))
     flags = (f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
-    dry = run("convert", *flags, "--on_unsupported=fail")
+    dry = run("convert", *flags, "--on_unsupported=raise")
     assert dry.returncode == 1
     assert "ant/a.png: cannot be re-coded losslessly" in dry.stderr
     skipped = run("convert", *flags, "--on_unsupported=skip")

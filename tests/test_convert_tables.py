@@ -112,7 +112,7 @@ def test_ham10000_becomes_two_data_sets_that_share_all_photographs(
             assert same_coefficients(stored, images[row["image_id"] + ".jpg"]) == ""
     manifest = _manifest(tmp_path / "out" / "train")
     assert manifest["class_names"] == HAM_CLASSES
-    assert manifest["flags"]["images_per_record"] == 64
+    assert manifest["flags"]["examples_per_record"] == 64
     assert manifest["flags"]["split"] == ["train:0.8", "validation:0.2"]
     assert (manifest["flags"]["split_seed"], manifest["flags"]["part"]) == (42, "train")
     assert manifest["source"]["items"] == len(train)
@@ -184,7 +184,7 @@ def test_stanford_cars_get_the_classes_of_the_devkit_from_0(cars: Path, tmp_path
     expected = [(label - 1, CAR_CLASSES[label - 1]) for label in CAR_LABELS]
     assert _car_labels(tmp_path / "out") == expected
     assert _manifest(tmp_path / "out")["class_names"] == CAR_CLASSES
-    assert _manifest(tmp_path / "out")["flags"]["images_per_record"] == 128
+    assert _manifest(tmp_path / "out")["flags"]["examples_per_record"] == 128
     example = _examples(tmp_path / "out")["00001.jpg"]
     assert int_feature(example, "bbox_x2") == [569]
     assert int_feature(example, "class") == [1]
@@ -210,7 +210,7 @@ def test_stanford_cars_come_back_as_files_in_folders_of_their_classes(
 ) -> None:
     _through("stanford_cars.flags", tmp_path / "cars.pcr", *_car_flags(cars))
     folders = tmp_path / "classes"
-    done = run("export", f"--input={tmp_path}/cars.pcr", f"--output={folders}", "--format=files")
+    done = run("export", f"{tmp_path}/cars.pcr", f"--output={folders}", "--format=files")
     assert done.returncode == 0, done.stderr
     exported = {path.name: path.parent.name for path in folders.glob("*/*.jpg")}
     expected = {f"{n:05d}.jpg": CAR_CLASSES[label - 1] for n, label in enumerate(CAR_LABELS, 1)}
@@ -249,7 +249,7 @@ def test_celeba_s_smiles_become_0_and_1(tmp_path: Path) -> None:
         manifest = _manifest(tmp_path / "out" / part)
         assert manifest["class_names"] == ["not_smiling", "smiling"]
         assert manifest["source"]["ignored_files"] == 10
-        assert manifest["flags"]["images_per_record"] == 256
+        assert manifest["flags"]["examples_per_record"] == 256
     assert sorted(examples) == names[:20]
     for number, (name, example) in enumerate(sorted(examples.items())):
         expected = (1, "smiling") if number % 2 else (0, "not_smiling")
@@ -265,7 +265,7 @@ def test_imagenet_s_tfrecords_go_through_their_flag_file(tmp_path: Path) -> None
     _through("imagenet.flags", tmp_path / "out", f"--input={tmp_path}/train-*-of-00001")
     (example,) = PcrReader(tmp_path / "out").examples()
     assert int_feature(example, "image/class/label") == [1000]
-    assert _manifest(tmp_path / "out")["flags"]["images_per_record"] == 1024
+    assert _manifest(tmp_path / "out")["flags"]["examples_per_record"] == 1024
 
 
 # Tables in general
@@ -279,7 +279,7 @@ def _table(tmp_path: Path, text: str | bytes, name: str = "t.csv", images: str =
     return tmp_path / name
 
 
-def _convert(table: Path, on_unreadable: str = "fail", **options: Any) -> ConvertSummary:
+def _convert(table: Path, on_unreadable: str = "raise", **options: Any) -> ConvertSummary:
     """Converts in/ by `table` in this process, to out/."""
     options = {"image_extension": ".jpg", "label_column": "dx", **options}
     return Conversion(
@@ -480,7 +480,7 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
             {},
             r"line 4: names 'a\.jpg' again; line 2 names it first",
         ),
-        ("id,dx\na,1\nb\nc,1\n", {}, r"line 3: expected 2 values, got 1.*--on_unreadable=skip"),
+        ("id,dx\na,1\nb\nc,1\n", {}, r"line 3: expected 2 values, got 1.*`on_unreadable=skip`"),
         ("id,dx\na,1,2\nb,1\nc,1\n", {}, r"line 2: expected 2 values, got 3"),
         ("id,dx\na,1\nb, \nc,1\n", {}, r"line 3: no label in column 'dx'"),
         ("id,dx\na,1\n,1\nb,1\nc,1\n", {}, r"line 3: no image in column 'id'"),
@@ -599,26 +599,26 @@ def test_a_changed_table_is_refused_with_the_difference(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match=r"source t\.csv was 3 rows, \w+, is 3 rows, \w+"):
         _convert(table)
     table.write_text("id,dx\na,1\nb,2\nc,1\n")
-    with pytest.raises(ConvertError, match=r"--classes was nothing, is 2,1"):
+    with pytest.raises(ConvertError, match=r"`classes` was nothing, is 2,1"):
         _convert(table, classes=("2", "1"))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_extension": "jpg"}, "--image_extension: expected a suffix with its dot"),
-        ({"table_encoding": "utf-9"}, "--table_encoding: unknown encoding: utf-9"),
-        ({"first_label": 1}, "--first_label: counts positions in --label_names; needs it"),
-        ({"label_pattern": "("}, "--label_pattern: not a regular expression"),
-        ({"label_pattern": "(a)(b)"}, "--label_pattern: expected at most one group"),
-        ({"label_otherwise": "x"}, "--label_otherwise: is for values that"),
+        ({"image_extension": "jpg"}, "`image_extension`; expected a suffix with its dot"),
+        ({"table_encoding": "utf-9"}, "`table_encoding`: unknown encoding: utf-9"),
+        ({"first_label": 1}, "`first_label`: counts positions in `label_names`; requires it"),
+        ({"label_pattern": "("}, "`label_pattern`: not a regular expression"),
+        ({"label_pattern": "(a)(b)"}, "`label_pattern`; expected at most one group"),
+        ({"label_otherwise": "x"}, "`label_otherwise`: is for values that"),
         (
             {"label_column": "", "table": "t", "classes": ("a",)},
-            "--classes: .*needs --label_column",
+            "`classes`: .*requires `label_column`",
         ),
         ({"classes": ("a=x", "b=x")}, "`classes`; expected distinct names"),
-        ({"table_format": "xls"}, "--table_format: expected one of auto, csv"),
-        ({"on_unmatched": "skip"}, "--on_unmatched: expected one of fail"),
+        ({"table_format": "xls"}, "`table_format`; expected one of auto, csv"),
+        ({"on_unmatched": "skip"}, "`on_unmatched`; expected one of raise"),
     ],
 )
 def test_options_of_tables_are_checked_by_name(options: dict[str, Any], message: str) -> None:
@@ -631,7 +631,10 @@ def test_a_flag_of_another_kind_of_source_is_refused(tmp_path: Path) -> None:
     flags = (f"--input={tmp_path}/in", f"--output={tmp_path}/out", "--label_column=dx")
     done = run("convert", *flags)
     assert done.returncode == 1
-    assert "--label_column: belongs to --source=table; this source is class_folders" in done.stderr
+    assert (
+        "--label_column: belongs to --input_format=table; this source is class_folders"
+        in done.stderr
+    )
 
 
 # Files of MATLAB

@@ -67,7 +67,11 @@ def prepared(tfds: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _convert(prepared: Path, name: str, output: Path, split: str = "train", **options: Any) -> Any:
     source_options = SourceOptions(tfds_data_dir=str(prepared), tfds_split=split)
-    defaults = {"source": "tfds", "image_features": ("image",), "source_options": source_options}
+    defaults = {
+        "input_format": "tfds",
+        "image_features": ("image",),
+        "source_options": source_options,
+    }
     return convert(name, output, **{**defaults, **options})
 
 
@@ -160,7 +164,7 @@ def test_workers_do_not_change_a_converted_builder(
 
 
 def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> None:
-    flags = ("--source=tfds", "--input=pets_tfrecord", f"--tfds_data_dir={prepared}")
+    flags = ("--input_format=tfds", "--input=pets_tfrecord", f"--tfds_data_dir={prepared}")
     more = ("--tfds_split=test", "--image_feature=image", f"--output={tmp_path}/out")
     done = run("convert", *flags, *more)
     assert done.returncode == 0, done.stderr
@@ -195,4 +199,4 @@ def test_without_the_library_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorflow_datasets", None)
     with pytest.raises(ConvertError, match=r"install pcr-tf\[tfds\]"):
-        convert("mnist", tmp_path / "out", source="tfds")
+        convert("mnist", tmp_path / "out", input_format="tfds")

@@ -100,13 +100,13 @@ def test_members_become_features_through_the_flag_file(tmp_path: Path) -> None:
 def test_members_of_a_key_need_not_stand_together(tmp_path: Path, order: str) -> None:
     members = _members_of(0, 30)
     expected = _write(tmp_path / "a.tar", members)
-    convert(expected, tmp_path / "expected", images_per_record=30)
+    convert(expected, tmp_path / "expected", examples_per_record=30)
     if order == "by extension":
         members.sort(key=lambda member: member[0].rpartition(".")[2])
     else:
         random.Random(1).shuffle(members)
     (tmp_path / "other").mkdir()
-    convert(_write(tmp_path / "other" / "a.tar", members), tmp_path / "out", images_per_record=30)
+    convert(_write(tmp_path / "other" / "a.tar", members), tmp_path / "out", examples_per_record=30)
     ours, theirs = _by_name(tmp_path / "out"), _by_name(tmp_path / "expected")
     assert {name: sorted(feature_keys(e)) for name, e in ours.items()} == {
         name: sorted(feature_keys(e)) for name, e in theirs.items()
@@ -141,7 +141,7 @@ def test_tar_files_beside_folders_of_images_are_refused_until_one_is_chosen(
         ConvertError, match=r"in: holds tar files and folders of images; .* `input_format="
     ):
         convert(source, tmp_path / "out")
-    assert convert(source, tmp_path / "out", source="class_folders").images == 1
+    assert convert(source, tmp_path / "out", input_format="class_folders").images == 1
 
 
 def test_other_folders_beside_tar_files_are_in_nobody_s_way(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_bad_member_is_named_and_may_be_skipped(
 ) -> None:
     members = [("0001.jpg", jpeg(1)), ("0002.jpg", jpeg(2)), member, ("0003.jpg", jpeg(3))]
     source = _write(tmp_path / "a.tar", members)
-    with pytest.raises(ConvertError, match=message + ".*--on_unreadable=skip"):
+    with pytest.raises(ConvertError, match=message + ".*`on_unreadable=skip`"):
         convert(source, tmp_path / "out")
     summary = convert(source, tmp_path / "skipped", on_unreadable="skip")
     (skipped,) = summary.manifest["skipped"]
@@ -227,7 +227,7 @@ def test_a_member_that_is_there_twice_costs_its_key_alone_where_it_is_skipped(
     assert summary.images == 3
     (skipped,) = summary.manifest["skipped"]
     assert skipped["name"] == "a.tar: n00000001/0001"
-    assert "member 'n00000001/0001.cls' again" in skipped["detail"]
+    assert "member 'n00000001/0001.cls' occurs again" in skipped["detail"]
 
 
 def test_a_tar_file_cut_anywhere_is_named(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_link_that_belongs_to_a_key_or_is_the_image_breaks_its_key(
     source.write_bytes(_linked(image, (link, tarfile.SYMTYPE, "a.cls")))
     source_options = SourceOptions(image_extension=extension)
     with pytest.raises(ConvertError, match=f"member '{link}' is a link or otherwise not a file"):
-        convert(source, tmp_path / "out", source="webdataset", source_options=source_options)
+        convert(source, tmp_path / "out", input_format="webdataset", source_options=source_options)
 
 
 def test_an_extension_that_is_not_utf8_is_named(tmp_path: Path) -> None:

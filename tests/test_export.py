@@ -88,7 +88,7 @@ def test_tfrecords_come_back_as_they_went_in_in_the_order_of_the_data_set(tmp_pa
         for number, (name, image) in enumerate(odd_images().items())
     ]
     write_tfrecord(tmp_path / "in.tfrecord", examples)
-    convert(tmp_path / "in.tfrecord", tmp_path / "pcr", images_per_record=2, num_shards=2)
+    convert(tmp_path / "in.tfrecord", tmp_path / "pcr", examples_per_record=2, num_shards=2)
     summary = export(tmp_path / "pcr", tmp_path / "out")
     assert (summary.examples, summary.images, summary.files) == (7, 7, 2)
     records = read_tfrecords(tmp_path / "out")
@@ -263,8 +263,8 @@ def test_two_classes_of_one_name_are_not_put_into_one_folder_silently(
     ]
     source = tmp_path / "in.tfrecord"
     write_tfrecord(source, features)
-    convert(source, tmp_path / "pcr", images_per_record=examples_per_record, shuffle=False)
-    message = "crane: the folder of label 134 and of label 517, .*--class_feature=.*--output"
+    convert(source, tmp_path / "pcr", examples_per_record=examples_per_record, shuffle=False)
+    message = "crane: the folder of label 134 and of label 517, .*`class_feature=`.*`output`"
     with pytest.raises(ConvertError, match=message):
         export(tmp_path / "pcr", tmp_path / "out", format="files")
     export(tmp_path / "pcr", tmp_path / "apart", format="files", class_feature="")
@@ -295,7 +295,7 @@ def test_two_images_of_one_name_are_refused_with_the_remedy(tmp_path: Path) -> N
         {"image/encoded": [jpeg(n)], "image/filename": [b"same.jpg"]} for n in range(2)
     ]
     _write(tmp_path / "pcr", features)
-    with pytest.raises(ConvertError, match=r"same\.jpg: .* two examples .* --name_feature="):
+    with pytest.raises(ConvertError, match=r"same\.jpg: .* two examples .* `name_feature=`"):
         export(tmp_path / "pcr", tmp_path / "out", format="files")
     assert same_coefficients((tmp_path / "out" / "same.jpg").read_bytes(), jpeg(0)) == ""
     export(tmp_path / "pcr", tmp_path / "numbered", format="files", name_feature="")
@@ -308,9 +308,9 @@ def test_two_equal_images_of_one_name_do_not_become_one_file(
 ) -> None:
     features: dict[str, Values] = {"image/encoded": [jpeg(0)], "image/filename": [b"same.jpg"]}
     source = write_tfrecord(tmp_path / "in.tfrecord", [features, features])
-    convert(source, tmp_path / "pcr", images_per_record=examples_per_record, shuffle=False)
+    convert(source, tmp_path / "pcr", examples_per_record=examples_per_record, shuffle=False)
     for _ in range(2):  # Nor when the command is given again.
-        with pytest.raises(ConvertError, match=r"same\.jpg: .* two examples .* --name_feature="):
+        with pytest.raises(ConvertError, match=r"same\.jpg: .* two examples .* `name_feature=`"):
             export(tmp_path / "pcr", tmp_path / "out", format="files")
     export(tmp_path / "pcr", tmp_path / "numbered", format="files", name_feature="")
     assert _names(tmp_path / "numbered") == ["000000.jpg", "000001.jpg"]
@@ -343,7 +343,7 @@ def test_several_labels_classes_or_names_are_not_taken_for_the_first(
     tmp_path: Path, feature: dict[str, Values], flag: str, free: str
 ) -> None:
     _write(tmp_path / "pcr", [{"image/encoded": [jpeg(0)], **feature}])
-    message = f"one value .* got 2: .*--{flag}_feature=, or .*tfrecord"
+    message = f"one value .* got 2: .*`{flag}_feature=`, or .*tfrecord"
     with pytest.raises(ConvertError, match=message):
         export(tmp_path / "pcr", tmp_path / "out", format="files", **{f"{free}_feature": ""})
     export(tmp_path / "pcr", tmp_path / "free", format="files", **{f"{flag}_feature": ""})
@@ -371,7 +371,7 @@ def test_folders_that_do_not_give_the_labels_back_are_named(
     ]
     source = _write(tmp_path / "pcr", examples)
     for _ in range(2):  # Also where nothing is left to do.
-        flags = (f"--input={source}", f"--output={tmp_path / 'out'}", "--format=files", "--quiet")
+        flags = (str(source), f"--output={tmp_path / 'out'}", "--format=files", "--quiet")
         said = run("export", *flags).stderr
         assert said.count("do not give the labels back") == (0 if moved is None else 1)
         assert moved is None or moved in said
@@ -401,7 +401,7 @@ def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 def test_an_export_run_again_does_nothing_and_says_so(tmp_path: Path) -> None:
     make_dataset(tmp_path / "pcr", 4)
-    flags = [f"--input={tmp_path / 'pcr'}", f"--output={tmp_path / 'out'}"]
+    flags = [str(tmp_path / "pcr"), f"--output={tmp_path / 'out'}"]
     assert run("export", *flags).returncode == 0
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     done = run("export", *flags)
@@ -431,7 +431,7 @@ def test_other_flags_and_another_data_set_are_refused_with_the_difference(tmp_pa
     make_dataset(tmp_path / "pcr", 4)
     make_dataset(tmp_path / "other", 5)
     export(tmp_path / "pcr", tmp_path / "out")
-    with pytest.raises(ConvertError, match="--scan_groups was None, is 2"):
+    with pytest.raises(ConvertError, match="`scan_groups` was None, is 2"):
         export(tmp_path / "pcr", tmp_path / "out", scan_groups=2)
     with pytest.raises(ConvertError, match="another source: source shard-0000"):
         export(tmp_path / "other", tmp_path / "out")
@@ -446,12 +446,12 @@ def test_an_output_inside_the_data_set_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scan_groups": 11}, "--scan_groups: expected 1 to 10"),
-        ({"scan_groups": 0}, "--scan_groups: expected at least 1"),
-        ({"num_files": 0}, "--num_files: expected at least 1"),
-        ({"num_files": 2, "format": "files"}, "is for --format=tfrecord"),
-        ({"format": "zip"}, "--format: expected one of tfrecord, files"),
-        ({"prefix": "a/b"}, "--prefix"),
+        ({"scan_groups": 11}, "`scan_groups`; expected 1 to 10"),
+        ({"scan_groups": 0}, "`scan_groups`; expected at least 1"),
+        ({"num_files": 0}, "`num_files`; expected at least 1"),
+        ({"num_files": 2, "format": "files"}, "is for `format=tfrecord`"),
+        ({"format": "zip"}, "`format`; expected one of tfrecord, files"),
+        ({"prefix": "a/b"}, "`prefix`; expected"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_before_anything_is_written(
@@ -473,7 +473,7 @@ def test_a_damaged_record_ends_the_job_and_is_named(tmp_path: Path) -> None:
     data = bytearray(shard.read_bytes())
     data[reader.index.record(2).offset + 3000] ^= 1
     shard.write_bytes(data)
-    done = run("export", f"--input={tmp_path / 'pcr'}", f"--output={tmp_path / 'out'}")
+    done = run("export", tmp_path / "pcr", f"--output={tmp_path / 'out'}")
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("pcr-export:")]
     assert f"{shard.name}: record 2, scan group" in line
@@ -491,7 +491,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _flags(source: Path, output: Path, form: str) -> list[str]:
-    return [f"--input={source}", f"--output={output}", f"--format={form}", "--num_workers=2"]
+    return [str(source), f"--output={output}", f"--format={form}", "--num_workers=2"]
 
 
 def _parts(output: Path) -> list[Path]:

@@ -148,7 +148,7 @@ def test_a_conversion_into_s3_and_its_reading_end_with_status_0(s3: Server, tmp_
         image.parent.mkdir(parents=True, exist_ok=True)
         image.write_bytes(draw_jpeg(n))
     arguments = ["-m", "pcr_tf.cli.convert", f"--input={tmp_path / 'photos'}", "--quiet"]
-    arguments += ["--images_per_record=2", "--num_shards=3", "--num_workers=2"]
+    arguments += ["--examples_per_record=2", "--num_shards=3", "--num_workers=2"]
     environment = s3_environment(s3.url)
     local = tmp_path / "converted.pcr"
     for output in (str(local), "s3://bucket/converted.pcr"):
@@ -157,9 +157,9 @@ def test_a_conversion_into_s3_and_its_reading_end_with_status_0(s3: Server, tmp_
         assert "pure virtual" not in done.stderr
     seen = read_in_a_process("s3://bucket/converted.pcr", [2], environment)
     assert seen["digests"] == digests(local, [2])
-    arguments = ["-m", "pcr_tf.cli.inspect", "--verify", "s3://bucket/converted.pcr"]
+    arguments = ["-m", "pcr_tf.cli.verify", "--quiet", "s3://bucket/converted.pcr"]
     done = run_python(arguments, environment)
-    assert (done.returncode, done.stdout.split(":")[-1]) == (0, " 6 records checked, no faults\n")
+    assert (done.returncode, done.stdout.split(":")[-1]) == (0, " no faults\n")
 
 
 _SCRIPT = """

@@ -150,6 +150,6 @@ def test_an_export_of_format_1_0_below_full_fidelity_warns_of_lost_orientations(
         [(old, 1, True), (old, groups, False), (old, None, False), (dataset, 1, False)]
     ):
         flags = [] if fidelity is None else [f"--scan_groups={fidelity}"]
-        done = run("export", f"--input={path}", f"--output={tmp_path / str(number)}", *flags)
+        done = run("export", path, f"--output={tmp_path / str(number)}", *flags)
         assert done.returncode == 0, done.stderr
         assert ("are exported without it; convert the data set again" in done.stderr) == warns

@@ -291,10 +291,10 @@ def test_flag_files_of_the_package_are_found_from_any_folder(
 
 def test_a_flag_file_of_the_working_folder_goes_before_one_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "imagenet.flags").write_text("--images_per_record=0\n")
+    (tmp_path / "configs" / "imagenet.flags").write_text("--examples_per_record=0\n")
     paths = ["--input=in", "--output=out"]
     done = _from_folder(tmp_path, "--flagfile=configs/imagenet.flags", *paths)
-    assert "--images_per_record: expected at least 1, got 0" in done.stderr
+    assert "--examples_per_record: expected at least 1, got 0" in done.stderr
 
 
 def test_the_help_names_every_flag_file_of_the_package() -> None:

@@ -51,14 +51,14 @@ def test_the_size_of_the_sample_is_a_flag(source: Path, tmp_path: Path) -> None:
     reader = PcrReader(tmp_path / "out")
     assert fidelity_profile(reader, num_images=3, seed=5) == profile
     assert fidelity_profile(reader, num_images=3, seed=6) != profile
-    with pytest.raises(ConvertError, match="--profile_images: expected at least 0"):
+    with pytest.raises(ConvertError, match="`profile_images`; expected at least 0"):
         ConvertOptions(("in",), "out", profile_images=-1)
 
 
 def test_a_job_killed_while_it_measures_ends_with_the_same_bytes(
     source: Path, tmp_path: Path
 ) -> None:
-    flags = [f"--input={source}", "--images_per_record=4", "--num_workers=2"]
+    flags = [f"--input={source}", "--examples_per_record=4", "--num_workers=2"]
     assert run("convert", *flags, f"--output={tmp_path / 'whole'}").returncode == 0
     process = start("convert", *flags, f"--output={tmp_path / 'out'}")
     assert process.stderr is not None
@@ -140,7 +140,7 @@ def test_where_tensorflow_is_missing_the_job_says_so_before_it_begins(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConvertError, match="--profile_images=0"):
+    with pytest.raises(ConvertError, match="`profile_images=0`"):
         convert(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     convert(source, tmp_path / "out", profile_images=0)

@@ -139,7 +139,7 @@ def test_a_sound_data_set_is_proved_against_manifest_and_source(root: Path) -> N
     assert faults(root / "pcr", root / "in", num_workers=2) == []
     done = run("verify", root / "pcr", f"--source={root / 'in'}")
     assert done.returncode == 0, done.stderr
-    assert "3 shards, 7 records, 25 images checked against the manifest" in done.stdout
+    assert "3 shards, 7 records; checked: structure, checksums and images; manifest" in done.stdout
     assert "no faults" in done.stdout
     assert "comparing with the source: 25 examples" in done.stderr
 
@@ -196,13 +196,45 @@ def test_a_manifest_that_says_something_else_is_found(
     assert re.search(message, line), line
 
 
-def test_a_data_set_without_a_manifest_is_an_error_with_the_remedy(root: Path) -> None:
+def test_without_a_manifest_the_rest_is_checked_and_the_last_line_says_so(root: Path) -> None:
     (root / "pcr" / "manifest.json").unlink()
-    done = run("verify", root / "pcr")
+    done = run("verify", root / "pcr", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        f"{root / 'pcr'}: 3 shards, 7 records, without a manifest; checked: structure, checksums "
+        "and images: no faults\n"
+    )
+
+
+def test_a_source_needs_a_manifest(root: Path) -> None:
+    (root / "pcr" / "manifest.json").unlink()
+    done = run("verify", root / "pcr", f"--source={root / 'in'}", "--quiet")
     assert done.returncode == 1
-    assert "manifest.json: is not there" in done.stderr
-    assert "pcr-inspect --verify" in done.stderr
-    assert run("verify", root / "none").returncode == 2
+    assert f"{root / 'pcr'}: manifest.json; expected one beside the shards" in done.stderr
+
+
+def test_a_single_file_is_checked_by_itself(root: Path) -> None:
+    shard = min((root / "pcr").glob("*.pcr"))
+    done = run("verify", shard, "--json", "--quiet", "--num_workers=3")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["levels"] == ["structure, checksums and images"]
+    assert report["faults"] == []
+    assert report["records"] > 0
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    done = run("verify", shard, "--json", "--quiet")
+    assert done.returncode == 1
+    assert str(shard) in json.loads(done.stdout)["faults"][0]
+
+
+def test_nothing_and_a_folder_without_shards_are_errors(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in (root / "none", tmp_path / "empty"):
+        done = run("verify", path)
+        assert done.returncode == 1
+        assert str(path) in done.stderr + done.stdout
 
 
 # Against the source
@@ -392,7 +424,7 @@ def test_damaged_source_records_and_other_classes_are_named(tmp_path: Path, root
 
 def test_ctrl_c_ends_a_proof_at_once(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", classes=("ant",), per_class=300, width=1200)
-    convert(source, tmp_path / "pcr", images_per_record=64, prove=False)
+    convert(source, tmp_path / "pcr", examples_per_record=64, prove=False)
     flags = [f"--source={source}", "--num_workers=2"]
 
     def begin(_: int) -> subprocess.Popen[str]:

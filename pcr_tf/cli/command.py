@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -25,6 +26,14 @@ from pcr_tf.version import __version__
 INTERRUPTED = 128 + signal.SIGINT
 
 
+# Fields of options whose flags have other names.
+_FLAG_OF_FIELD = {
+    "image_features": "image_feature",
+    "inputs": "input",
+    "max_memory_bytes": "max_memory",
+}
+
+
 class UsageError(Exception):
     """The command line does not make sense; the message says why."""
 
@@ -36,6 +45,44 @@ def as_usage_errors(kind: type[Exception]) -> Iterator[None]:
         yield
     except kind as error:
         raise UsageError(str(error)) from error
+
+
+def as_flags(text: str, values: flags.FlagValues) -> str:
+    """A message of the library, which names fields as `num_workers`, with the flags of a command:
+    --num_workers. What is no flag of it stays as it is.
+
+    >>> values = flags.FlagValues()
+    >>> flags.DEFINE_integer("num_workers", 1, "processes", flag_values=values) is not None
+    True
+    >>> as_flags("`num_workers`; expected at least 0, got -1; see `table`", values)
+    '--num_workers; expected at least 0, got -1; see `table`'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name = _FLAG_OF_FIELD.get(match[1], match[1])
+        return f"--{name}{match[2]}" if name in values else match[0]
+
+    return re.sub(r"`(\w+)(=[^`]*|)`", flag, text)
+
+
+class FlagLog(io.StringIO):
+    """Standard error, for what the library says while it runs: see `as_flags`."""
+
+    def __init__(self, values: flags.FlagValues) -> None:
+        self._values = values
+
+    def write(self, text: str) -> int:
+        sys.stderr.write(as_flags(text, self._values))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()
 
 
 class _Terminated(KeyboardInterrupt):
@@ -88,7 +135,7 @@ def run_command(
         sys.stdout.flush()
         return status
     except (flags.Error, UsageError) as error:
-        return _fail(name, f"{error}; see {name} --help", 2)
+        return _fail(name, f"{as_flags(str(error), values)}; see {name} --help", 2)
     except _Terminated:
         return _fail(name, "terminated", 128 + signal.SIGTERM)
     except KeyboardInterrupt:
@@ -99,7 +146,7 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except user_errors as error:
-        return _fail(name, _one_line(error), 1)
+        return _fail(name, as_flags(_one_line(error), values), 1)
     finally:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)

@@ -24,7 +24,7 @@ from typing import Any
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.command import FlagLog, UsageError, as_flags, run_command
 from pcr_tf.cli.convert_flags import (
     SECTIONS,
     define_flags,
@@ -69,7 +69,7 @@ def _convert(values: flags.FlagValues) -> int:
     options = to_options(values, values.num_workers, values.max_memory)
     jobs = split_conversions(options)
     if values.dry_run:
-        print("\n\n".join(_plan_text(job) for job in jobs))
+        print(as_flags("\n\n".join(_plan_text(job) for job in jobs), values))
         return 0
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # The profile imports TensorFlow.
     manifests = {}
@@ -77,18 +77,22 @@ def _convert(values: flags.FlagValues) -> int:
         if options.split:
             print(f"{job.options.part}:", flush=True)
         try:
-            summary = job.run(quiet=values.quiet)
+            summary = job.run(quiet=values.quiet, log=FlagLog(values))
         except KeyboardInterrupt:
             print(f"{NAME}: stopped; the same command goes on from here", file=sys.stderr)
             raise
-        print(_summary_text(job.options, summary), flush=True)
+        print(as_flags(_summary_text(job.options, summary), values), flush=True)
         manifests[job.options.output] = summary.manifest
-    return exit_status(NAME, manifests)
+    return exit_status(values, NAME, manifests)
 
 
-def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
-    """0, or 1 where a data set that command `name` made is empty, which is said. `manifests` are by
-    output.
+def exit_status(
+    values: flags.FlagValues, name: str, manifests: Mapping[str, dict[str, Any]]
+) -> int:
+    """0, or 1 where a data set that command `name` made is empty, with a message.
+
+    Args:
+      manifests: of the data sets, by their folders.
     """
     empty = [output for output, found in manifests.items() if not found["counts"]["images"]]
     for output in empty:
@@ -96,7 +100,8 @@ def exit_status(name: str, manifests: Mapping[str, dict[str, Any]]) -> int:
             f", as {entry['name']}: {entry['reason']}: {entry['detail']}"
             for entry in manifests[output]["skipped"][:1]
         )
-        print(f"{name}: {output}: holds no image: every item was skipped{why}", file=sys.stderr)
+        message = f"{name}: {output}: holds no image: every item was skipped{why}"
+        print(as_flags(message, values), file=sys.stderr)
     return 1 if empty else 0
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, run_command
+from pcr_tf.cli.command import UsageError, as_flags, run_command
 from pcr_tf.cli.convert import exit_status
 from pcr_tf.cli.convert_flags import (
     SECTIONS,
@@ -81,13 +81,13 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
             f"{dataset['shards']} shards; {counts['opaque']} kept as is, {counts['encoded']} "
             f"encoded, {counts['skipped']} skipped"
         )
-        for heading, text in class_lines(manifest):
-            print(f"{output}: {heading}: {text}")
-        for text in remarks(manifest):
-            print(f"{output}: {text}")
+        notes = [f"{heading}: {text}" for heading, text in class_lines(manifest)]
+        notes += remarks(manifest)
         if text := turned_images(manifest):
-            print(f"{output}: warning: {text}")
-    return exit_status(NAME, manifests)
+            notes.append(f"warning: {text}")
+        for note in notes:
+            print(as_flags(f"{output}: {note}", values))
+    return exit_status(values, NAME, manifests)
 
 
 def _run(pipeline: Any) -> None:

@@ -23,11 +23,11 @@ _CONFIGS_IN = (_PACKAGE, _PACKAGE.parent)
 # The first flag of a section -> its heading.
 SECTIONS = {
     "input": "What goes in:",
-    "table": "Tables (--source=table): a file names the images and their labels:",
+    "table": "Tables (--input_format=table): a file names the images and their labels:",
     "label_column": "Labels of a table:",
     "classes": "Classes of class folders, tables and tar shards:",
-    "image_extension": "Tables and tar shards (--source=table, webdataset):",
-    "tfds_split": "TensorFlow Datasets (--source=tfds; pip install pcr-tf[tfds]):",
+    "image_extension": "Tables and tar shards (--input_format=table, webdataset):",
+    "tfds_split": "TensorFlow Datasets (--input_format=tfds; pip install pcr-tf[tfds]):",
     "output": "What comes out:",
     "split": "Train and validation:",
     "scan_script": "How images are coded:",
@@ -90,9 +90,9 @@ def to_options(values: flags.FlagValues, num_workers: int, max_memory: str = "")
     return ConvertOptions(
         inputs=split_paths(values.input),
         output=values.output,
-        source=values.source,
+        input_format=values.input_format,
         image_features=tuple(map(stored_name, values.image_feature)),
-        images_per_record=values.images_per_record,
+        examples_per_record=values.examples_per_record,
         num_shards=values.num_shards,
         shard_size_mib=values.shard_size_mib,
         shuffle=values.shuffle,
@@ -141,7 +141,7 @@ def _define_input(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_enum(
-        "source",
+        "input_format",
         "auto",
         ["auto", *KINDS],
         "what the input is; auto looks at it",
@@ -183,10 +183,10 @@ def _define_table(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_enum(
         "on_unmatched",
-        "fail",
+        "raise",
         list(ON_UNMATCHED),
-        "what becomes of rows without an image and images without a row: fail and name them, or "
-        "leave out and count such rows, such images, or (ignore) both",
+        "what becomes of rows without an image and images without a row: raise an error that names "
+        "them, or leave out and count such rows, such images, or (ignore) both",
         flag_values=values,
     )
     text(
@@ -247,7 +247,7 @@ def _define_output(values: flags.FlagValues) -> None:
         "output", "", "folder of the data set; new, empty, or this job's own", flag_values=values
     )
     flags.DEFINE_integer(
-        "images_per_record",
+        "examples_per_record",
         None,
         "examples per record, the unit of reading and of shuffling; 2 MB or more at the fidelity "
         "that is read suits object stores; by default 256, and fewer for less than 16,384 images, "
@@ -312,8 +312,8 @@ def _define_coding(values: flags.FlagValues) -> None:
         "keep",
         list(ON_UNSUPPORTED),
         "what becomes of an image that cannot be re-coded losslessly (PNG, damaged JPEG, ...): "
-        "keep it byte for byte, "
-        "fail, skip its example, or encode it as JPEG, which loses information",
+        "keep it byte for byte, raise an error, skip its example, or encode it as JPEG, which "
+        "loses information",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -331,10 +331,10 @@ def _define_coding(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_enum(
         "on_unreadable",
-        "fail",
+        "raise",
         list(ON_UNREADABLE),
         "what becomes of what cannot be read (no permission, wrong checksum, no image feature, a "
-        "row of the wrong length): fail, or skip and name it",
+        "row of the wrong length): raise an error, or skip and name it",
         flag_values=values,
     )
     flags.DEFINE_integer(

@@ -1,7 +1,7 @@
 """Exports a PCR data set: back to TFRecords of tf.train.Example, or to image files.
 
-  pcr-export --input=photos.pcr --output=records/
-  pcr-export --input=photos.pcr --output=photos/ --format=files --scan_groups=4
+  pcr-export photos.pcr --output=records/
+  pcr-export photos.pcr --output=photos/ --format=files --scan_groups=4
 
 TFRecords hold every feature of every example, in the order of the data set, with the images at the
 fidelity asked for. At full fidelity, the default, the coefficients of a JPEG are those of the
@@ -28,7 +28,6 @@ NAME = "pcr-export"
 
 def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
-    flags.DEFINE_string("input", "", "folder of a PCR data set, or a PCR file", flag_values=values)
     flags.DEFINE_string(
         "output", "", "folder to write to; new, empty, or this job's own", flag_values=values
     )
@@ -81,26 +80,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = _define_flags()
 
     def body(positional: list[str]) -> int:
-        if positional:
+        if len(positional) != 1:
             raise UsageError(
-                f"unexpected argument {positional[0]!r}; name the data set with --input"
+                f"expected one folder or file, got {' '.join(positional) or 'nothing'}"
             )
-        if not values.input or not values.output:
-            raise UsageError("--input and --output are needed")
-        return _export(values)
+        if not values.output:
+            raise UsageError("--output; expected a folder, got nothing")
+        return _export(positional[0], values)
 
     return run_command(NAME, __doc__ or "", values, body, argv, (ConvertError, OSError, ValueError))
 
 
-def _export(values: flags.FlagValues) -> int:
-    fields = ("input", "output", "format", "scan_groups", "num_files", "prefix", "num_workers")
+def _export(path: str, values: flags.FlagValues) -> int:
+    fields = ("output", "format", "scan_groups", "num_files", "prefix", "num_workers")
     features = ("class_feature", "label_feature", "name_feature")
     with as_usage_errors(ConvertError):
-        options = ExportOptions(**{name: values[name].value for name in (*fields, *features)})
+        options = ExportOptions(path, **{name: values[name].value for name in (*fields, *features)})
     export = Export(options)
     if export.may_lack_orientations:
         print(
-            f"{NAME}: warning: {options.input}: a data set of format 1.0 holds the EXIF "
+            f"{NAME}: warning: {options.path}: a data set of format 1.0 holds the EXIF "
             "orientation of images at full fidelity only: images that are stored turned are "
             "exported without it; convert the data set again, or leave --scan_groups out",
             file=sys.stderr,
@@ -116,7 +115,7 @@ def _export(values: flags.FlagValues) -> int:
         print(
             f"{NAME}: warning: {options.output}: folders sorted by name do not give the labels "
             f"back: {folder} has {label} and would get {position}; convert them with "
-            f"--classes_from={options.input}, or with --classes and a name for each label from 0 "
+            f"--classes_from={options.path}, or with --classes and a name for each label from 0 "
             "on, also where no folder has it",
             file=sys.stderr,
         )

@@ -1,17 +1,12 @@
-"""Shows what a PCR file or data set holds, and checks it.
+"""Shows what a PCR file or data set holds; pcr-verify checks it.
 
-  pcr-inspect photos.pcr/
-  pcr-inspect --records photos.pcr/shard-00000-of-00008.pcr
-  pcr-inspect --verify photos.pcr/
-
-With --verify: every checksum, every scan group of every image, the index and the side index. Every
-fault is printed; the exit status is 1 if there is one.
+pcr-inspect photos.pcr/
+pcr-inspect --records photos.pcr/shard-00000-of-00008.pcr
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +16,6 @@ from absl import flags
 from pcr_tf.cli.command import UsageError, run_command
 from pcr_tf.format.names import to_json
 from pcr_tf.format.summary import DatasetSummary, summarize
-from pcr_tf.format.verify import verify_dataset
 
 NAME = "pcr-inspect"
 
@@ -30,12 +24,6 @@ def _define_flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_boolean("records", False, "list every record", flag_values=values)
     flags.DEFINE_boolean("json", False, "print JSON", flag_values=values)
-    flags.DEFINE_boolean(
-        "verify", False, "check everything and print every fault, one a line", flag_values=values
-    )
-    flags.DEFINE_integer(
-        "num_threads", os.cpu_count() or 1, "threads that decode for --verify", flag_values=values
-    )
     return values
 
 
@@ -46,38 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body(positional: list[str]) -> int:
         if not positional:
             raise UsageError("expected a file or folder")
-        if values.num_threads < 1:
-            raise UsageError(f"--num_threads: expected at least 1, got {values.num_threads}")
-        return _verify(positional, values) if values.verify else _show(positional, values)
+        return _show(positional, values)
 
     return run_command(NAME, __doc__ or "", values, body, argv)
-
-
-def _verify(paths: list[str], values: flags.FlagValues) -> int:
-    from tqdm import tqdm
-
-    faults = []
-    records = 0
-    with tqdm(unit=" records", disable=not sys.stderr.isatty()) as bar:
-
-        def on_progress(count: int) -> None:
-            nonlocal records
-            records += count
-            bar.update(count)
-
-        for path in paths:
-            for fault in verify_dataset(
-                path, num_threads=values.num_threads, on_progress=on_progress
-            ):
-                faults.append(fault)
-                if not values.json:
-                    bar.clear()
-                    print(fault, flush=True)
-    if values.json:
-        _print_json({"paths": paths, "records": records, "faults": faults})
-    else:
-        print(f"{', '.join(paths)}: {records} records checked, {len(faults) or 'no'} faults")
-    return 1 if faults else 0
 
 
 def _show(paths: list[str], values: flags.FlagValues) -> int:

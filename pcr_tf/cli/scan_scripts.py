@@ -58,7 +58,7 @@ def _define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_enum(
-        "source",
+        "input_format",
         "auto",
         ["auto", *_KINDS],
         "what the input is; auto looks at it. The images of a table are those of its folders: name "
@@ -137,7 +137,7 @@ def _draw(values: flags.FlagValues) -> ImageSample:
     from pcr_tf.scan_scripts import draw_sample
 
     sample = draw_sample(
-        make_source(values.source, split_paths(values.input), values.image_feature),
+        make_source(values.input_format, split_paths(values.input), values.image_feature),
         images=values.sample_images,
         skip_images=values.skip_images,
         seed=values.sample_seed,

@@ -1,19 +1,28 @@
-"""Proves a PCR data set against its manifest, and against the source that it was made of.
+"""Checks a PCR data set, or one of its files.
 
   pcr-verify photos.pcr
   pcr-verify photos.pcr --source=photos/
-  pcr-verify val.pcr --same_classes_as=train.pcr
   pcr-verify photos.pcr --source=photos/ --table=labels.csv
+  pcr-verify val.pcr --same_classes_as=train.pcr
+  pcr-verify photos.pcr/shard-00000-of-00008.pcr
 
-Checked are: that the shards are those of manifest.json, with their sizes, checksums and counts;
-every checksum; that every image decodes at every fidelity; the side index. With --source: that
-every image has the coefficients of its source, its EXIF, ICC profile, comments and other such
-segments, and what follows its end, or its bytes where it was kept as it came; that every other
-feature is equal; and that nothing is missing or too many. The flags of the conversion are in the
-manifest, but for the places of files: name a table, a list of label names or a folder of
-TensorFlow Datasets here too. With --same_classes_as: that another data set gives the same classes
-the same labels, as a model that sees both needs it. Every fault is printed, one a line; the exit
-status is 1 if there is one.
+What is checked, and what that proves:
+
+  structure    Always. Every checksum of every frame; that header, index, footer, metadata and scan
+               groups agree; that every image decodes at every fidelity; the side index. Proves that
+               readers get what was written.
+  manifest     Where the folder has a manifest.json. That the shards are those that the conversion
+               wrote, with their sizes, checksums and counts. Proves that none is missing or of
+               another conversion.
+  source       With --source. That every image has the coefficients of its source, its EXIF, ICC
+               profile, comments and what follows its end, or its bytes where it was kept as it
+               came; that every other feature is equal; that nothing is missing or too many. Proves
+               that the conversion lost nothing.
+  classes      With --same_classes_as. That another data set gives the same classes the same labels.
+
+The flags of the conversion are in the manifest, but not the places of files: name a table, a list
+of label names or a folder of TensorFlow Datasets here too. Every fault is printed, one a line. The
+last line says what was checked. The exit status is 1 if there is a fault.
 """
 
 from __future__ import annotations
@@ -24,10 +33,16 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from pcr_tf.cli.command import UsageError, define_worker_flags, run_command, split_paths
+from pcr_tf.cli.command import (
+    UsageError,
+    as_flags,
+    define_worker_flags,
+    run_command,
+    split_paths,
+)
 from pcr_tf.convert import ConvertError, Verification
 from pcr_tf.convert.verify.same_classes import class_faults
-from pcr_tf.format import filesystem
+from pcr_tf.format.names import to_json
 
 NAME = "pcr-verify"
 
@@ -51,6 +66,9 @@ def _define_flags() -> flags.FlagValues:
         "another data set, which must have the same classes in the same order",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "json", False, "print one JSON object: path, levels, records, faults", flag_values=values
+    )
     define_worker_flags(values)
     return values
 
@@ -60,21 +78,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = _define_flags()
 
     def body(positional: list[str]) -> int:
-        if len(positional) != 1 or not filesystem.is_dir(positional[0]):
-            raise UsageError(f"expected one folder, got {' '.join(positional) or 'nothing'}")
+        if len(positional) != 1:
+            raise UsageError(
+                f"expected one folder or file, got {' '.join(positional) or 'nothing'}"
+            )
         if values.num_workers < 0:
-            raise UsageError(f"--num_workers: expected at least 0, got {values.num_workers}")
+            raise UsageError(f"--num_workers; expected at least 0, got {values.num_workers}")
         # As of a shell's variable that is not set: "no faults" would be taken for a comparison.
         if values["same_classes_as"].present and not values.same_classes_as:
-            raise UsageError("--same_classes_as: expected a data set, got nothing")
+            raise UsageError("--same_classes_as; expected a data set, got nothing")
         return _verify(positional[0], values)
 
     return run_command(NAME, __doc__ or "", values, body, argv, (ConvertError, OSError, ValueError))
 
 
-def _verify(folder: str, values: flags.FlagValues) -> int:
+def _verify(path: str, values: flags.FlagValues) -> int:
     verification = Verification(
-        folder,
+        path,
         sources=split_paths(values.source),
         places={
             name: values[name].value
@@ -84,19 +104,24 @@ def _verify(folder: str, values: flags.FlagValues) -> int:
         num_workers=values.num_workers,
         quiet=values.quiet,
     )
-    faults = 0
     other = values.same_classes_as
-    of_classes = class_faults(folder, other) if other else []
+    levels = [*verification.levels, *([f"classes of {other}"] if other else [])]
+    of_classes = class_faults(path, other) if other else []
+    faults = []
     for fault in itertools.chain(of_classes, verification.faults()):
-        faults += 1
-        print(fault, flush=True)
-    counts, dataset = verification.manifest["counts"], verification.manifest["dataset"]
-    against = f" and {', '.join(values.source)}" if values.source else ""
-    against += f", and its classes against {other}" if other else ""
-    print(
-        f"{folder}: {dataset['shards']} shards, {dataset['records']} records, {counts['images']} "
-        f"images checked against the manifest{against}: {faults or 'no'} faults"
-    )
+        faults.append(as_flags(fault, values))
+        if not values.json:
+            print(faults[-1], flush=True)
+    records = verification.num_records
+    if values.json:
+        fields = {"path": path, "levels": levels, "records": records, "faults": faults}
+        print(to_json(fields).decode(), end="")
+    else:
+        without = "" if verification.manifest else ", without a manifest"
+        print(
+            f"{path}: {verification.num_shards} shards, {records} records{without}; checked: "
+            f"{'; '.join(levels)}: {len(faults) or 'no'} faults"
+        )
     return 1 if faults else 0
 
 

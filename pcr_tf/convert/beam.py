@@ -72,7 +72,7 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
         """Raises ConvertError where nothing is at the inputs, or the output is in them."""
         options = self._options
         source = make_source(
-            options.source, options.inputs, options.image_features, options.source_options
+            options.input_format, options.inputs, options.image_features, options.source_options
         )
         check_output_is_outside(options.output, options.inputs)
         names = source.part_names() if isinstance(source, PartedSource) else [""]
@@ -230,7 +230,7 @@ class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
         result = state.finished(cuts.shard_name(number))
         if result is None:
             items = [SourceItem(*json.loads(data)) for _, data in placed]
-            plan = ShardPlan(number, cuts.shard_name(number), items, cuts.images_per_record)
+            plan = ShardPlan(number, cuts.shard_name(number), items, cuts.examples_per_record)
             result = convert_shard(plan, job.source, job.listing.context, job.options, _count)
             state.save(result)
         yield json.dumps(dataclasses.asdict(result))

@@ -44,29 +44,29 @@ def remedy_of_unreadable() -> Iterator[None]:
     try:
         yield
     except UnreadableItemError as error:
-        remedy = "leave such items out with --on_unreadable=skip"
+        remedy = "leave such items out with `on_unreadable=skip`"
         raise UnreadableItemError(error.name, f"{error.why}; {remedy}") from error
 
 
 def check_at_least(flag: str, value: int, least: int) -> None:
     """Raises ConvertError if the value of a flag is too small."""
     if value < least:
-        raise ConvertError(f"--{flag}: expected at least {least}, got {value}")
+        raise ConvertError(f"`{flag}`; expected at least {least}, got {value}")
 
 
 def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises ConvertError if the value of a flag is none of `choices`."""
     if value not in choices:
-        raise ConvertError(f"--{flag}: expected one of {', '.join(choices)}; got {value!r}")
+        raise ConvertError(f"`{flag}`; expected one of {', '.join(choices)}, got {value!r}")
 
 
 def check_prefix(prefix: str) -> None:
     """Raises ConvertError if names of visible files in one folder cannot begin with `prefix`."""
     if not prefix or "/" in prefix or prefix.startswith("."):
-        raise ConvertError(f"--prefix: expected the beginning of a file name, got {prefix!r}")
+        raise ConvertError(f"`prefix`; expected the beginning of a file name, got {prefix!r}")
     if not is_utf8(prefix):
         raise ConvertError(
-            f"--prefix: expected UTF-8, since the side index holds names in it, got {prefix!r}"
+            f"`prefix`; expected UTF-8, since the side index holds names in it, got {prefix!r}"
         )
 
 

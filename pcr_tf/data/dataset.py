@@ -354,7 +354,8 @@ def warn_of_empty_share(
         return
     warnings.warn(
         f"{filenames}: shard_index {shard_index} of num_shards {num_shards} has no record; "
-        "unless the data set is empty, take fewer readers, or convert with fewer images_per_record",
+        "unless the data set is empty, take fewer readers, or convert with fewer "
+        "examples_per_record",
         stacklevel=stacklevel,
     )
 
@@ -372,7 +373,7 @@ def warn_of_one_record(
         f"{filenames}: shuffle=True changes nothing, since it shuffles records, and all "
         f"{len(share)} examples are in one record; shuffle the examples too, with "
         f".shuffle({len(share)}) or image_batches(shuffle_buffer={len(share)}), or convert with a "
-        "smaller images_per_record",
+        "smaller examples_per_record",
         stacklevel=stacklevel,
     )
 

@@ -159,7 +159,7 @@ def _record(opened: OpenedDataset, record: int) -> RecordSummary:
     except ValueError as error:
         raise ValueError(
             f"{path}: record {entry.ordinal}, metadata, byte {entry.offset}: {error}; "
-            "see all faults with pcr-inspect --verify"
+            "see all faults with pcr-verify"
         ) from error
     return RecordSummary(
         record=record,

@@ -108,7 +108,7 @@ def _record_faults(
         return [
             f"{path}: record {record}, byte {offset}: bytes of a record that are read; "
             f"expected at most {MAX_RECORD_BYTES}, got {size_bytes}; "
-            "convert again with fewer --images_per_record"
+            "convert again with fewer `examples_per_record`"
         ]
     metadata_bytes = index.record(record).frame_sizes[0]
     with budget.hold(metadata_bytes):

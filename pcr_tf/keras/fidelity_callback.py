@@ -37,7 +37,7 @@ class DatasetFacts:
         self.bytes_per_image = [
             index.prefix_bytes(groups) / examples for groups in range(1, self.num_scan_groups + 1)
         ]
-        self.images_per_record = examples / max(1, index.num_records)
+        self.examples_per_record = examples / max(1, index.num_records)
 
 
 class FidelityCallback(keras.callbacks.Callback):
@@ -278,7 +278,7 @@ class FidelityCallback(keras.callbacks.Callback):
         if self.facts is not None:
             # A read brings a record, whatever its fidelity; those that failed bring none.
             records = used.reads - used.retries - used.rereads - used.failures
-            images = records * self.facts.images_per_record
+            images = records * self.facts.examples_per_record
             measured["pcr_bytes_per_image"] = used.bytes / images if images > 0 else math.nan
             measured["pcr_images_per_s"] = images / seconds
         return measured

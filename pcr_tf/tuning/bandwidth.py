@@ -47,19 +47,21 @@ def roofline(
     ]
 
 
-def reads_to_keep_in_flight(images_per_s: float, images_per_record: float, latency_s: float) -> int:
+def reads_to_keep_in_flight(
+    images_per_s: float, examples_per_record: float, latency_s: float
+) -> int:
     """Range reads to keep in flight for a rate, by Little's law: L = X * latency.
 
     Args:
       images_per_s: the rate X, times the images that a read brings.
-      images_per_record: images that one read brings.
+      examples_per_record: images that one read brings.
       latency_s: of one read, seconds.
 
     Example:
-      >>> reads_to_keep_in_flight(images_per_s=6400, images_per_record=256, latency_s=0.1)
+      >>> reads_to_keep_in_flight(images_per_s=6400, examples_per_record=256, latency_s=0.1)
       3
     """
-    return max(1, math.ceil(images_per_s / images_per_record * latency_s))
+    return max(1, math.ceil(images_per_s / examples_per_record * latency_s))
 
 
 @dataclasses.dataclass(frozen=True)

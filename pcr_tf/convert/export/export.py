@@ -72,7 +72,7 @@ class Export:
             below full fidelity of a data set of format 1.0.
 
     Example:
-        options = ExportOptions(input="photos.pcr", output="records", scan_groups=2)
+        options = ExportOptions("photos.pcr", "records", scan_groups=2)
         summary = Export(options).run()
     """
 
@@ -84,14 +84,14 @@ class Export:
             OSError: the data set cannot be read. ValueError: it is none, or its index is damaged.
         """
         self.options = options
-        opened = open_dataset(options.input)
+        opened = open_dataset(options.path)
         if opened.folder is not None:
             check_output_is_outside(options.output, [opened.folder])
         index = opened.index
         groups = index.header.num_groups
         if options.scan_groups is not None and options.scan_groups > groups:
             raise ConvertError(
-                f"--scan_groups: expected 1 to {groups}, the scan groups of {options.input}; "
+                f"`scan_groups`; expected 1 to {groups}, the scan groups of {options.path}; "
                 f"got {options.scan_groups}"
             )
         # Format 1.0 holds the orientation of images at full fidelity only.

@@ -94,8 +94,8 @@ def add_label(labels: dict[str, int], folder: str, label: int) -> None:
     if other != label:
         raise ConvertError(
             f"{folder}: the folder of label {min(label, other)} and of label {max(label, other)}, "
-            "which have one name; --class_feature= names folders by the manifest's names or the "
-            "labels, --label_feature= puts both into one; name a new folder with --output"
+            "which have one name; `class_feature=` names folders by the manifest's names or the "
+            "labels, `label_feature=` puts both into one; name a new folder with `output`"
         )
 
 
@@ -110,7 +110,7 @@ def _only(values: Sequence[Any], flag: str, key: str) -> Any:
         raise ConvertError(
             f"{key}: expected one value in each example, since a file is in one folder and has one "
             f"name, got {len(values)}: {values!r:.80}; look at another feature, or at none with "
-            f"--{flag}=, or export with --format=tfrecord, which keeps all features"
+            f"`{flag}=`, or export with `format=tfrecord`, which keeps all features"
         )
     return values[0] if values else None
 

@@ -11,7 +11,7 @@ from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, ch
 FORMATS = ("tfrecord", "files")
 
 # Options that do not change what is written.
-_FREE = frozenset({"input", "output", "num_workers"})
+_FREE = frozenset({"path", "output", "num_workers"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ExportOptions:
     """What an export does. Construction checks every field and raises ConvertError.
 
     Attributes:
-        input: a PCR file or a folder of them. output: a new or empty folder.
+        path: a PCR file or a folder of them. output: a new or empty folder.
         format: "tfrecord" or "files".
         scan_groups: the fidelity, at least 1; None for all scan groups.
         num_files: number of TFRecord files, at least 1; None for one per shard.
@@ -29,7 +29,7 @@ class ExportOptions:
         num_workers: processes; 0 exports in the calling process.
     """
 
-    input: str
+    path: str
     output: str
     format: str = "tfrecord"
     scan_groups: int | None = None
@@ -49,9 +49,9 @@ class ExportOptions:
         if self.num_files is not None:
             check_at_least("num_files", self.num_files, 1)
             if self.format != "tfrecord":
-                raise ConvertError("--num_files: is for --format=tfrecord; files are one per image")
-        if not self.input or not self.output:
-            raise ConvertError("an export needs --input and --output")
+                raise ConvertError("`num_files`: is for `format=tfrecord`; files are one per image")
+        if not self.path or not self.output:
+            raise ConvertError("an export needs a data set, `path`, and a folder, `output`")
 
     def fingerprint(self) -> dict[str, Any]:
         """The options that the result depends on, as JSON values."""

@@ -79,12 +79,12 @@ def export_part(
     try:
         return write(part, options, names, progress)
     except ValueError as error:
-        raise ConvertError(f"{error}; see all faults with pcr-inspect --verify") from error
+        raise ConvertError(f"{error}; see all faults with pcr-verify") from error
 
 
 def _examples(part: ExportPart, options: ExportOptions) -> Iterator[tuple[int, bytes, list[bytes]]]:
     """(number in the data set, example, its images in the order of the image features)."""
-    reader = PcrReader(options.input)
+    reader = PcrReader(options.path)
     features = reader.index.header.image_features
     for record, number, begin, end in part.slices:
         examples = reader.read_record(record, options.scan_groups)[begin:end]
@@ -161,7 +161,7 @@ def check_is_first(relative: str, written: set[str]) -> None:
     if relative in written:
         raise ConvertError(
             f"{relative}: is the name that two examples have, and a file holds one; number them: "
-            "--name_feature=; name a new folder with --output"
+            "`name_feature=`; name a new folder with `output`"
         )
     written.add(relative)
 
@@ -178,6 +178,6 @@ def _place(temporary: str, path: str) -> None:
         filesystem.remove(temporary)
         raise ConvertError(
             f"{path}: is there already, with other contents, and is not replaced; move it away, "
-            "or, if two examples have this name, number the files: --name_feature="
+            "or, if two examples have this name, number the files: `name_feature=`"
         )
     filesystem.remove(temporary)

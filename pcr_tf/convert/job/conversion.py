@@ -111,7 +111,7 @@ class Conversion:
             *self._class_lines(),
             f"ignored     {len(listing.ignored)} files and rows that are no part of it",
             f"unreadable  {len(listing.unreadable)}",
-            f"records     {cuts.num_records} of {cuts.images_per_record} images",
+            f"records     {cuts.num_records} of {cuts.examples_per_record} images",
             *(f"note        {text}" for text in few_records(cuts.num_records, cuts.num_items)),
             f"shards      {cuts.num_shards}: {cuts.shard_name(0)} to {cuts.shard_names()[-1]}",
             f"output      {options.output}: {self._output_status()}",
@@ -128,7 +128,7 @@ class Conversion:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: the output is not this job's, a policy says to fail, or workers could not
+            ConvertError: the output is not this job's, a policy is "raise", or workers could not
                 import the calling program.
             OSError: the output cannot be written; names the file.
             KeyboardInterrupt: passed on once the workers are stopped. The job can be resumed.
@@ -266,7 +266,7 @@ def split_options(options: ConvertOptions) -> list[ConvertOptions]:
     if filesystem.exists(options.output):
         if not filesystem.is_dir(options.output):
             raise ConvertError(
-                f"{options.output}: exists and is not a folder; name a new folder with --output"
+                f"{options.output}: exists and is not a folder; name a new folder with `output`"
             )
         there = filesystem.listdir(options.output)
         # Other hidden files, as the .DS_Store that a file manager leaves, are in nobody's way.
@@ -278,7 +278,7 @@ def split_options(options: ConvertOptions) -> list[ConvertOptions]:
         if foreign:
             raise ConvertError(
                 f"{options.output}: holds {', '.join(foreign[:5])} beside the parts of the split "
-                f"{', '.join(names)}; name a new or empty folder with --output"
+                f"{', '.join(names)}; name a new or empty folder with `output`"
             )
     return [
         dataclasses.replace(options, output=filesystem.join(options.output, name), part=name)
@@ -288,7 +288,7 @@ def split_options(options: ConvertOptions) -> list[ConvertOptions]:
 
 def _listed(options: ConvertOptions) -> tuple[Source, Listing]:
     source = make_source(
-        options.source, options.inputs, options.image_features, options.source_options
+        options.input_format, options.inputs, options.image_features, options.source_options
     )
     with remedy_of_unreadable():
         return source, source.list_items(skip_unreadable=options.on_unreadable == "skip")

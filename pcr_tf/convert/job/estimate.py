@@ -70,7 +70,7 @@ def estimate(
             # Longer and longer steps: what a file holds beside its images weighs less and less.
             step = sample[items : max(_FIRST_STEP_ITEMS, 2 * items)]
             begun = time.monotonic()
-            sampled = ShardPlan(0, "sample.pcr", step, plan.cuts.images_per_record)
+            sampled = ShardPlan(0, "sample.pcr", step, plan.cuts.examples_per_record)
             result = convert_shard(sampled, source, context, options, lambda *_: None)
             elapsed_s += time.monotonic() - begun
             items += len(step)

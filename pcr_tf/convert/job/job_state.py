@@ -76,7 +76,7 @@ class JobState:
             return False
         if not filesystem.is_dir(self.output):
             raise ConvertError(
-                f"{self.output}: exists and is not a folder; name a new folder with --output"
+                f"{self.output}: exists and is not a folder; name a new folder with `output`"
             )
         names = filesystem.listdir(self.output)
         if not names:
@@ -89,7 +89,7 @@ class JobState:
             raise ConvertError(
                 f"{self.output}: not empty, and not made by {self._noun}; it holds "
                 f"{some(foreign)}; "
-                "name a new or empty folder with --output"
+                "name a new or empty folder with `output`"
             )
         self._check_same_job(fingerprint)
         return True
@@ -148,7 +148,7 @@ class JobState:
             raise ConvertError(
                 f"{self.output}: belongs to {self._noun} with other flags, packages or another "
                 f"source: {some(differences, '; ')}; {' and '.join(remedies)}, or name another "
-                f"folder with --output, or remove {self.output} to {self._verb} anew"
+                f"folder with `output`, or remove {self.output} to {self._verb} anew"
             )
 
 
@@ -166,7 +166,7 @@ def check_output_is_outside(output: str, inputs: Sequence[str]) -> None:
                 paths.append(output)
         if any(path == output or _is_inside(real, path) for path in paths):
             raise ConvertError(
-                f"{output}: is inside the source {given}; name a folder outside with --output"
+                f"{output}: is inside the source {given}; name a folder outside with `output`"
             )
 
 
@@ -186,11 +186,12 @@ def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     found = []
     if stored["created_by"] != wanted["created_by"]:
         found.append(f"made by {stored['created_by']}, this is {wanted['created_by']}")
-    for part, label in (("flags", "--"), ("source", "source ")):
+    for part, quote, label in (("flags", "`", ""), ("source", "", "source ")):
         for name in sorted({*stored[part], *wanted[part]}):
             there, here = (side[part].get(name, "nothing") for side in (stored, wanted))
             if there != here:
-                found.append(f"{label}{name} was {_text(name, there)}, is {_text(name, here)}")
+                field = f"{quote}{label}{name}{quote}"
+                found.append(f"{field} was {_text(name, there)}, is {_text(name, here)}")
     return found
 
 

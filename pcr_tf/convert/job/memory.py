@@ -81,7 +81,9 @@ def parse_bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     number = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
     if number < 1:
-        raise ConvertError(f"--max_memory: expected bytes with a unit, as 8G or 500M; got {text!r}")
+        raise ConvertError(
+            f"`max_memory_bytes`; expected bytes with a unit, as 8G or 500M, got {text!r}"
+        )
     return number
 
 

@@ -14,8 +14,8 @@ from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, ch
 from pcr_tf.convert.sources import KINDS, SourceOptions
 from pcr_tf.format.scan_scripts import load_scan_script
 
-ON_UNSUPPORTED = ("keep", "fail", "skip", "encode")
-ON_UNREADABLE = ("fail", "skip")
+ON_UNSUPPORTED = ("keep", "raise", "skip", "encode")
+ON_UNREADABLE = ("raise", "skip")
 
 # Options that change neither the bytes of a shard nor which shards there are.
 _FREE = frozenset({"inputs", "output", "num_workers", "max_memory_bytes", "profile_images"})
@@ -27,9 +27,9 @@ class ConvertOptions:
 
     Attributes:
         inputs: folders, files and globs. output: the folder of the data set.
-        source: "auto", or a kind of source.
+        input_format: "auto", or a kind of source.
         image_features: keys of the bytes features that hold images.
-        images_per_record: examples per record, at least 1; None for 256, and fewer for small data
+        examples_per_record: examples per record, at least 1; None for 256, and fewer for small data
             sets (`pcr_tf.convert.job.plan.default_examples_per_record`).
         num_shards: number of shards, at least 1; None to derive it from `shard_size_mib`.
         shard_size_mib: source MiB per shard, at least 1.
@@ -56,9 +56,9 @@ class ConvertOptions:
 
     inputs: tuple[str, ...]
     output: str
-    source: str = "auto"
+    input_format: str = "auto"
     image_features: tuple[str, ...] = ("image/encoded",)
-    images_per_record: int | None = None
+    examples_per_record: int | None = None
     num_shards: int | None = None
     shard_size_mib: int = 128
     shuffle: bool = True
@@ -68,7 +68,7 @@ class ConvertOptions:
     on_unsupported: str = "keep"
     encode_quality: int = 95
     encode_upright: bool = False
-    on_unreadable: str = "fail"
+    on_unreadable: str = "raise"
     prefix: str = "shard"
     num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
     max_memory_bytes: int | None = None
@@ -79,8 +79,8 @@ class ConvertOptions:
     profile_images: int = 64
 
     def __post_init__(self) -> None:
-        if self.images_per_record is not None:
-            check_at_least("images_per_record", self.images_per_record, 1)
+        if self.examples_per_record is not None:
+            check_at_least("examples_per_record", self.examples_per_record, 1)
         check_at_least("shard_size_mib", self.shard_size_mib, 1)
         check_at_least("num_workers", self.num_workers, 0)
         check_at_least("profile_images", self.profile_images, 0)
@@ -89,31 +89,31 @@ class ConvertOptions:
         if self.num_shards is not None:
             check_at_least("num_shards", self.num_shards, 1)
             if self.num_shards > 99999:
-                raise ConvertError(f"--num_shards: at most 99999; got {self.num_shards}")
+                raise ConvertError(f"`num_shards`; expected at most 99999, got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
-            raise ConvertError(f"--encode_quality: expected 1 to 100, got {self.encode_quality}")
-        check_choice("source", self.source, ("auto", *KINDS))
+            raise ConvertError(f"`encode_quality`; expected 1 to 100, got {self.encode_quality}")
+        check_choice("input_format", self.input_format, ("auto", *KINDS))
         check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
         check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
         if self.encode_upright and self.on_unsupported != "encode":
             raise ConvertError(
-                "--encode_upright: turns images that are encoded anew; needs "
-                "--on_unsupported=encode"
+                "`encode_upright`: turns images that are encoded anew; requires "
+                "`on_unsupported=encode`"
             )
         features = self.image_features
         if not features or not all(features) or len(set(features)) != len(features):
             raise ConvertError(
-                f"--image_feature: expected distinct keys, got {','.join(features)!r}"
+                f"`image_features`; expected distinct keys, got {','.join(features)!r}"
             )
         check_prefix(self.prefix)
         self._check_split()
         if not self.output:
-            raise ConvertError("no output; name a folder with --output")
+            raise ConvertError("`output`; expected a folder, got nothing")
         try:
             text = load_scan_script(self.scan_script)
             ScanScript(text)
         except ValueError as error:
-            raise ConvertError(f"--scan_script={self.scan_script}: {error}") from error
+            raise ConvertError(f"`scan_script={self.scan_script}`: {error}") from error
         object.__setattr__(self, "scan_script", text)
 
     @staticmethod
@@ -183,17 +183,17 @@ class ConvertOptions:
         names = [name for name, _ in self.split]
         for name in names:
             if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or names.count(name) > 1:
-                raise ConvertError(f"--split: expected distinct names of folders, got {name!r}")
+                raise ConvertError(f"`split`; expected distinct names of folders, got {name!r}")
         shares = [share for _, share in self.split]
         if shares and (min(shares) <= 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9)):
             raise ConvertError(
-                "--split: expected shares above 0 that add up to 1, got "
+                "`split`; expected shares above 0 that add up to 1, got "
                 f"{', '.join(map(str, shares))}: {sum(shares):g}"
             )
         if self.part and self.part not in names:
             raise ConvertError(f"part: expected one of {', '.join(names)}; got {self.part!r}")
         if self.source_options.split_column and not self.split:
-            raise ConvertError("--split_column: keeps rows together in a split; needs --split")
+            raise ConvertError("`split_column`: keeps rows together in a split; requires `split`")
 
 
 def parse_split(text: str) -> tuple[tuple[str, float], ...]:
@@ -211,6 +211,6 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
             parts.append((name.strip(), float(share)))
         except ValueError as error:
             raise ConvertError(
-                f"--split: expected parts and shares, as train:0.8,validation:0.2; got {part!r}"
+                f"`split`; expected parts and shares, as train:0.8,validation:0.2, got {part!r}"
             ) from error
     return tuple(parts)

@@ -25,7 +25,7 @@ class ShardPlan:
     number: int
     name: str
     items: Sequence[SourceItem]
-    images_per_record: int
+    examples_per_record: int
 
     @property
     def source_bytes(self) -> int:
@@ -51,7 +51,7 @@ def default_examples_per_record(num_items: int) -> int:
 class ShardCuts:
     """How a sequence of items is cut into records and shards.
 
-    Records hold `images_per_record` of the options; where that is None, as many as
+    Records hold `examples_per_record` of the options; where that is None, as many as
     `default_examples_per_record` says.
     Shards take whole records, spread as evenly as these allow; the last record of the data set may
     be short. There are `num_shards` of the options; where that is None, as many as `shard_size_mib`
@@ -62,9 +62,11 @@ class ShardCuts:
         """Cuts `num_items` items, whose sizes add up to `source_bytes`."""
         self.num_items = num_items
         self.source_bytes = source_bytes
-        self.images_per_record = options.images_per_record or default_examples_per_record(num_items)
+        self.examples_per_record = options.examples_per_record or default_examples_per_record(
+            num_items
+        )
         self._prefix = options.prefix
-        self.num_records = -(-num_items // self.images_per_record)
+        self.num_records = -(-num_items // self.examples_per_record)
         num_shards = options.num_shards
         if num_shards is None:
             num_shards = max(MIN_SHARDS, round(source_bytes / (options.shard_size_mib << 20)))
@@ -81,14 +83,14 @@ class ShardCuts:
     def shard_positions(self, number: int) -> range:
         """Positions of the items of shard `number`."""
         first, end = (
-            n * self.num_records // self.num_shards * self.images_per_record
+            n * self.num_records // self.num_shards * self.examples_per_record
             for n in (number, number + 1)
         )
         return range(first, min(end, self.num_items))
 
     def shard_of(self, position: int) -> int:
         """Number of the shard that holds the item at `position`."""
-        record = position // self.images_per_record
+        record = position // self.examples_per_record
         return ((record + 1) * self.num_shards - 1) // self.num_records
 
 
@@ -112,4 +114,4 @@ class Plan:
         positions = self.cuts.shard_positions(number)
         items = self.items[positions.start : positions.stop]
         cuts = self.cuts
-        return ShardPlan(number, cuts.shard_name(number), items, cuts.images_per_record)
+        return ShardPlan(number, cuts.shard_name(number), items, cuts.examples_per_record)

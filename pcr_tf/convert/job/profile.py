@@ -28,7 +28,7 @@ def check_profile_is_possible(num_images: int) -> None:
     if num_images and importlib.util.find_spec("tensorflow") is None:
         raise ConvertError(
             "the profile of the fidelities needs TensorFlow, which is not installed; "
-            "do without it: --profile_images=0"
+            "do without it: `profile_images=0`"
         )
 
 

@@ -83,7 +83,7 @@ def convert_shard(
         path,
         image_features=options.image_features,
         scan_script=options.scan_script,
-        examples_per_record=plan.images_per_record,
+        examples_per_record=plan.examples_per_record,
         prove=options.prove,
     ) as writer:
         converter = _ItemConverter(writer, source, context, options, result, memory)
@@ -147,14 +147,14 @@ class _ItemConverter:
             if opaque and self._options.on_unsupported == "encode":
                 coded = self._encode(item, example, coded, opaque)
         except UnreadableItemError as error:
-            if self._options.on_unreadable == "fail":
+            if self._options.on_unreadable == "raise":
                 raise UnreadableItemError(
                     error.name, f"{error.why}; leave such items out with `on_unreadable=skip`"
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
         unsupported = [s for s in coded.summaries if s.coding == "opaque"]
-        if unsupported and self._options.on_unsupported == "fail":
+        if unsupported and self._options.on_unsupported == "raise":
             summary = unsupported[0]
             raise UnsupportedImageError(
                 f"{item.name}: cannot be re-coded losslessly: {summary.reason}: {summary.detail}; "

@@ -182,7 +182,7 @@ class _Worker:
         if code is not None and code < 0:
             how = f"signal {signal.Signals(-code).name}"
             if -code == signal.SIGKILL:
-                how += " (the kernel does this when memory runs out; try fewer --num_workers)"
+                how += " (the kernel does this when memory runs out; try fewer `num_workers`)"
         if not self.is_ready and code is not None and code > 0:
             return ConvertError(
                 f"{self.job_name}: worker process {self.process.pid} ended while it imported the "

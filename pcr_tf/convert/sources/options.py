@@ -11,7 +11,7 @@ from pcr_tf.convert.sources.class_list import ClassList, class_entries
 from pcr_tf.format.names import local_name
 
 TABLE_FORMATS = ("auto", "csv", "tsv", "whitespace", "mat")
-ON_UNMATCHED = ("fail", "ignore_rows", "ignore_images", "ignore")
+ON_UNMATCHED = ("raise", "ignore_rows", "ignore_images", "ignore")
 
 # Where the source stands is not part of what it is: its digests say what these files hold.
 _PLACES = frozenset({"table", "label_names", "tfds_data_dir"})
@@ -52,7 +52,7 @@ class SourceOptions:
         table_columns: names of the columns, where the table has no header.
         image_column: the column that names the image; "" for the only one whose cells do.
         label_column: the column that names the class; "" for none.
-        on_unmatched: what becomes of rows without an image and images without a row: "fail", or
+        on_unmatched: what becomes of rows without an image and images without a row: "raise", or
             rows, images or both are left out and counted.
         label_names, first_label, label_pattern, label_otherwise: how values of the label column
             become classes; see `pcr_tf.convert.sources.tables.labels`.
@@ -73,7 +73,7 @@ class SourceOptions:
     table_columns: tuple[str, ...] = ()
     image_column: str = ""
     label_column: str = ""
-    on_unmatched: str = "fail"
+    on_unmatched: str = "raise"
     label_names: str = ""
     first_label: int | None = None
     label_pattern: str = ""
@@ -88,38 +88,40 @@ class SourceOptions:
         for flag, choices in (("table_format", TABLE_FORMATS), ("on_unmatched", ON_UNMATCHED)):
             value = getattr(self, flag)
             if value not in choices:
-                raise ConvertError(f"--{flag}: expected one of {', '.join(choices)}; got {value!r}")
+                raise ConvertError(f"`{flag}`; expected one of {', '.join(choices)}, got {value!r}")
         if self.image_extension and not re.fullmatch(r"\.[^/]+", self.image_extension):
             raise ConvertError(
-                "--image_extension: expected a suffix with its dot, as .jpg; "
+                "`image_extension`; expected a suffix with its dot, as .jpg; "
                 f"got {self.image_extension!r}"
             )
         try:
             "".encode(self.table_encoding)
         except LookupError as error:
-            raise ConvertError(f"--table_encoding: {error}; utf-8, latin-1 are two") from error
+            raise ConvertError(f"`table_encoding`: {error}; utf-8, latin-1 are two") from error
         try:
             pattern = re.compile(self.label_pattern)
         except re.error as error:
             raise ConvertError(
-                f"--label_pattern: not a regular expression: {error}; got {self.label_pattern!r}"
+                f"`label_pattern`: not a regular expression: {error}; got {self.label_pattern!r}"
             ) from error
         if pattern.groups > 1:
             raise ConvertError(
-                "--label_pattern: expected at most one group, which is the class; "
+                "`label_pattern`; expected at most one group, which is the class; "
                 f"got {pattern.groups}; write the others as (?:...)"
             )
         if self.label_otherwise and not self.label_pattern:
-            raise ConvertError("--label_otherwise: is for values that --label_pattern does not fit")
+            raise ConvertError("`label_otherwise`: is for values that `label_pattern` does not fit")
         if not self.label_column:
             needing = ["label_names", "label_pattern"]
             # Other sources know their labels without a column.
             needing += ["classes", "classes_from"] if self.table else []
             for flag in needing:
                 if getattr(self, flag):
-                    raise ConvertError(f"--{flag}: says what the labels are; needs --label_column")
+                    raise ConvertError(
+                        f"`{flag}`: says what the labels are; requires `label_column`"
+                    )
         if self.first_label is not None and not self.label_names:
-            raise ConvertError("--first_label: counts positions in --label_names; needs it")
+            raise ConvertError("`first_label`: counts positions in `label_names`; requires it")
         encoding = self.table_encoding if self.table else ""
         entries = class_entries(self.classes, self.classes_from, encoding)
         # Files hold them as UTF-8; names of folders are as this process decodes them.
@@ -143,13 +145,13 @@ class SourceOptions:
             if kind not in owners:
                 flag, remedy = name, ""
                 if owners == ("table",):
-                    remedy = "; name the table's file with --table"
+                    remedy = "; name the table's file with `table`"
                 elif name == "classes":
                     # That of a data set is held as `classes` too.
-                    flag, remedy = "classes, --classes_from", ", whose labels pass through"
+                    flag, remedy = "classes`, `classes_from", ", whose labels pass through"
                 raise ConvertError(
-                    f"--{flag}: belongs to --source={' or '.join(owners)}; this source is {kind}"
-                    f"{remedy}"
+                    f"`{flag}`: belongs to `input_format` {' or '.join(owners)}; this source is "
+                    f"{kind}{remedy}"
                 )
 
     def fingerprint(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pcr_tf.convert.errors import shown, some
 from pcr_tf.format import filesystem
 from pcr_tf.format.manifest import MANIFEST_NAME, class_names
 
-REMEDY = "convert one of them anew with --classes_from of the other, or both with --classes"
+REMEDY = "convert one of them anew with `classes_from` of the other, or both with `classes`"
 
 
 def class_faults(folder: str, other: str) -> list[str]:

@@ -62,10 +62,10 @@ class SourceProof:
             ConvertError: the source is unreadable or not laid out as the manifest says.
         """
         # Without its table, a source that is looked at anew would be taken for class folders.
-        flags = manifest["flags"] | {"source": manifest["source"]["kind"]}
-        if flags["source"] == "table" and "table" not in places:
+        flags = manifest["flags"] | {"input_format": manifest["source"]["kind"]}
+        if flags["input_format"] == "table" and "table" not in places:
             raise ConvertError(
-                f"{folder}: made of a table; expected it to be named here too, with --table, as "
+                f"{folder}: made of a table; expected it to be named here too, with `table`, as "
                 "pcr-convert had it"
             )
         options = ConvertOptions.from_fingerprint(
@@ -99,7 +99,7 @@ class SourceProof:
             yield (
                 f"{filesystem.join(self._folder, 'manifest.json')}: class_names; expected those of "
                 f"the source, {self._class_names}, got {self._manifest['class_names']}"
-                f"{'; did the conversion have --label_names? Give it here as well' * unnamed}"
+                f"{'; did the conversion have `label_names`? Give it here as well' * unnamed}"
             )
         stored = [
             StoredExample(record, example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -45,7 +46,7 @@ class Verification:
 
     def __init__(
         self,
-        folder: str,
+        path: str,
         *,
         sources: Sequence[str] = (),
         places: Mapping[str, str] | None = None,
@@ -53,10 +54,10 @@ class Verification:
         quiet: bool = False,
         log: TextIO | None = None,
     ) -> None:
-        """Reads the manifest.
+        """Reads the manifest, if there is one.
 
         Args:
-            folder: of the data set.
+            path: the folder of a data set, or one of its files.
             sources: folders, files and globs that it was made of; none: it is not compared.
             places: files of the source that the manifest does not name, where it has them: "table",
                 "label_names", "tfds_data_dir", as in `SourceOptions`.
@@ -64,24 +65,48 @@ class Verification:
             quiet: whether to show no progress. log: where to show it; standard error by default.
 
         Raises:
-            ConvertError: there is no manifest, or no shard.
+            ConvertError: there is no shard; or `sources` are given, and there is no manifest, which
+                says how they were converted.
             ValueError: the manifest is damaged, or of another version.
         """
-        manifest = read_manifest(folder)
-        if manifest is None:
-            if not shard_names(folder):
-                raise ConvertError(no_shards(folder))
+        is_folder = filesystem.is_dir(path)
+        self.manifest = read_manifest(path) if is_folder else None
+        if self.manifest is None and sources:
             raise ConvertError(
-                f"{filesystem.join(folder, MANIFEST_NAME)}: is not there; a data set without one "
-                "is checked by pcr-inspect --verify"
+                f"{path}: {MANIFEST_NAME}; expected one "
+                "beside the shards, which says how the source was converted, got none; leave "
+                "the source out to check the data set alone"
             )
-        self.manifest = manifest
-        self._folder = folder
+        self._checks = [ShardCheck(path, path)]
+        if is_folder:
+            self._checks = [
+                ShardCheck(name, filesystem.join(path, name)) for name in shard_names(path)
+            ]
+            if not self._checks and self.manifest is None:
+                raise ConvertError(no_shards(path))
+        self._is_folder = is_folder
+        self._folder = path
         self._sources = sources
         self._places = dict(places or {})
         self._num_workers = num_workers
         self._quiet = quiet
         self._log = log
+        self.num_records = 0  # checked so far
+
+    @property
+    def levels(self) -> list[str]:
+        """What `faults` checks, as texts."""
+        levels = ["structure, checksums and images"]
+        if self.manifest is not None:
+            levels.append(MANIFEST_NAME)
+        if self._sources:
+            levels.append(f"source {', '.join(self._sources)}")
+        return levels
+
+    @property
+    def num_shards(self) -> int:
+        """How many shards there are to check."""
+        return len(self._checks)
 
     def faults(self) -> Iterator[str]:
         """Every fault, as a line that names file, record, example and feature.
@@ -107,6 +132,7 @@ class Verification:
                 stack.close()  # The display of what went before.
                 return self._display(stack, what, items, "examples").update
 
+            assert self.manifest is not None
             proof = SourceProof(
                 self._folder,
                 self.manifest,
@@ -118,35 +144,42 @@ class Verification:
 
     def _own_faults(self) -> Iterator[str]:
         reported = set()
+        manifest = self.manifest
         try:
-            for fault in self._manifest_faults():
+            for fault in [] if manifest is None else self._manifest_faults(manifest):
                 reported.add(fault)
                 yield fault
+            num_records = None if manifest is None else int(manifest["dataset"]["records"])
         except (KeyError, TypeError, AttributeError) as error:
             yield f"{self._manifest_path()}: damaged: {error!r}"
             return
-        checks = [
-            ShardCheck(name, filesystem.join(self._folder, name))
-            for name in shard_names(self._folder)
-        ]
-        records = self.manifest["dataset"]["records"]
+        # Where shards are fewer than workers, these decode in threads.
+        num_threads = max(1, self._num_workers // max(1, len(self._checks)))
         with contextlib.ExitStack() as stack:
-            display = self._display(stack, "checking shards", records, "records")
+            display = self._display(stack, "checking shards", num_records, "records")
+
+            def on_progress(records: int, *others: int) -> None:
+                self.num_records += records
+                display.update(records, *others)
+
             for faults in run_jobs(
-                check_shard, checks, num_workers=self._num_workers, on_progress=display.update
+                functools.partial(check_shard, num_threads=num_threads),
+                self._checks,
+                num_workers=self._num_workers,
+                on_progress=on_progress,
             ):
                 reported.update(faults)
                 yield from faults
-        for fault in folder_faults(self._folder):
+        for fault in folder_faults(self._folder) if self._is_folder else []:
             if fault not in reported:
                 reported.add(fault)
                 yield fault
-        if not reported:
-            yield from self._count_faults()
+        if not reported and manifest is not None:
+            yield from self._count_faults(manifest)
 
-    def _manifest_faults(self) -> Iterator[str]:
+    def _manifest_faults(self, manifest: dict[str, Any]) -> Iterator[str]:
         """Where shards are not those that the manifest names."""
-        there = {local_name(shard["name"]): shard for shard in self.manifest["shards"]}
+        there = {local_name(shard["name"]): shard for shard in manifest["shards"]}
         here = set(shard_names(self._folder))
         for name in sorted({*there, *here}):
             path = filesystem.join(self._folder, name)
@@ -161,7 +194,7 @@ class Verification:
                 )
             else:
                 yield from self._shard_faults(path, there[name])
-        names = self.manifest["class_names"]
+        names = manifest["class_names"]
         if len(set(names)) != len(names):
             yield f"{self._manifest_path()}: class_names; expected distinct names, got {names}"
 
@@ -175,14 +208,14 @@ class Verification:
             if (stored_name(value) if key == "name" else value) != wanted[key]:
                 yield f"{path}: {key}; expected {wanted[key]} by the manifest, got {value}"
 
-    def _count_faults(self) -> Iterator[str]:
+    def _count_faults(self, manifest: dict[str, Any]) -> Iterator[str]:
         """Where totals of the manifest are not those of the shards, which are sound."""
         found = shard_table(index_from_shards(self._folder))["dataset"]
         summary = summarize(self._folder)
         found |= {"images": summary.images, "opaque": summary.opaque}
         for key, value in found.items():
             part = "counts" if key in ("images", "opaque") else "dataset"
-            wanted = self.manifest[part].get(key)
+            wanted = manifest[part].get(key)
             if value != wanted:
                 yield f"{self._manifest_path()}: {part}.{key}; expected {value}, got {wanted}"
 
@@ -190,14 +223,17 @@ class Verification:
         return filesystem.join(self._folder, MANIFEST_NAME)
 
     def _display(
-        self, stack: contextlib.ExitStack, what: str, items: int, unit: str
+        self, stack: contextlib.ExitStack, what: str, items: int | None, unit: str
     ) -> ProgressDisplay:
         if not self._quiet:
-            print(f"{what}: {items} {unit}", file=self._log or sys.stderr)
-        return stack.enter_context(ProgressDisplay(items, self._log, quiet=self._quiet, unit=unit))
+            amount = unit if items is None else f"{items} {unit}"
+            print(f"{what}: {amount}", file=self._log or sys.stderr)
+        return stack.enter_context(
+            ProgressDisplay(items or 0, self._log, quiet=self._quiet, unit=unit)
+        )
 
 
-def check_shard(job: ShardCheck, progress: Report) -> list[str]:
+def check_shard(job: ShardCheck, progress: Report, num_threads: int = 1) -> list[str]:
     """The faults of one shard by itself."""
     size = filesystem.size(job.path)
     reported = 0
@@ -208,4 +244,4 @@ def check_shard(job: ShardCheck, progress: Report) -> list[str]:
             progress(1, size - reported, 0)
             reported = size
 
-    return list(verify_shard(job.path, on_progress=on_progress))
+    return list(verify_shard(job.path, num_threads=num_threads, on_progress=on_progress))
