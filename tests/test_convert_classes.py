@@ -342,7 +342,7 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", [str(n) for n in range(12)], 1)
     done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
     said = "'10' has label 2, '11' has label 3, '2' has label 4, '3' has label 5, '4' has label 6, "
-    said = f"labels      count the classes and are not the numbers in names: {said}and 5 more\n"
+    said = f"labels      count the classes and differ from the numbers in their names: {said}and 5 more\n"
     assert said in done.stdout
     names = ",".join(str(n) for n in range(12))
     done = run(
@@ -359,7 +359,7 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
 def test_names_that_differ_in_case_alone_are_said(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("A", "Cat", "a", "cat", "dog"), 1)
     done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
-    said = "classes that differ in the case of letters alone: 'Cat' and 'cat'\n"
+    said = "classes that differ only in the case of letters: 'Cat' and 'cat'\n"
     assert f"alike       {said}" in done.stdout
 
 
@@ -673,7 +673,7 @@ def test_folders_called_as_the_list_calls_them_are_told_to_be_listed_so(
 ) -> None:
     names = sorted(folder.name for folder in val.iterdir())
     entries = tuple(f"source of {name}={name}" for name in names)
-    message = rf"it is what the list calls 'source of {names[0]}'; list the names alone: --classes"
+    message = rf"the list gives that name to 'source of {names[0]}'; list only the names in `cla"
     with pytest.raises(ConvertError, match=message):
         _convert(val, tmp_path / "out", classes=entries)
     assert _convert(val, tmp_path / "out", classes=tuple(names)).manifest["class_names"] == names

@@ -222,7 +222,7 @@ def test_the_command_says_where_labels_are_not_the_numbers_of_the_column(tmp_pat
     done = run("convert", *flags)
     assert (
         "classes     3: label 0 is '1', label 2 is '5'\n"
-        "labels      count the classes and are not the numbers in names: '1' has label 0, "
+        "labels      count the classes and differ from the numbers in their names: '1' has label 0, "
         "'2' has label 1, '5' has label 2\n"
     ) in done.stdout
     done = run("convert", *flags, "--classes=0,1,2,3,4,5")

@@ -1,10 +1,11 @@
 """A conversion by many machines: the job of `pcr_tf.convert.job` as an Apache Beam transform.
 
-The list of all items is in no machine's memory. Each part of the source (a file, a folder in the
-root) is listed by itself; an item's rank in the shuffle follows from its key; ranks are counted by
-range, and sorted within their range, which gives each item its position and so its shard. A worker
-holds the items of one part, one range or one shard. Sources that are no `PartedSource` (tables,
-builders) are listed by one worker.
+No machine holds the list of all items. Each part of the source (a file, a folder in the root) is
+listed separately; an item's rank in the shuffle follows from its key; ranks are counted by range,
+and sorted within their range, which gives each item its position and so its shard. A worker holds
+the items of one part, one range or one shard. One worker lists a source that is not a
+`PartedSource` (tables, builders). What reading needs travels as `SourceContext`, in the side input
+that every worker gets; the source itself never changes.
 
 Needs Apache Beam: ``pip install 'pcr-tf[beam]'``.
 """
@@ -36,8 +37,8 @@ from pcr_tf.format.reader import PcrReader
 # Ranks are counted and sorted by their first bytes: 65,536 ranges.
 _RANGE_BYTES = 2
 
-# An item on its way: its rank, the number of its part, its place in it, and itself as JSON, in
-# which names of files need not be Unicode. Sorted, the items of a range are in the right order.
+# An item in transit: its rank, the number of its part, its position there, and itself as JSON, in
+# which file names need not be Unicode. Sorting a range puts its items in the right order.
 _Ranked = tuple[bytes, int, int, bytes]
 
 
@@ -47,10 +48,10 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
     The output has the same bytes as that of a `Conversion` with the same options, manifest
     included; `num_workers` is ignored. All workers must reach `inputs` and `output` under these
     paths. Shards that an earlier run has finished are kept; a finished job does nothing. A bundle
-    that runs again, or twice at a time, changes nothing: files appear by renaming, whole and equal.
+    may run again, or twice at a time: files appear by renaming, whole and equal.
 
     The result is a collection of one element, the manifest as JSON text. Counters of the namespace
-    "pcr_tf" say how many images, source_bytes and stored_bytes were converted.
+    "pcr_tf" count the images, source_bytes and stored_bytes that were converted.
 
     Example:
       with beam.Pipeline(options=PipelineOptions()) as pipeline:
@@ -59,7 +60,7 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
     """
 
     def __init__(self, options: ConvertOptions) -> None:
-        """Looks at nothing yet.
+        """Does not look at any file yet.
 
         Raises:
           ConvertError: there is a split, and `options.part` does not choose one of its parts.
@@ -69,7 +70,7 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
         self._options = options
 
     def expand(self, pipeline: Any) -> Any:
-        """Raises ConvertError where nothing is at the inputs, or the output is in them."""
+        """Raises ConvertError if there is nothing at the inputs, or the output is inside them."""
         options = self._options
         source = make_source(
             options.input_format, options.inputs, options.image_features, options.source_options
@@ -118,10 +119,11 @@ class _Part:
 
 @dataclasses.dataclass
 class _Job:
-    """What all workers know once everything is listed.
+    """What all workers get once everything is listed.
 
     Attributes:
-      labels: for each part, the labels in the data set of its own labels.
+      listing: of the source, or of the part of a split; reading needs its context.
+      labels: for each part of the source, its own labels -> those of the data set.
     """
 
     options: ConvertOptions
@@ -136,7 +138,7 @@ class _Job:
 
 
 class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Lists a part: its items by range of ranks, and, as output "parts", what it is."""
+    """Lists a part: its items by range of ranks, and, as output "parts", its summary."""
 
     def __init__(self, source: Source, options: ConvertOptions) -> None:
         super().__init__()
@@ -158,19 +160,19 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
                 source, listed, options.split_seed, options.split, options.part
             )
         yield beam.pvalue.TaggedOutput("parts", _Part(number, listed.summary(), selected.summary()))
-        for place, item in enumerate(selected.items):
+        for position, item in enumerate(selected.items):
             rank, key = b"", number
             if options.shuffle:
                 rank = shuffle_rank(options.shuffle_seed, source.key(item))
                 key = int.from_bytes(rank[:_RANGE_BYTES], "big")
-            ranked: _Ranked = (rank, number, place, json.dumps(item).encode())
+            ranked: _Ranked = (rank, number, position, json.dumps(item).encode())
             yield key, ranked
 
 
 def _prepare(_: None, parts: list[_Part], source: Source, options: ConvertOptions) -> _Job:
-    """Puts the listing together, and begins the output or finds that it is finished."""
+    """Merges the listings, and begins the output or finds it finished."""
     if not parts:
-        raise ConvertError(f"{', '.join(options.inputs)}: nothing is there; expected files")
+        raise ConvertError(f"{', '.join(options.inputs)}: there is nothing; expected files")
     parts = sorted(parts, key=lambda part: part.number)
     if isinstance(source, PartedSource):
         whole = source.merge([part.listed for part in parts])
@@ -201,7 +203,7 @@ def _first_positions(_: None, counts: Sequence[tuple[int, int]]) -> dict[int, in
 
 
 class _Place(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Gives the items of a range their positions: by shard."""
+    """Gives the items of a range their positions; the output is keyed by shard."""
 
     def process(
         self, group: tuple[int, Iterable[_Ranked]], firsts: dict[int, int], job: _Job
@@ -216,7 +218,7 @@ class _Place(beam.DoFn):  # type: ignore[misc, unused-ignore]
 
 
 class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Converts a shard, unless it is finished: its result as JSON."""
+    """Converts a shard, unless it is finished; the output is its result as JSON."""
 
     def process(self, group: tuple[int, Iterable[tuple[int, bytes]]], job: _Job) -> Iterator[str]:
         number, placed = group[0], sorted(group[1])
@@ -245,15 +247,15 @@ def _count(images: int, source_bytes: int, stored_bytes: int) -> None:
         beam.metrics.Metrics.counter("pcr_tf", name).inc(value)
 
 
-def _finish(_: None, found: Sequence[str], job: _Job) -> str:
-    """Writes the side index and the manifest of the finished shards; gives the manifest."""
+def _finish(_: None, texts: Sequence[str], job: _Job) -> str:
+    """Writes the side index and the manifest of the finished shards; returns the manifest."""
     options, names = job.options, job.cuts.shard_names()
     state = OutputState(options.output)
     if job.is_finished:
-        state.end(names)  # A job that ended after its manifest left these.
+        state.end(names)  # A job that was killed after its manifest left these.
         return json.dumps(finished_manifest(options.output))
     results = sorted(
-        (ShardResult.from_json(json.loads(text)) for text in found), key=lambda result: result.name
+        (ShardResult.from_json(json.loads(text)) for text in texts), key=lambda result: result.name
     )
     if [result.name for result in results] != names:
         raise ConvertError(f"{options.output}: expected {len(names)} shards, got {len(results)}")
@@ -263,5 +265,5 @@ def _finish(_: None, found: Sequence[str], job: _Job) -> str:
     )
     manifest = write_manifest(index, options, job.source, job.listing, results, profile)
     state.end(names)
-    state.remove_temporaries()  # Those of workers that were killed.
+    state.remove_temporaries()  # They are of workers that were killed.
     return json.dumps(manifest)

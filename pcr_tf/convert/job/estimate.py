@@ -1,4 +1,4 @@
-"""What a conversion will take, from a sample that is converted for it."""
+"""What a conversion will take, estimated by converting a sample."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _FIRST_STEP_ITEMS = 16
 
 
 class Estimate(NamedTuple):
-    """What a job will take, if the rest is as the sample.
+    """What a job will take, if the rest is like the sample.
 
     Attributes:
       sampled_items, sampled_bytes: size of the sample.
-      sample_s: time that it took in one process.
+      sample_s: time that the sample took in one process.
       stored_share: bytes stored per byte of the source.
-      output_bytes: size of all shards. remaining_s: time for those that are not finished.
-      opaque, encoded, skipped: images of the sample to which that happened.
+      output_bytes: size of all shards.
+      remaining_s: time for the shards that are not finished.
+      opaque, encoded, skipped: numbers of images of the sample that were kept, encoded or skipped.
     """
 
     sampled_items: int
@@ -49,13 +50,13 @@ def estimate(
     options: ConvertOptions,
     waiting: list[int],
 ) -> Estimate:
-    """Converts a sample to a temporary folder of this machine, by the code of the job itself.
+    """Converts a sample to a temporary folder on this machine, with the code of the job itself.
 
-    Which items are in the sample follows from their names alone; how many, from how long they take.
-    The time is that of the sample, by bytes, divided among the workers.
+    Which items are in the sample follows only from their names; how many, from how long they take.
+    The estimated time is that of the sample, scaled by bytes and divided among the workers.
 
     Args:
-      waiting: numbers of the shards that remain to be written.
+      waiting: numbers of the shards that are not written yet.
 
     Raises:
       ConvertError: an item of the sample would stop the job.
@@ -67,7 +68,7 @@ def estimate(
     with tempfile.TemporaryDirectory(prefix="pcr-convert-sample-") as folder:
         options = dataclasses.replace(options, output=folder)
         while items < len(sample):
-            # Longer and longer steps: what a file holds beside its images weighs less and less.
+            # Steps grow, so that the overhead of a file matters less and less.
             step = sample[items : max(_FIRST_STEP_ITEMS, 2 * items)]
             begun = time.monotonic()
             sampled = ShardPlan(0, "sample.pcr", step, plan.cuts.examples_per_record)
