@@ -342,8 +342,8 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", [str(n) for n in range(12)], 1)
     done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
     said = "'10' has label 2, '11' has label 3, '2' has label 4, '3' has label 5, '4' has label 6, "
-    said = f"labels      count the classes and differ from the numbers in their names: {said}and 5 more\n"
-    assert said in done.stdout
+    line = f"count the classes and differ from the numbers in their names: {said}and 5 more\n"
+    assert f"labels      {line}" in done.stdout
     names = ",".join(str(n) for n in range(12))
     done = run(
         "convert",
@@ -386,7 +386,7 @@ def test_two_data_sets_are_asked_for_the_same_classes(
         "alone/manifest.json: class_names; expected those of ",
         "train.pcr, where label 0 is 'ant', got 'bee'; 5 of 5 labels differ; ",
         "2 only there: 'ant', 'cat'; ",
-        "--classes_from",
+        "`classes_from`",
     ):
         assert part in fault
     sound = run("verify", tmp_path / "listed", f"--same_classes_as={train[1]}", "--quiet")
@@ -659,7 +659,7 @@ def test_a_list_of_classes_that_is_empty_is_no_list_left_out(
 ) -> None:
     done = run("convert", f"--input={val}", f"--output={tmp_path / 'out'}", f"{flag}=")
     assert done.returncode == 2
-    assert f"{flag}: expected the classes, got nothing; leave the flag out" in done.stderr
+    assert f"{flag}; expected the classes, got nothing; leave the flag out" in done.stderr
 
 
 def test_an_empty_data_set_to_compare_with_is_not_left_out(train: tuple[Path, Path]) -> None:

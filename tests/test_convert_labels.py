@@ -222,8 +222,8 @@ def test_the_command_says_where_labels_are_not_the_numbers_of_the_column(tmp_pat
     done = run("convert", *flags)
     assert (
         "classes     3: label 0 is '1', label 2 is '5'\n"
-        "labels      count the classes and differ from the numbers in their names: '1' has label 0, "
-        "'2' has label 1, '5' has label 2\n"
+        "labels      count the classes and differ from the numbers in their names: '1' has "
+        "label 0, '2' has label 1, '5' has label 2\n"
     ) in done.stdout
     done = run("convert", *flags, "--classes=0,1,2,3,4,5")
     assert (
@@ -445,4 +445,4 @@ def test_a_class_that_often_stands_for_no_value_is_pointed_out(tmp_path: Path) -
     table = _table(tmp_path, rows, images="0 1 2")
     summary = _convert(tmp_path / "in", tmp_path / "out", **table)
     said = dict(class_lines(summary.manifest))
-    assert said["missing"].startswith("'NA' is a class; where it stands for no value, leave rows")
+    assert said["missing"].startswith("'NA' is a class; if it stands for a missing value, remove")

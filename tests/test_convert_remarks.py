@@ -170,7 +170,7 @@ def test_a_small_set_has_records_to_shuffle_unless_told_otherwise(tmp_path: Path
     assert {reader.index.record(n).num_examples for n in range(75)} == {2}
     large = Conversion(_options(tmp_path, examples_per_record=256, output=str(tmp_path / "large")))
     assert "note        only 1 record: shuffle=True gives" in large.describe()
-    assert "--examples_per_record" in large.describe()
+    assert "`examples_per_record`" in large.describe()
     manifest = large.run(quiet=True).manifest
     assert (manifest["dataset"]["records"], len(remarks(manifest))) == (1, 1)
 

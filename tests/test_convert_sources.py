@@ -149,5 +149,5 @@ def test_a_kind_that_one_line_adds_is_recognized(pairs: Path, tmp_path: Path) ->
 
 
 def test_a_kind_that_is_not_registered_is_refused_with_those_that_are(pairs: Path) -> None:
-    with pytest.raises(ConvertError, match=r"one of auto, .*webdataset.*pairs; got 'pear'"):
+    with pytest.raises(ConvertError, match=r"one of auto, .*webdataset.*pairs, got 'pear'"):
         make_source("pear", [str(pairs)], ["image/encoded"])

@@ -632,7 +632,7 @@ def test_a_flag_of_another_kind_of_source_is_refused(tmp_path: Path) -> None:
     done = run("convert", *flags)
     assert done.returncode == 1
     assert (
-        "--label_column: belongs to --input_format=table; this source is class_folders"
+        "--label_column: belongs to --input_format table; this source is class_folders"
         in done.stderr
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pcr_tf.format.names import is_utf8
 
@@ -54,7 +54,7 @@ def check_at_least(flag: str, value: int, least: int) -> None:
         raise ConvertError(f"`{flag}`; expected at least {least}, got {value}")
 
 
-def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(flag: str, value: str, choices: Collection[str]) -> None:
     """Raises ConvertError if the value of a flag is none of `choices`."""
     if value not in choices:
         raise ConvertError(f"`{flag}`; expected one of {', '.join(choices)}, got {value!r}")

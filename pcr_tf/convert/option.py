@@ -8,7 +8,7 @@ module is imported.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 _KEY = "option"
@@ -37,7 +37,7 @@ class Declaration:
     kinds: tuple[str, ...]
     flag: str
     flag_default: Any
-    choices: tuple[str, ...]
+    choices: Collection[str]
     parse: Callable[[Any], Any] | None
     is_repeated: bool
 
@@ -51,7 +51,7 @@ def option(
     kinds: Sequence[str] = (),
     flag: str = "",
     flag_default: Any = None,
-    choices: Sequence[str] = (),
+    choices: Collection[str] = (),
     parse: Callable[[Any], Any] | None = None,
     is_repeated: bool = False,
     default_factory: Any = dataclasses.MISSING,
@@ -64,7 +64,7 @@ def option(
         tuple(kinds),
         flag,
         flag_default,
-        tuple(choices),
+        choices,
         parse,
         is_repeated,
     )

@@ -13,7 +13,7 @@ from pcr_tf._native import ScanScript
 from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
 from pcr_tf.convert.job.memory import parse_bytes
 from pcr_tf.convert.option import declared, option
-from pcr_tf.convert.sources import KINDS, SourceOptions
+from pcr_tf.convert.sources import INPUT_FORMATS, SourceOptions
 from pcr_tf.format import scan_scripts
 from pcr_tf.format.names import stored_name
 from pcr_tf.format.scan_scripts import load_scan_script
@@ -75,7 +75,7 @@ class ConvertOptions:
         "auto",
         identity=True,
         section="input",
-        choices=("auto", *KINDS),
+        choices=INPUT_FORMATS,
         help="what the input is; auto looks at it",
     )
     image_features: tuple[str, ...] = option(

@@ -11,9 +11,10 @@ from pcr_tf.convert.sources.base import (
     SourceItem,
 )
 from pcr_tf.convert.sources.options import SourceOptions
-from pcr_tf.convert.sources.registry import KINDS, make_source
+from pcr_tf.convert.sources.registry import INPUT_FORMATS, KINDS, make_source
 
 __all__ = [
+    "INPUT_FORMATS",
     "KINDS",
     "Listing",
     "ListingSummary",

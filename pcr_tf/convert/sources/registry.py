@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import importlib
-from collections.abc import KeysView, Sequence
+from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.sources.base import Match, Source
@@ -20,8 +21,9 @@ SOURCE_CLASSES = {
     "tfds": "pcr_tf.convert.sources.files.tfds:TfdsSource",
 }
 
-# The values of `input_format` beside "auto".
-KINDS: KeysView[str] = SOURCE_CLASSES.keys()
+# The kinds, and the values of `input_format`: "auto" too. Views, which always follow the table.
+KINDS = SOURCE_CLASSES.keys()
+INPUT_FORMATS = collections.ChainMap(SOURCE_CLASSES, {"auto": ""}).keys()
 
 
 def source_class(kind: str) -> type[Source]:
@@ -54,7 +56,7 @@ def make_source(
         kind = _detect_kind(inputs, options)
     if kind not in KINDS:
         raise ConvertError(
-            f"`input_format`: expected one of auto, {', '.join(KINDS)}; got {kind!r}"
+            f"`input_format`; expected one of {', '.join(INPUT_FORMATS)}, got {kind!r}"
         )
     options.check_kind(kind)
     return source_class(kind).create(inputs, image_features, options)
