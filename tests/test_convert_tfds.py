@@ -176,7 +176,7 @@ def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("no_such_pets", {}, "no_such_pets: no builder, and not the folder of one"),
+        ("no_such_pets", {}, "no_such_pets: neither a builder nor the folder of one"),
         ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*`tfds_data_dir`"),
         ("pets_tfrecord", {"split": "valid"}, "no split 'valid'; expected one of train, test"),
         ("pets_tfrecord", {"split": "train[5:5]"}, r"(is empty|no split 'train\[5:5\]')"),
