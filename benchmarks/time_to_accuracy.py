@@ -20,7 +20,7 @@ progressive JPEGs, which are smaller than the originals. Of Stanford Cars, whose
 the makes:
 
     pcr-convert --flagfile=configs/stanford_cars.flags ... --output=cars.pcr
-    pcr-export --input=cars.pcr --output=cars/ --format=files
+    pcr-export cars.pcr --output=cars/ --format=files
     python -m benchmarks.time_to_accuracy --images=cars/ --coarse_separator=' '
 
 Runs are kept, so a command that was stopped goes on when it is given again.

@@ -94,7 +94,7 @@ def test_a_folder_without_an_image_is_no_class_and_is_named(tmp_path: Path) -> N
         (source / name).mkdir(parents=True)
         (source / name / "1.xml").write_text("<box/>")
     job = Conversion(ConvertOptions(inputs=(str(source),), output=str(tmp_path / "out")))
-    assert job.listing.class_names == ["ant", "cat"]
+    assert job.listing.class_names == ("ant", "cat")
     assert [item.label for item in job.listing.items] == [0, 1]
     assert sorted(job.listing.digests) == ["ant", "cat"]
     said = "4 folders without an image: 'bee', 'boxes', 'cat/old', 'cat/older/oldest'; labels count"
@@ -109,7 +109,7 @@ def test_a_folder_that_has_its_images_in_another_input_is_a_class(tmp_path: Path
     (roots[0] / "a" / "000.jpg").unlink()
     inputs = tuple(map(str, roots))
     job = Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
-    assert job.listing.class_names == ["a", "b"]
+    assert job.listing.class_names == ("a", "b")
     assert "no class" not in job.describe()
 
 
@@ -126,7 +126,7 @@ def test_empty_folders_beside_a_flat_folder_s_images_are_nobody_s_business(tmp_p
     (source / "photos" / "empty" / "000.jpg").unlink()
     inputs = (str(source / "photos"),)
     job = Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
-    assert job.listing.class_names == []
+    assert job.listing.class_names == ()
     assert "classes     none: the images are in no class folders\n" in job.describe()
     assert "no class  " not in job.describe()
 
@@ -583,7 +583,7 @@ def test_an_image_feature_with_the_name_of_another_feature_is_refused(
     tmp_path: Path, feature: str
 ) -> None:
     root = make_class_folders(tmp_path / "photos", per_class=1)
-    with pytest.raises(ConvertError, match=f"--image_feature={feature}: .* of this name"):
+    with pytest.raises(ConvertError, match=f"`image_features`: .* makes a feature {feature}; "):
         convert(root, tmp_path / "out", image_features=(feature,))
 
 

@@ -203,7 +203,7 @@ def test_splits_are_not_taken_for_classes(
 ) -> None:
     source = make_class_folders(tmp_path / "in", classes, 1)
     first = next(name for name in splits.split(", ") if name.lower() == "train")
-    with pytest.raises(ConvertError, match=rf"{splits} look like splits.*--input=.*/in/{first};"):
+    with pytest.raises(ConvertError, match=rf"{splits} look like splits.*`inputs=.*/in/{first}`;"):
         convert(source, tmp_path / "out")
     options = SourceOptions(classes=(*classes, "a/b/c/d"))
     assert convert(source, tmp_path / "out", source_options=options).images == len(classes)
@@ -222,7 +222,7 @@ def test_a_split_without_an_image_is_seen_beside_the_other(tmp_path: Path, insid
 
 def test_splits_are_seen_below_a_folder_that_holds_them(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/val", "more"), 1)
-    message = r"train, val look like splits, not classes; .*--input=.*/in/set/train;"
+    message = r"train, val look like splits, not classes; .*`inputs=.*/in/set/train`;"
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out")
 
@@ -230,7 +230,7 @@ def test_splits_are_seen_below_a_folder_that_holds_them(tmp_path: Path) -> None:
 def test_folders_of_which_each_holds_no_class_but_deeper_ones_are_refused(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("set/train/ant", "set/train/bee"), 1)
     message = (
-        r"classes are three folders deep or more \(set/train/ant, \.\.\.\).*--input=.*/in/set$"
+        r"classes are three folders deep or more \(set/train/ant, \.\.\.\).*`inputs=.*/in/set`$"
     )
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out")
@@ -261,7 +261,7 @@ def test_masks_are_not_taken_for_a_class_beside_their_photographs(
     tmp_path: Path, folders: tuple[str, ...]
 ) -> None:
     source = make_class_folders(tmp_path / "in", folders, 1)
-    message = r"in/.*: beside .*photographs and what is drawn on them, not two classes; .*--classes"
+    message = r"in/.*: beside .*photographs and their masks, not two classes; .*`classes`"
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out")
     options = SourceOptions(classes=folders)
@@ -272,7 +272,9 @@ def test_annotations_beside_photographs_are_not_left_out_in_silence(tmp_path: Pa
     source = make_class_folders(tmp_path / "in", ("images",), 1)
     (source / "labels").mkdir()
     (source / "labels" / "000.txt").write_text("0 0.5 0.5 1 1")
-    with pytest.raises(ConvertError, match=r"in/images: beside labels: photographs and what is"):
+    with pytest.raises(
+        ConvertError, match=r"in/images: beside labels: photographs and their masks"
+    ):
         convert(source, tmp_path / "out")
 
 
@@ -291,7 +293,7 @@ def test_names_that_look_the_same_are_not_two_classes_in_silence(
 ) -> None:
     source = make_class_folders(tmp_path / "in", names, 1)
     one, other = (re.escape(ascii(name)) for name in names)
-    message = rf"expected one folder of a name, got {other} beside {one}, which look the same"
+    message = rf"expected one folder per name, got {other} beside {one}, which look the same"
     with pytest.raises(ConvertError, match=message):
         convert(source, tmp_path / "out")
     options = SourceOptions(classes=names)
@@ -303,7 +305,9 @@ def test_names_that_look_the_same_are_not_two_classes_in_silence(
 
 
 def test_braces_which_a_shell_expands_and_a_pattern_does_not_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match="no file matches it as a pattern; braces are a shell's"):
+    with pytest.raises(
+        ConvertError, match="no file matches it as a pattern; only a shell expands braces"
+    ):
         convert(tmp_path / "a-{000..003}.tar", tmp_path / "out")
 
 
@@ -452,7 +456,7 @@ def test_a_file_that_vanishes_after_the_listing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_class_folders(tmp_path / "in", per_class=1)
-    from pcr_tf.convert.sources import ClassFolderSource
+    from pcr_tf.convert.sources.files.class_folders import ClassFolderSource
 
     listed = ClassFolderSource.list_items
 

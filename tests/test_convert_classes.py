@@ -175,7 +175,7 @@ def test_names_of_folders_that_are_not_utf_8_may_be_listed(tmp_path: Path) -> No
 
 def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> None:
     message = (
-        r"val/bee: class 'bee' is none of the 2 of --classes or --classes_from \('ant', 'elk'\); "
+        r"val/bee: class 'bee' is none of the 2 of `classes` or `classes_from` \('ant', 'elk'\); "
         r"add it to the list, .* \(one of 2 such folders: bee, dog\)"
     )
     with pytest.raises(ConvertError, match=message):
@@ -189,20 +189,20 @@ def test_folders_that_the_list_lacks_are_named(val: Path, tmp_path: Path) -> Non
         ({"classes": ("a", "a")}, "`classes`; expected distinct names, got 'a' twice"),
         ({"classes": ("a=x", "a=y")}, "`classes`; expected distinct names, got 'a' twice"),
         ({"classes": ("a", "b=")}, "`classes`; expected a name for each class, got 'b='"),
-        ({"classes": ("@",)}, "--classes=@: expected the name of a file behind @"),
+        ({"classes": ("@",)}, "`classes=@`; expected the name of a file after @"),
         ({"classes": ("@nowhere.txt",)}, "nowhere.txt: cannot be read: No such file"),
-        ({"classes": ("names.txt",)}, "expected names, got one that is a file.*`classes=@names`"),
+        ({"classes": ("names.txt",)}, "expected names, got that of a file.*`classes=@names"),
         ({"classes": ("@twice.txt",)}, "`classes`; expected distinct names, got 'b' twice"),
         ({"classes": ("@gap.txt",)}, r"gap.txt: line 2: no name"),
         (
             {"classes_from": "nowhere.pcr"},
-            "--classes_from=nowhere.pcr: cannot be read: No such file",
+            "`classes_from=nowhere.pcr`: cannot be read: No such file",
         ),
         ({"classes_from": "split"}, "`classes_from`: split: no .*holds train; name one"),
         ({"classes_from": "unnamed"}, "unnamed/manifest.json names no classes; .*with `classes`"),
         ({"classes_from": "damaged"}, "damaged/manifest.json: not JSON"),
         ({"classes_from": "odd"}, "odd/manifest.json: class_names; expected a list of names"),
-        ({"classes": ("a",), "classes_from": "odd"}, "both say what the classes are; give one"),
+        ({"classes": ("a",), "classes_from": "odd"}, "expected one of them, got both"),
         ({"classes": ("a",), "table": "t.csv"}, "`classes`: .*requires `label_column`"),
         ({"classes_from": "odd", "table": "t.csv"}, "`classes_from`: .*requires `label_column`"),
     ],
@@ -240,7 +240,7 @@ def test_a_list_is_refused_where_labels_pass_through(tmp_path: Path) -> None:
 def test_a_list_without_class_folders_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(jpeg())
-    with pytest.raises(ConvertError, match="in: no class folders, but images alone"):
+    with pytest.raises(ConvertError, match="in: only images, no class folders"):
         convert_with(tmp_path / "in", tmp_path / "out", classes=("a", "b"))
 
 
@@ -252,7 +252,7 @@ def test_an_empty_folder_is_an_error_for_it_may_hold_the_place_of_a_label(tmp_pa
     (source / "bee").mkdir()
     (source / "bee" / ".gitkeep").write_text("")
     (source / "cow").mkdir()
-    message = r"in/bee: an empty folder \(one of 2 such folders: bee, cow\); .*remove it.*--classes"
+    message = r"in/bee: an empty folder \(one of 2 such folders: bee, cow\); .*remove it.*`classes`"
     with pytest.raises(ConvertError, match=message):
         convert_with(source, tmp_path / "out")
     # One in the list keeps its label; one that is not has none.
@@ -337,8 +337,8 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", [str(n) for n in range(12)], 1)
     done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
     said = "'10' has label 2, '11' has label 3, '2' has label 4, '3' has label 5, '4' has label 6, "
-    said = f"labels      count the classes and are not the numbers in names: {said}and 5 more\n"
-    assert said in done.stdout
+    line = f"count the classes and differ from the numbers in their names: {said}and 5 more\n"
+    assert f"labels      {line}" in done.stdout
     names = ",".join(str(n) for n in range(12))
     done = run(
         "convert",
@@ -354,7 +354,7 @@ def test_folders_called_by_numbers_are_told_from_labels(tmp_path: Path) -> None:
 def test_names_that_differ_in_case_alone_are_said(tmp_path: Path) -> None:
     source = make_class_folders(tmp_path / "in", ("A", "Cat", "a", "cat", "dog"), 1)
     done = run("convert", f"--input={source}", f"--output={tmp_path}/out", "--dry_run")
-    said = "classes that differ in the case of letters alone: 'Cat' and 'cat'\n"
+    said = "classes that differ only in the case of letters: 'Cat' and 'cat'\n"
     assert f"alike       {said}" in done.stdout
 
 
@@ -381,7 +381,7 @@ def test_two_data_sets_are_asked_for_the_same_classes(
         "alone/manifest.json: class_names; expected those of ",
         "train.pcr, where label 0 is 'ant', got 'bee'; 5 of 5 labels differ; ",
         "2 only there: 'ant', 'cat'; ",
-        "--classes_from",
+        "`classes_from`",
     ):
         assert part in fault
     sound = run("verify", tmp_path / "listed", f"--same_classes_as={train[1]}", "--quiet")
@@ -497,7 +497,9 @@ def test_a_number_written_otherwise_than_in_the_list_is_an_error_with_a_hint(
     tmp_path: Path,
 ) -> None:
     _table(tmp_path, "file,dx\na.jpg,1\nb.jpg,1\nc.jpg,1\nd.jpg,0\n")
-    message = r"t\.csv: line 2: class '1' is none of the 2 .*'1\.0' is, the same number written oth"
+    message = (
+        r"t\.csv: line 2: class '1' is none of the 2 .*'1\.0' is, the same number written diff"
+    )
     with pytest.raises(ConvertError, match=message):
         convert_with(
             tmp_path / "in",
@@ -550,7 +552,7 @@ def test_tar_shards_get_labels_from_a_list(tmp_path: Path) -> None:
     ("labels", "classes", "message"),
     [
         (["dog", "fox"], ALL, r"a\.tar: 1: \.cls: class 'fox' is none of the 5 of `classes`"),
-        (["dog"], (), r"a\.tar: 0: \.cls: expected a whole number, got 'dog'; `classes` gives"),
+        (["dog"], (), r"a\.tar: 0: \.cls: expected an integer, got 'dog'; .*`classes`"),
         (["x" * 5000], ALL, r"class 'x{40}\.\.\.' is none"),
     ],
 )
@@ -564,7 +566,9 @@ def test_a_label_of_a_tar_shard_that_is_in_no_list_is_named(
 
 def test_a_key_without_a_label_is_named_where_classes_are_listed(tmp_path: Path) -> None:
     source = _tar(tmp_path / "a.tar", {"0.jpg": jpeg(), "0.txt": b"dog"})
-    with pytest.raises(ConvertError, match=r"a\.tar: 0: no \.cls; expected the name of a class"):
+    with pytest.raises(
+        ConvertError, match=r"a\.tar: 0: no \.cls; expected one that holds the name of a class"
+    ):
         convert_with(source, tmp_path / "out", classes=ALL)
     convert_with(source, tmp_path / "unlabelled")
     (example,) = PcrReader(tmp_path / "unlabelled").examples(1)
@@ -640,7 +644,7 @@ def test_a_list_of_classes_that_is_empty_is_no_list_left_out(
 ) -> None:
     done = run("convert", f"--input={val}", f"--output={tmp_path / 'out'}", f"{flag}=")
     assert done.returncode == 2
-    assert f"{flag}: expected the classes, got nothing; leave the flag out" in done.stderr
+    assert f"{flag}; expected the classes, got nothing; leave the flag out" in done.stderr
 
 
 def test_an_empty_data_set_to_compare_with_is_not_left_out(train: tuple[Path, Path]) -> None:
@@ -654,7 +658,7 @@ def test_folders_called_as_the_list_calls_them_are_told_to_be_listed_so(
 ) -> None:
     names = sorted(folder.name for folder in val.iterdir())
     entries = tuple(f"source of {name}={name}" for name in names)
-    message = rf"it is what the list calls 'source of {names[0]}'; list the names alone: --classes"
+    message = rf"the list gives that name to 'source of {names[0]}'; list only the names in `cla"
     with pytest.raises(ConvertError, match=message):
         convert_with(val, tmp_path / "out", classes=entries)
     assert (

@@ -70,14 +70,14 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
     [
         (
             ["0", "1", "nan"],
-            r"^t\.csv: line 4: expected a label, got 'nan', which stands for none; ",
+            r"^t\.csv: line 4: expected a label, got 'nan', which stands for a missing one; ",
         ),
         (["mel", "NaN", "nv"], r"^t\.csv: line 3: expected a label, got 'NaN'.*with `classes`"),
         (["0.0", "-nan"], r"^t\.csv: line 3: expected a label, got '-nan'"),
         (
             ["0", "1", "inf"],
-            r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: labels "
-            r"of both kinds have no order; correct it, or say with `classes` which there are",
+            r"^t\.csv: line 4: expected a number, as '0' of line 2, got 'inf', text: "
+            r"numbers and texts together have no order; correct it, or list the classes with `cla",
         ),
         (["0", "-Infinity", "1"], r"^t\.csv: line 3: expected a number, as '0' .*got '-Infinity'"),
         (
@@ -97,7 +97,7 @@ def test_labels_of_text_sort_bytewise(names: list[str]) -> None:
         (["01", "1"], r"^t\.csv: line 3: .*got '1' beside '01' of line 2"),
         (["+3", "3"], r"^t\.csv: line 3: .*got '3' beside '\+3' of line 2"),
         (["10", "1e1"], r"^t\.csv: line 3: .*got '1e1' beside '10' of line 2"),
-        (["3.1", "3.10"], r"^t\.csv: line 3: .*where they are two classes, say with `classes`"),
+        (["3.1", "3.10"], r"^t\.csv: line 3: .*if they are two classes, .*with `classes`"),
         (["1" + "0" * 999, "1e999"], r"got '1e999' beside '10{39}\.\.\.' of line 2"),
         (["caf\u00e9", "tea", "cafe\u0301"], r"line 4: .*got 'cafe\\u0301' beside 'caf\\xe9' of"),
         (["7", "x" * 999, "8"], r"got 'x{40}\.\.\.', text"),
@@ -221,8 +221,8 @@ def test_the_command_says_where_labels_are_not_the_numbers_of_the_column(tmp_pat
     done = run("convert", *flags)
     assert (
         "classes     3: label 0 is '1', label 2 is '5'\n"
-        "labels      count the classes and are not the numbers in names: '1' has label 0, "
-        "'2' has label 1, '5' has label 2\n"
+        "labels      count the classes and differ from the numbers in their names: '1' has "
+        "label 0, '2' has label 1, '5' has label 2\n"
     ) in done.stdout
     done = run("convert", *flags, "--classes=0,1,2,3,4,5")
     assert (
@@ -322,7 +322,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             ",dx\n0,a\n1,b\n2,a\n3,b\n",
             {"image_extension": ".jpg"},
-            r"no column names the images; its columns are '', 'dx'; w",
+            r"no column names the images; its columns are '', 'dx'; a",
         ),
         (
             "file,dx\n0,a\n1,c\n2,a\n3,b\n",
@@ -332,7 +332,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "3.jpg,a\n0.jpg,c\n1.jpg,a\n2.jpg,b\n",
             {"label_column": "a"},
-            r"t\.csv: expected the names of the columns first, got the image '3\.jpg'; .*`table_c",
+            r"t\.csv: expected a header .*, got the image '3\.jpg'; .*`table_c",
         ),
         (
             "file,dx,dx\n0.jpg,a,b\n",
@@ -347,7 +347,7 @@ def test_an_index_of_rows_is_not_taken_for_the_names_of_images(
         (
             "file,dx\n0.jpg,a\n1.jpg,b\n./0.jpg,b\n2.jpg,a\n3.jpg,a\n",
             {},
-            r"line 4: names '0\.jpg' again; line 2 did first; remove one",
+            r"line 4: names '0\.jpg' again; line 2 names it first; remove one",
         ),
     ],
 )
@@ -382,7 +382,9 @@ def test_rows_may_name_images_by_their_whole_paths(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(here)
     rows = [f"{here}/0.jpg,a", f"{tmp_path}/link/1.jpg,b", f"{tmp_path}/x/../in/2.jpg,a", "3.jpg,b"]
     table = _table(tmp_path, "\n".join(["file,dx", *rows]), "0 1 2 3")
-    with pytest.raises(ConvertError, match=r"line 3: no image '.*/link/1\.jpg'; the path is whole"):
+    with pytest.raises(
+        ConvertError, match=r"line 3: no image '.*/link/1\.jpg'; the path is absolute"
+    ):
         convert_with(here, tmp_path / "out", **table)
     convert_with(tmp_path / "link", tmp_path / "out", **table)
     assert labels_by_name(tmp_path / "out") == {
@@ -396,7 +398,7 @@ def test_rows_may_name_images_by_their_whole_paths(tmp_path: Path) -> None:
 def test_a_whole_path_is_not_taken_for_an_image_of_the_same_name_elsewhere(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\n/elsewhere/0.jpg,a\n", "0")
     message = (
-        r"line 2: no image '/elsewhere/0\.jpg'; the path is whole, and no folder of --input \("
+        r"line 2: no image '/elsewhere/0\.jpg'; the path is absolute, and no folder of `inputs` \("
     )
     with pytest.raises(ConvertError, match=message):
         convert_with(tmp_path / "in", tmp_path / "out", **table)
@@ -405,7 +407,7 @@ def test_a_whole_path_is_not_taken_for_an_image_of_the_same_name_elsewhere(tmp_p
 def test_a_path_that_begins_above_the_input_says_so(tmp_path: Path) -> None:
     table = _table(tmp_path, "file,dx\nin/0.jpg,a\n", "0")
     message = (
-        r"no image 'in/0\.jpg'; '0\.jpg' is there; .*paths below --input: name the folder abov"
+        r"no image 'in/0\.jpg'; '0\.jpg' is there; .*paths below `inputs`; name the folder abov"
     )
     with pytest.raises(ConvertError, match=message):
         convert_with(tmp_path / "in", tmp_path / "out", **table)
@@ -442,4 +444,4 @@ def test_a_class_that_often_stands_for_no_value_is_pointed_out(tmp_path: Path) -
     table = _table(tmp_path, rows, images="0 1 2")
     summary = convert_with(tmp_path / "in", tmp_path / "out", **table)
     said = dict(class_lines(summary.manifest))
-    assert said["missing"].startswith("'NA' is a class; where it stands for no value, leave rows")
+    assert said["missing"].startswith("'NA' is a class; if it stands for a missing value, remove")

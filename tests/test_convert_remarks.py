@@ -94,7 +94,7 @@ def test_images_that_are_no_jpeg_come_with_the_remedy(tmp_path: Path) -> None:
     kept = run("convert", *flags, f"--output={tmp_path / 'kept'}")
     assert kept.returncode == 0
     assert (
-        "note        of those kept as is 3 are no JPEG: image_batches and the decoding"
+        "note        of those kept as is 3 are not JPEG: image_batches and the decoding"
         in kept.stdout
     )
     assert "--on_unsupported=encode makes JPEGs of what Pillow reads" in kept.stdout
@@ -169,8 +169,8 @@ def test_a_small_set_has_records_to_shuffle_unless_told_otherwise(tmp_path: Path
     reader = PcrReader(tmp_path / "out")
     assert {reader.index.record(n).num_examples for n in range(75)} == {2}
     large = Conversion(_options(tmp_path, examples_per_record=256, output=str(tmp_path / "large")))
-    assert "note        1 record only: shuffle=True gives" in large.describe()
-    assert "--examples_per_record" in large.describe()
+    assert "note        only 1 record: shuffle=True gives" in large.describe()
+    assert "`examples_per_record`" in large.describe()
     manifest = large.run(quiet=True).manifest
     assert (manifest["dataset"]["records"], len(remarks(manifest))) == (1, 1)
 
@@ -188,7 +188,7 @@ def test_each_part_of_a_split_has_records_of_its_own_size(tmp_path: Path) -> Non
 def test_few_records_are_no_news_where_each_holds_one_example() -> None:
     assert few_records(3, 3) == []
     assert few_records(8, 800) == []
-    assert few_records(7, 700)[0].startswith("7 records only")
+    assert few_records(7, 700)[0].startswith("only 7 records")
 
 
 def test_what_could_not_be_encoded_is_not_told_to_be_encoded(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_what_could_not_be_encoded_is_not_told_to_be_encoded(tmp_path: Path) -> 
     (tmp_path / "in" / "bee" / "page.jpg").write_bytes(b"<html>")
     flags = [f"--input={tmp_path / 'in'}", "--num_workers=0", "--profile_images=0"]
     done = run("convert", *flags, f"--output={tmp_path / 'out'}", "--on_unsupported=encode")
-    assert "1 is no JPEG" in done.stdout
-    assert "a JPEG could not be made of them, --on_unsupported=skip" in done.stdout
+    assert "1 is not JPEG" in done.stdout
+    assert "they could not be encoded as JPEG, --on_unsupported=skip" in done.stdout
     assert "--on_unsupported=encode" not in done.stdout
 
 
@@ -230,7 +230,7 @@ def test_backslashes_in_a_table_are_told_to_be_slashes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file\nbee\\0.jpg\n")
     flags = [f"--input={source}", f"--output={tmp_path / 'out'}", f"--table={tmp_path / 't.csv'}"]
     done = run("convert", *flags, "--num_workers=0")
-    assert "folders are apart by / and not by a backslash, as in '" in done.stderr
+    assert "expected / between folders, as in '" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["tfrecord", "webdataset"])

@@ -300,8 +300,8 @@ def test_a_dry_run_estimates_the_time_of_what_is_left(
     )
     job = Conversion(options)
     waiting = list(range(job.plan.cuts.num_shards))
-    whole = estimate_module.estimate(job.plan, job.source, options, waiting)
-    part = estimate_module.estimate(job.plan, job.source, options, waiting[:1])
+    whole = estimate_module.estimate(job.plan, job.source, job.listing.context, options, waiting)
+    part = estimate_module.estimate(job.plan, job.source, job.listing.context, options, waiting[:1])
     assert part.output_bytes == whole.output_bytes
     assert part.remaining_s / part.sample_s == pytest.approx(0.2, rel=0.05)
     assert whole.remaining_s == pytest.approx(whole.sample_s, rel=0.05)

@@ -467,11 +467,19 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
             {"label_column": "dy"},
             r"no column 'dy'; expected one of id, dx.*`label",
         ),
-        ("id;dx\na;1\n", {}, r"line 1: expected columns apart by ',', got ';' in 'id;dx'; save it"),
-        ("id\tdx\na\t1\n", {}, r"got '\\t' in 'id\\tdx'; say so with `table_format=tsv`"),
+        (
+            "id;dx\na;1\n",
+            {},
+            r"line 1: expected columns separated by ',', got ';' in 'id;dx'; save it",
+        ),
+        ("id\tdx\na\t1\n", {}, r"got '\\t' in 'id\\tdx'; set `table_format=tsv`"),
         ("id,dx\na,1\n", {"image_column": "di"}, r"no column 'di'.*`image_column`"),
         ("id,dx\na,1\n", {}, r"no row of .*one of 2 such images; then .*c\.jpg"),
-        ("id,dx\na,1\nb,2\na.jpg,3\nc,1", {}, r"line 4: names 'a\.jpg' again; line 2 did first"),
+        (
+            "id,dx\na,1\nb,2\na.jpg,3\nc,1",
+            {},
+            r"line 4: names 'a\.jpg' again; line 2 names it first",
+        ),
         ("id,dx\na,1\nb\nc,1\n", {}, r"line 3: expected 2 values, got 1.*`on_unreadable=skip`"),
         ("id,dx\na,1,2\nb,1\nc,1\n", {}, r"line 2: expected 2 values, got 3"),
         ("id,dx\na,1\nb, \nc,1\n", {}, r"line 3: no label in column 'dx'"),
@@ -479,13 +487,13 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
         ("", {}, r"no rows; expected a header"),
         ("id,dx\n", {}, r"no rows; expected a header"),
         ("id,id,dx\na,1,2\n", {}, r"two columns are called 'id'"),
-        ('id,dx\na,1\n"b,1\nc,1\n', {}, r"line 3: not sound CSV"),
+        ('id,dx\na,1\n"b,1\nc,1\n', {}, r"line 3: not valid CSV"),
         (
             b"id,dx\na,1\nb,caf\xe9\nc,1\n",
             {},
             r"line 3: byte 15: expected utf-8, got 0xe9.*latin-1",
         ),
-        ("id,dx\na,1\n".encode("utf-16"), {}, r"line 1: byte 0: the mark of UTF-16"),
+        ("id,dx\na,1\n".encode("utf-16"), {}, r"line 1: byte 0: a UTF-16 byte order mark"),
         (b"id,dx\na,1\nb,\0\n", {}, r"line 3: a zero byte; expected text"),
         ("id,dx\na,1\nb,1\nc,1\nd,1\ne,1", {}, r"line 5: no image 'd\.jpg'.*2 such rows.*line 6"),
         (
@@ -499,7 +507,7 @@ def test_the_folder_of_the_source_and_the_order_of_rows_do_not_matter(tmp_path: 
             {"classes": ("1", "2")},
             r"line 4: class '3' is none of the 2 of `cla",
         ),
-        ("id,dx\na,x\nb,y\nc,x\n", {"label_pattern": "x"}, r"line 3: `label_pattern=x` does not f"),
+        ("id,dx\na,x\nb,y\nc,x\n", {"label_pattern": "x"}, r"line 3: `label_pattern=x` does not m"),
     ],
 )
 def test_a_bad_table_is_named_with_line_rule_and_remedy(
@@ -514,9 +522,12 @@ def test_a_bad_table_is_named_with_line_rule_and_remedy(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("4\ndx\na 1\nb 1\nc 1\n", "line 1: says that there are 4 rows; got 3; is the file cut sh"),
+        (
+            "4\ndx\na 1\nb 1\nc 1\n",
+            "line 1: expected 4 rows, as it says, got 3; is the file cut sh",
+        ),
         ("id dx\na 1\nb 1 2\n", "line 3: expected 2 values, got 3"),
-        ("7\n", "line 1: says that there are 7 rows; got 0"),
+        ("7\n", "line 1: expected 7 rows, as it says, got 0"),
         ("3\ndx\na 1\nb\nc 1\n", "line 4: expected 2 values, got 1"),
     ],
 )
@@ -621,7 +632,7 @@ def test_a_flag_of_another_kind_of_source_is_refused(tmp_path: Path) -> None:
     done = run("convert", *flags)
     assert done.returncode == 1
     assert (
-        "--label_column: belongs to --input_format=table; this source is class_folders"
+        "--label_column: belongs to --input_format table; this source is class_folders"
         in done.stderr
     )
 
@@ -665,10 +676,10 @@ def test_a_mat_file_of_another_structure_is_described(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a .mat file that SciPy reads"),
+        (b"", "not a .mat file that SciPy can read"),
         (
             b"id,dx\na,1\n" * 30,
-            "not a .mat file that SciPy reads; expected one of version 4 to 7.2",
+            "not a .mat file that SciPy can read; expected one of version 4 to 7.2",
         ),
         (b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + b"\x89HDF\r\n\x1a\n", "HDF"),
     ],
@@ -706,8 +717,8 @@ def test_a_reader_of_mat_files_that_crashes_is_an_error_and_no_crash(
         return subprocess_run(crash, **options)
 
     subprocess_run = subprocess.run
-    monkeypatch.setattr("pcr_tf.convert.sources.tables.mat_file.subprocess.run", crashes)
-    with pytest.raises(ConvertError, match=r"t\.mat: damaged: SciPy ended on signal 11"):
+    monkeypatch.setattr("pcr_tf.convert.sources.mat_file.subprocess.run", crashes)
+    with pytest.raises(ConvertError, match=r"t\.mat: damaged: SciPy died of signal 11"):
         read_table(str(path), "mat", "utf-8", ())
 
 
@@ -736,7 +747,7 @@ def _convert_with_names(tmp_path: Path, names: str, **options: Any) -> ConvertSu
 def test_a_name_that_stands_twice_in_the_list_of_names_does_not_shift_the_labels_behind_it(
     tmp_path: Path,
 ) -> None:
-    message = r"names\.txt: line 3: 'crane' again; line 1 has it first; tell them apart"
+    message = r"names\.txt: line 3: 'crane' again; line 1 has it first; distinguish them"
     with pytest.raises(ConvertError, match=message):
         _convert_with_names(tmp_path, "crane\nmaillot\ncrane\n")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from pcr_tf._native import same_coefficients
 from pcr_tf.convert import ConvertError, SourceOptions
+from pcr_tf.convert.sources import make_source
 from pcr_tf.convert.sources.files.tfrecord import TfRecordSource
 from pcr_tf.format import PcrReader
 from pcr_tf.format.example import bytes_features, int_feature
@@ -122,11 +125,26 @@ def test_slices_of_a_split_and_folders_of_builders_are_understood(
     assert files[0] | files[1] == files[2]
 
 
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_listing_and_reading_leave_a_source_as_it_was(prepared: Path, file_format: str) -> None:
+    folder = str(prepared / f"pets_{file_format}" / "1.0.0")
+    source = make_source("tfds", [folder], ["image"])
+    before = pickle.dumps(source)
+    listing = source.list_items(skip_unreadable=False)
+    context = pickle.loads(pickle.dumps(listing.context))
+    read = [source.read(item, context) for item in listing.items]
+    assert pickle.dumps(source) == before
+    unlisted_copy = pickle.loads(before)
+    assert [unlisted_copy.read(item, context) for item in listing.items] == read
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        source.image_features = ()
+
+
 def test_a_file_of_a_builder_that_lost_records_is_named(prepared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pets"
     shutil.copytree(prepared / "pets_tfrecord" / "1.0.0", folder)
     path = next(path for path in folder.glob("*train*") if path.stat().st_size)
-    (first, *_) = TfRecordSource([str(path)], ["image"]).list_items(skip_unreadable=False).items
+    (first, *_) = TfRecordSource((str(path),), ("image",)).list_items(skip_unreadable=False).items
     os.truncate(path, first.offset + first.size_bytes + 4)
     message = r"train.*: expected \d+ records, as the builder says, got 1; prepare it anew"
     with pytest.raises(ConvertError, match=message):
@@ -157,14 +175,14 @@ def test_the_command_takes_a_builder_by_name(prepared: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("no_such_pets", {}, "no_such_pets: no builder, and not the folder of one"),
+        ("no_such_pets", {}, "no_such_pets: neither a builder nor the folder of one"),
         ("mnist", {}, r"mnist: not prepared in .*run `tfds build mnist`.*`tfds_data_dir`"),
         ("pets_tfrecord", {"split": "valid"}, "no split 'valid'; expected one of train, test"),
         ("pets_tfrecord", {"split": "train[5:5]"}, r"(is empty|no split 'train\[5:5\]')"),
         (
             "pets_tfrecord",
             {"image_features": ("image/encoded",)},
-            "no image feature 'image/encoded'; its images are image; name them with `image_feat",
+            "no image feature 'image/encoded'; its images are image; name them with `image_fea",
         ),
     ],
 )

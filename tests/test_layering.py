@@ -194,6 +194,22 @@ def test_a_python_part_imports_only_the_parts_below_it(part: str) -> None:
     assert not upward
 
 
+def test_the_rooms_of_sources_import_only_what_is_shared_and_their_own() -> None:
+    sources = ROOT / "pcr_tf" / "convert" / "sources"
+    strays = []
+    for path in sources.rglob("*.py"):
+        room = path.relative_to(sources).parts[0]
+        for node in ast.walk(ast.parse(path.read_text())):
+            for module in _imported_modules(node):
+                names = module.split(".")
+                is_room = names[:3] == ["pcr_tf", "convert", "sources"] and len(names) > 3
+                if is_room and (sources / names[3]).is_dir() and names[3] != room:
+                    strays.append(f"{path.relative_to(ROOT)}: {module}")
+                if names[:2] == ["pcr_tf", "convert"] and names[2:3] == ["job"]:
+                    strays.append(f"{path.relative_to(ROOT)}: {module}")
+    assert not strays
+
+
 @pytest.mark.parametrize("part", PYTHON_ON_DEMAND)
 def test_what_runs_in_tensorflow_is_imported_on_demand_by_parts_that_do_not(part: str) -> None:
     early = [

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(values: flags.FlagValues) -> int:
-    options = to_options(values, values.num_workers, values.max_memory)
+    options = to_options(values)
     jobs = split_conversions(options)
     if values.dry_run:
         print(as_flags("\n\n".join(_plan_text(job) for job in jobs), values))

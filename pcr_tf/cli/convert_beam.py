@@ -66,7 +66,7 @@ def _convert(values: flags.FlagValues, beam_options: list[str]) -> int:
     except ImportError as error:
         raise ConvertError(f"needs Apache Beam: {error}; install pcr-tf[beam]") from error
 
-    jobs = split_options(to_options(values, num_workers=0))
+    jobs = split_options(to_options(values))
     if not any(option.split("=")[0] == "--runner" for option in beam_options):
         beam_options = ["--runner=FnApiRunner", *beam_options]
     pipeline = beam.Pipeline(options=PipelineOptions(beam_options))

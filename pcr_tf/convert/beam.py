@@ -1,10 +1,11 @@
 """A conversion by many machines: the job of `pcr_tf.convert.job` as an Apache Beam transform.
 
-The list of all items is in no machine's memory. Each part of the source (a file, a folder in the
-root) is listed by itself; an item's rank in the shuffle follows from its key; ranks are counted by
-range, and sorted within their range, which gives each item its position and so its shard. A worker
-holds the items of one part, one range or one shard. Sources that are no `PartedSource` (tables,
-builders) are listed by one worker.
+No machine holds the list of all items. Each part of the source (a file, a folder in the root) is
+listed separately; an item's rank in the shuffle follows from its key; ranks are counted by range,
+and sorted within their range, which gives each item its position and so its shard. A worker holds
+the items of one part, one range or one shard. One worker lists a source that is not a
+`PartedSource` (tables, builders). What reading needs travels as `SourceContext`, in the side input
+that every worker gets; the source itself never changes.
 
 Needs Apache Beam: ``pip install 'pcr-tf[beam]'``.
 """
@@ -29,15 +30,15 @@ from pcr_tf.convert.job.profile import check_profile_is_possible, fidelity_profi
 from pcr_tf.convert.job.shard import ShardResult, convert_shard
 from pcr_tf.convert.job.split import check_part, part_of_listing
 from pcr_tf.convert.sources import ListingSummary, PartedSource, Source, SourceItem, make_source
-from pcr_tf.convert.sources.base import added_up, with_label
+from pcr_tf.convert.sources.base import merge_summaries
 from pcr_tf.format.dataset_index import write_side_index
 from pcr_tf.format.reader import PcrReader
 
 # Ranks are counted and sorted by their first bytes: 65,536 ranges.
 _RANGE_BYTES = 2
 
-# An item on its way: its rank, the number of its part, its place in it, and itself as JSON, in
-# which names of files need not be Unicode. Sorted, the items of a range are in the right order.
+# An item in transit: its rank, the number of its part, its position there, and itself as JSON, in
+# which file names need not be Unicode. Sorting a range puts its items in the right order.
 _Ranked = tuple[bytes, int, int, bytes]
 
 
@@ -47,29 +48,29 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
     The output has the same bytes as that of a `Conversion` with the same options, manifest
     included; `num_workers` is ignored. All workers must reach `inputs` and `output` under these
     paths. Shards that an earlier run has finished are kept; a finished job does nothing. A bundle
-    that runs again, or twice at a time, changes nothing: files appear by renaming, whole and equal.
+    may run again, or twice at a time: files appear by renaming, whole and equal.
 
     The result is a collection of one element, the manifest as JSON text. Counters of the namespace
-    "pcr_tf" say how many images, source_bytes and stored_bytes were converted.
+    "pcr_tf" count the images, source_bytes and stored_bytes that were converted.
 
     Example:
-        with beam.Pipeline(options=PipelineOptions()) as pipeline:
-            options = ConvertOptions(inputs=("gs://b/photos",), output="gs://b/photos.pcr")
-            pipeline | ConvertToPcr(options)
+      with beam.Pipeline(options=PipelineOptions()) as pipeline:
+          options = ConvertOptions(inputs=("gs://b/photos",), output="gs://b/photos.pcr")
+          pipeline | ConvertToPcr(options)
     """
 
     def __init__(self, options: ConvertOptions) -> None:
-        """Looks at nothing yet.
+        """Does not look at any file yet.
 
         Raises:
-            ConvertError: there is a split, and `options.part` does not choose one of its parts.
+          ConvertError: there is a split, and `options.part` does not choose one of its parts.
         """
         super().__init__()
         options.check_is_one_job()
         self._options = options
 
     def expand(self, pipeline: Any) -> Any:
-        """Raises ConvertError where nothing is at the inputs, or the output is in them."""
+        """Raises ConvertError if there is nothing at the inputs, or the output is inside them."""
         options = self._options
         source = make_source(
             options.input_format, options.inputs, options.image_features, options.source_options
@@ -85,7 +86,8 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
         )
         start = pipeline | "Start" >> beam.Create([None], reshuffle=False)
         job = beam.pvalue.AsSingleton(
-            start | "Prepare" >> beam.Map(_prepare, beam.pvalue.AsList(listed.parts), options)
+            start
+            | "Prepare" >> beam.Map(_prepare, beam.pvalue.AsList(listed.parts), source, options)
         )
         counts = listed["items"] | "Count by range" >> beam.combiners.Count.PerKey()
         firsts = beam.pvalue.AsSingleton(
@@ -103,25 +105,25 @@ class ConvertToPcr(beam.PTransform):  # type: ignore[misc, unused-ignore]
 
 @dataclasses.dataclass
 class _Part:
-    """What a worker tells of a part of the source.
+    """The listing of a part of the source.
 
     Attributes:
-        source: the source, with what it has learned.
-        whole, taken: all its items, and those that are in the part of the split.
+      number: its position among the parts.
+      listed: all its items. selected: those that are in the part of the split.
     """
 
     number: int
-    source: Source
-    whole: ListingSummary
-    taken: ListingSummary
+    listed: ListingSummary
+    selected: ListingSummary
 
 
 @dataclasses.dataclass
 class _Job:
-    """What all workers know once everything is listed.
+    """What all workers get once everything is listed.
 
     Attributes:
-        labels: for each part, the labels in the data set of its own labels.
+      listing: of the source, or of the part of a split; reading needs its context.
+      labels: for each part of the source, its own labels -> those of the data set.
     """
 
     options: ConvertOptions
@@ -136,7 +138,7 @@ class _Job:
 
 
 class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Lists a part: its items by range of ranks, and, as output "parts", what it is."""
+    """Lists a part: its items by range of ranks, and, as output "parts", its summary."""
 
     def __init__(self, source: Source, options: ConvertOptions) -> None:
         super().__init__()
@@ -149,37 +151,35 @@ class _List(beam.DoFn):  # type: ignore[misc, unused-ignore]
         skip_unreadable = options.on_unreadable == "skip"
         with remedy_of_unreadable():
             if isinstance(source, PartedSource):
-                whole = source.list_part(name, skip_unreadable=skip_unreadable)
+                listed = source.list_part(name, skip_unreadable=skip_unreadable)
             else:
-                whole = source.list_items(skip_unreadable=skip_unreadable)
-        taken = whole
+                listed = source.list_items(skip_unreadable=skip_unreadable)
+        selected = listed
         if options.split:
-            taken = part_of_listing(source, whole, options.split_seed, options.split, options.part)
-        yield beam.pvalue.TaggedOutput(
-            "parts", _Part(number, source, whole.summary(), taken.summary())
-        )
-        for place, item in enumerate(taken.items):
+            selected = part_of_listing(
+                source, listed, options.split_seed, options.split, options.part
+            )
+        yield beam.pvalue.TaggedOutput("parts", _Part(number, listed.summary(), selected.summary()))
+        for position, item in enumerate(selected.items):
             rank, key = b"", number
             if options.shuffle:
                 rank = shuffle_rank(options.shuffle_seed, source.key(item))
                 key = int.from_bytes(rank[:_RANGE_BYTES], "big")
-            ranked: _Ranked = (rank, number, place, json.dumps(item).encode())
+            ranked: _Ranked = (rank, number, position, json.dumps(item).encode())
             yield key, ranked
 
 
-def _prepare(_: None, parts: list[_Part], options: ConvertOptions) -> _Job:
-    """Puts the listing together, and begins the output or finds that it is finished."""
+def _prepare(_: None, parts: list[_Part], source: Source, options: ConvertOptions) -> _Job:
+    """Merges the listings, and begins the output or finds it finished."""
     if not parts:
-        raise ConvertError(f"{', '.join(options.inputs)}: nothing is there; expected files")
+        raise ConvertError(f"{', '.join(options.inputs)}: there is nothing; expected files")
     parts = sorted(parts, key=lambda part: part.number)
-    source = parts[0].source
     if isinstance(source, PartedSource):
-        whole = source.unite([part.whole for part in parts])
-        labels = [part.whole.new_labels(whole) for part in parts]
+        whole = source.merge([part.listed for part in parts])
     else:
-        whole = parts[0].whole
-        labels = [list(range(len(whole.class_names)))]
-    listing = added_up([part.taken for part in parts], whole.digests, whole.class_names)
+        whole = parts[0].listed
+    labels = [part.listed.labels_in(whole) for part in parts]
+    listing = merge_summaries([part.selected for part in parts], whole.digests, whole.context)
     if options.split:
         check_part(options.part, listing.num_items, whole.num_items)
     job = _Job(options, source, listing, labels, is_finished=False)
@@ -203,7 +203,7 @@ def _first_positions(_: None, counts: Sequence[tuple[int, int]]) -> dict[int, in
 
 
 class _Place(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Gives the items of a range their positions: by shard."""
+    """Gives the items of a range their positions; the output is keyed by shard."""
 
     def process(
         self, group: tuple[int, Iterable[_Ranked]], firsts: dict[int, int], job: _Job
@@ -213,12 +213,12 @@ class _Place(beam.DoFn):  # type: ignore[misc, unused-ignore]
         key, ranked = group
         cuts = job.cuts
         for position, (_, part, _, data) in enumerate(sorted(ranked), firsts[key]):
-            item = with_label(SourceItem(*json.loads(data)), job.labels[part])
+            item = SourceItem(*json.loads(data)).relabeled(job.labels[part])
             yield cuts.shard_of(position), (position, json.dumps(item).encode())
 
 
 class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
-    """Converts a shard, unless it is finished: its result as JSON."""
+    """Converts a shard, unless it is finished; the output is its result as JSON."""
 
     def process(self, group: tuple[int, Iterable[tuple[int, bytes]]], job: _Job) -> Iterator[str]:
         number, placed = group[0], sorted(group[1])
@@ -233,7 +233,7 @@ class _Convert(beam.DoFn):  # type: ignore[misc, unused-ignore]
         if result is None:
             items = [SourceItem(*json.loads(data)) for _, data in placed]
             plan = ShardPlan(number, cuts.shard_name(number), items, cuts.examples_per_record)
-            result = convert_shard(plan, job.source, job.options, _count)
+            result = convert_shard(plan, job.source, job.listing.context, job.options, _count)
             state.save(result)
         yield json.dumps(dataclasses.asdict(result))
 
@@ -247,15 +247,15 @@ def _count(images: int, source_bytes: int, stored_bytes: int) -> None:
         beam.metrics.Metrics.counter("pcr_tf", name).inc(value)
 
 
-def _finish(_: None, found: Sequence[str], job: _Job) -> str:
-    """Writes the side index and the manifest of the finished shards; gives the manifest."""
+def _finish(_: None, texts: Sequence[str], job: _Job) -> str:
+    """Writes the side index and the manifest of the finished shards; returns the manifest."""
     options, names = job.options, job.cuts.shard_names()
     state = OutputState(options.output)
     if job.is_finished:
-        state.end(names)  # A job that ended after its manifest left these.
+        state.end(names)  # A job that was killed after its manifest left these.
         return json.dumps(finished_manifest(options.output))
     results = sorted(
-        (ShardResult.from_json(json.loads(text)) for text in found), key=lambda result: result.name
+        (ShardResult.from_json(json.loads(text)) for text in texts), key=lambda result: result.name
     )
     if [result.name for result in results] != names:
         raise ConvertError(f"{options.output}: expected {len(names)} shards, got {len(results)}")
@@ -265,5 +265,5 @@ def _finish(_: None, found: Sequence[str], job: _Job) -> str:
     )
     manifest = write_manifest(index, options, job.source, job.listing, results, profile)
     state.end(names)
-    state.remove_temporaries()  # Those of workers that were killed.
+    state.remove_temporaries()  # They are of workers that were killed.
     return json.dumps(manifest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from pcr_tf.format.names import is_utf8
+
+_MAX_NAMED = 5
 
 
 class ConvertError(Exception):
@@ -52,7 +54,7 @@ def check_at_least(flag: str, value: int, least: int) -> None:
         raise ConvertError(f"`{flag}`; expected at least {least}, got {value}")
 
 
-def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(flag: str, value: str, choices: Collection[str]) -> None:
     """Raises ConvertError if the value of a flag is none of `choices`."""
     if value not in choices:
         raise ConvertError(f"`{flag}`; expected one of {', '.join(choices)}, got {value!r}")
@@ -71,3 +73,9 @@ def check_prefix(prefix: str) -> None:
 def shown(text: str) -> str:
     """A text of a source as messages quote it: of a long one, how it begins."""
     return repr(text if len(text) <= 60 else f"{text[:40]}...")
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    """The first of `names`, and how many more there are."""
+    more = len(names) - _MAX_NAMED
+    return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

@@ -79,11 +79,12 @@ def draw_sample(source: Source, *, images: int, skip_images: int = 0, seed: int 
 
 def _images(source: Source, seed: int) -> Iterator[bytes | None]:
     """The images of a source in the order of the seed; None for an item that cannot be read."""
-    items = source.list_items(skip_unreadable=True).items
+    listing = source.list_items(skip_unreadable=True)
+    items = list(listing.items)
     random.Random(seed).shuffle(items)
     for item in items:
         try:
-            found = bytes_features(source.read(item), source.image_features)
+            found = bytes_features(source.read(item, listing.context), source.image_features)
         except (UnreadableItemError, ValueError):
             yield None
             continue

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.sources.files.images import IMAGE_SUFFIXES, image_format
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES, image_format
 from pcr_tf.format.example import bytes_features, int_feature
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}

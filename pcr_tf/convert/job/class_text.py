@@ -1,25 +1,24 @@
-"""What a job says of the classes that it made, for people."""
+"""What a job reports about its classes, for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pcr_tf.convert.errors import shown
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import shown, some
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.format.names import name_bytes
 
-# What programs write where there is no value (R, spreadsheets, databases), and people as a name.
+# What programs (R, spreadsheets, databases) write for a missing value. It may be a name as well.
 _OFTEN_NO_VALUE = frozenset({"NA", "<NA>", "N/A", "#N/A", "None", "NULL", "null", "?"})
 
 
 def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How many classes there are, the labels of the first and the last, and what may surprise:
-    pairs of a heading and a text.
+    """How many classes there are, the labels of the first and the last, and any surprises, as pairs
+    of a heading and a text.
 
     Args:
-        manifest: that of the data set; `source`, `flags` and `class_names` are enough.
+      manifest: that of the data set; only `source`, `flags` and `class_names` are used.
     """
     names, source, flags = manifest["class_names"], manifest["source"], manifest["flags"]
     if not names:
@@ -37,14 +36,16 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     others = [label for label, number in enumerate(numbers) if number != label]
     if others and None not in numbers:
         which = some([f"{shown(names[label])} has label {label}" for label in others])
-        lines.append(("labels", f"count the classes and are not the numbers in names: {which}"))
+        lines.append(
+            ("labels", f"count the classes and differ from the numbers in their names: {which}")
+        )
     alike = _alike(names)
     if alike:
-        pairs = some([f"{shown(one)} and {shown(other)}" for one, other in alike])
-        lines.append(("alike", f"classes that differ in the case of letters alone: {pairs}"))
+        pairs = some([f"{shown(first)} and {shown(second)}" for first, second in alike])
+        lines.append(("alike", f"classes that differ only in the case of letters: {pairs}"))
     absent = [shown(name) for name in names if name in _OFTEN_NO_VALUE]
     if absent:
-        text = f"{some(absent)} is a class; where it stands for no value, leave rows of it out"
+        text = f"{some(absent)} is a class; if it stands for a missing value, remove its rows"
         lines.append(("missing", text))
     folders = source.get("folders_without_image", [])
     if folders:
@@ -53,26 +54,26 @@ def class_lines(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         if "classes" not in flags:
             effect = "labels count the other folders"
             first = min(map(name_bytes, folders))
-            behind = next((n for n, name in enumerate(names) if name_bytes(name) > first), None)
-            if behind is not None:
-                effect += f": {shown(names[behind])} has label {behind}"
+            after = next((n for n, name in enumerate(names) if name_bytes(name) > first), None)
+            if after is not None:
+                effect += f": {shown(names[after])} has label {after}"
         noun = _of(folders, "folder", "folders")
         lines.append(("no class", f"{noun} without an image: {which}; {effect}"))
     return lines
 
 
 def _alike(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names of several letters, each with an earlier one that differs in their case alone."""
+    """Names of several letters, each with an earlier one that differs only in their case."""
     first: dict[str, str] = {}
     pairs = ((first.setdefault(name.casefold(), name), name) for name in names if len(name) > 1)
-    return [(one, other) for one, other in pairs if one != other]
+    return [(earlier, name) for earlier, name in pairs if earlier != name]
 
 
 def _why_none(kind: str, flags: Mapping[str, Any]) -> str:
     if kind == "table":
         return "without `label_column` no column is a label; each is a feature of its own name"
     if kind == "class_folders":
-        return "the images are in no class folders"
+        return "the images are not in class folders"
     return "labels pass through as they are"
 
 

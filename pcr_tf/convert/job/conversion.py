@@ -91,7 +91,7 @@ class Conversion:
         Raises:
             ConvertError: as `run`, for an item of the sample.
         """
-        return estimate(self.plan, self.source, self.options, self._waiting())
+        return estimate(self.plan, self.source, self.listing.context, self.options, self._waiting())
 
     def is_finished(self) -> bool:
         """Whether an earlier run has done it all."""
@@ -189,7 +189,11 @@ class Conversion:
             if waiting:
                 for result in run_jobs(
                     functools.partial(
-                        convert_shard, source=self.source, options=self.options, memory=memory
+                        convert_shard,
+                        source=self.source,
+                        context=self.listing.context,
+                        options=self.options,
+                        memory=memory,
                     ),
                     map(self.plan.shard, waiting),
                     num_workers=self.options.num_workers,

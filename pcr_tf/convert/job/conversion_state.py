@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.job.job_state import JobState, some
+from pcr_tf.convert.errors import ConvertError, some
+from pcr_tf.convert.job.job_state import JobState
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.shard import ShardResult
 from pcr_tf.format import filesystem

@@ -1,4 +1,4 @@
-"""The lossy policy: images that cannot be re-coded losslessly, encoded anew as JPEG."""
+"""The lossy policy: images that cannot be transcoded are encoded anew as JPEG."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class EncodedImage:
     """An image encoded anew.
 
     Attributes:
-        jpeg: a baseline JPEG.
-        frames: frames or pages that the image had; the first one was taken.
-        turned: the EXIF orientation that it was turned by, 2 to 8; 1 where it was not.
+      jpeg: a baseline JPEG.
+      frames: the number of frames or pages of the image; the first one was taken.
+      turned: the EXIF orientation that was undone, 2 to 8; 1 if the image was not turned.
     """
 
     jpeg: bytes
@@ -44,40 +44,40 @@ def encode_images(
     """The example with some of its images encoded anew; what Pillow cannot read or write stays.
 
     Args:
-        images: all its images, by feature, in the order of the image features.
-        positions: ordinals of the images to encode, counted through the features.
-        quality: JPEG quality, 1 to 100. upright: see `encode_jpeg`.
-        other_features: features that change with an image: `Source.reencoded_features`.
+      images: all its images, by feature, in the order of the image features.
+      positions: ordinals of the images to encode, counted across the features.
+      quality: JPEG quality, 1 to 100. upright: see `encode_jpeg`.
+      other_features: features that change with an image; see `Source.reencoded_features`.
 
     Returns:
-        The example, and the images that were encoded, by their ordinals.
+      The example, and the images that were encoded, by their ordinals.
     """
     changed: dict[str, list[bytes]] = {}
     encoded = {}
     owners = [(feature, n) for feature, values in images.items() for n in range(len(values))]
     for position in positions:
         feature, number = owners[position]
-        made = encode_jpeg(images[feature][number], quality, upright=upright)
-        if made is not None:
-            changed.setdefault(feature, list(images[feature]))[number] = made.jpeg
-            encoded[position] = made
+        image = encode_jpeg(images[feature][number], quality, upright=upright)
+        if image is not None:
+            changed.setdefault(feature, list(images[feature]))[number] = image.jpeg
+            encoded[position] = image
     if not changed:
         return example, {}
     return with_features(example, {**other_features, **changed}), encoded
 
 
 def encode_jpeg(image: bytes, quality: int, *, upright: bool = False) -> EncodedImage | None:
-    """An image of any format that Pillow reads, as a baseline JPEG; None where Pillow cannot read
-    it, or a JPEG cannot hold it: samples of 32 bits have no range of their own to scale from.
+    """An image of any format that Pillow reads, as a baseline JPEG. None if Pillow cannot read it,
+    or a JPEG cannot hold it: samples of 32 bits have no defined range to scale from.
 
-    Lossy. The first frame of an animation is taken; `flattened` says what becomes of transparency
-    and of 16 bits. EXIF, with the orientation, and the ICC profile stay. The pixels of a
-    photograph in a wide colour space therefore stay as they are. A PNG's gAMA and cHRM are not
-    heeded, as ``tf.io.decode_png`` does not heed them.
+    Lossy. The first frame of an animation is taken; see `flattened` for transparency and for
+    16 bits. EXIF, with the orientation, and the ICC profile are kept, so the pixels of a photograph
+    in a wide colour space stay as they are. A PNG's gAMA and cHRM are ignored, as
+    ``tf.io.decode_png`` ignores them.
 
     Args:
-        upright: whether to turn the picture by its EXIF orientation, and to drop the orientation.
-            A TIFF is turned in either case, by Pillow.
+      upright: whether to turn the picture by its EXIF orientation, and to drop the orientation.
+        Pillow turns a TIFF in either case.
     """
     from PIL import Image
 
@@ -88,32 +88,32 @@ def encode_jpeg(image: bytes, quality: int, *, upright: bool = False) -> Encoded
         with Image.open(io.BytesIO(image)) as opened:
             picture = flattened(opened, image)
             orientation = _orientation(opened)
-            about = _about(opened, picture.mode, orientation, upright)
+            metadata = _metadata(opened, picture.mode, orientation, upright)
             frames = _frames(opened)
         if upright:
             picture = _turned(picture, orientation)
-        # JPEG has 16 bits for a side, and Pillow's writer refuses what is larger.
-        picture.save(out, "JPEG", quality=quality, **about)
-    except Exception:  # Pillow's decoders raise whatever comes: struct.error, SyntaxError, ...
+        # A side of a JPEG has 16 bits, and Pillow's writer refuses larger pictures.
+        picture.save(out, "JPEG", quality=quality, **metadata)
+    except Exception:  # Pillow's decoders raise anything: struct.error, SyntaxError, ...
         return None
     return EncodedImage(out.getvalue(), frames, orientation if upright else 1)
 
 
 def _frames(opened: Any) -> int:
-    # The further images of an MPO are views of the same scene, as a thumbnail is.
+    # The other images of an MPO are views of the same scene, like a thumbnail.
     if opened.format in ("JPEG", "MPO"):
         return 1
     try:
         return int(getattr(opened, "n_frames", 1))
-    except Exception:  # Behind the first frame the file may be damaged.
+    except Exception:  # The file may be damaged after the first frame.
         return 1
 
 
 def _orientation(opened: Any) -> int:
-    """The EXIF orientation of an image that has been decoded: some formats have EXIF at the end."""
+    """The EXIF orientation of a decoded image: some formats have EXIF at the end."""
     try:
         orientation = opened.getexif().get(_ORIENTATION, 1)
-    except Exception:  # What cannot be parsed is carried over as it is.
+    except Exception:  # EXIF that cannot be parsed is copied as it is.
         return 1
     return int(orientation) if orientation in range(1, 9) else 1
 
@@ -133,7 +133,7 @@ def _turned(picture: Any, orientation: int) -> Any:
     return picture if orientation == 1 else picture.transpose(methods[orientation])
 
 
-def _told_by(exif: bytes) -> int:
+def _exif_orientation(exif: bytes) -> int:
     """The orientation that readers of a JPEG take from EXIF."""
     parameters = _EXIF_MARK + exif.removeprefix(_EXIF_MARK)
     length = len(parameters) + 2
@@ -142,23 +142,25 @@ def _told_by(exif: bytes) -> int:
     return _native.exif_orientation(b"\xff\xd8\xff\xe1" + length.to_bytes(2, "big") + parameters)
 
 
-def _about(opened: Any, mode: str, orientation: int, upright: bool) -> dict[str, bytes]:
-    """EXIF and ICC profile of an image that has been decoded, for a JPEG of `mode`."""
+def _metadata(opened: Any, mode: str, orientation: int, upright: bool) -> dict[str, bytes]:
+    """EXIF and ICC profile of a decoded image, for Pillow's writer of a JPEG of `mode`."""
     from PIL import Image
 
-    about = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
-    if orientation != 1 and (upright or _told_by(about.get("exif", b"")) != orientation):
-        exif = opened.getexif() if "exif" in about else Image.Exif()
+    metadata = {key: opened.info[key] for key in ("exif", "icc_profile") if opened.info.get(key)}
+    if orientation != 1 and (
+        upright or _exif_orientation(metadata.get("exif", b"")) != orientation
+    ):
+        exif = opened.getexif() if "exif" in metadata else Image.Exif()
         if upright:
             exif.pop(_ORIENTATION, None)
-        else:  # The image has it in another form: XMP, a text of a PNG, a number of 32 bits.
+        else:  # The image states it in another form: XMP, a PNG text chunk, a 32-bit number.
             exif[_ORIENTATION] = orientation
-        about["exif"] = exif.tobytes() if len(exif) else b""
-    if about.get("exif"):  # WebP has none of a JPEG segment's mark before it.
-        about["exif"] = _EXIF_MARK + about["exif"].removeprefix(_EXIF_MARK)
+        metadata["exif"] = exif.tobytes() if len(exif) else b""
+    if metadata.get("exif"):  # WebP does not put a JPEG segment's mark before it.
+        metadata["exif"] = _EXIF_MARK + metadata["exif"].removeprefix(_EXIF_MARK)
     else:
-        about.pop("exif", None)
-    # A profile of another colour space is one that no reader of the source could apply.
-    if about.get("icc_profile", b"")[16:20] != _ICC_SPACES[mode]:
-        about.pop("icc_profile", None)
-    return about
+        metadata.pop("exif", None)
+    # No reader of the source could apply a profile of another colour space.
+    if metadata.get("icc_profile", b"")[16:20] != _ICC_SPACES[mode]:
+        metadata.pop("icc_profile", None)
+    return metadata

@@ -1,4 +1,4 @@
-"""What a conversion will take, from a sample that is converted for it."""
+"""What a conversion will take, estimated by converting a sample."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.plan import Plan, ShardPlan
 from pcr_tf.convert.job.shard import convert_shard
-from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.sources import Source, SourceContext, SourceItem
 
 # The sample grows until it holds this many items or has taken this long.
 SAMPLE_ITEMS = 128
@@ -21,14 +21,15 @@ _FIRST_STEP_ITEMS = 16
 
 
 class Estimate(NamedTuple):
-    """What a job will take, if the rest is as the sample.
+    """What a job will take, if the rest is like the sample.
 
     Attributes:
-        sampled_items, sampled_bytes: size of the sample.
-        sample_s: time that it took in one process.
-        stored_share: bytes stored per byte of the source.
-        output_bytes: size of all shards. remaining_s: time for those that are not finished.
-        opaque, encoded, skipped: images of the sample to which that happened.
+      sampled_items, sampled_bytes: size of the sample.
+      sample_s: time that the sample took in one process.
+      stored_share: bytes stored per byte of the source.
+      output_bytes: size of all shards.
+      remaining_s: time for the shards that are not finished.
+      opaque, encoded, skipped: numbers of images of the sample that were kept, encoded or skipped.
     """
 
     sampled_items: int
@@ -42,18 +43,24 @@ class Estimate(NamedTuple):
     skipped: int
 
 
-def estimate(plan: Plan, source: Source, options: ConvertOptions, waiting: list[int]) -> Estimate:
-    """Converts a sample to a temporary folder of this machine, by the code of the job itself.
+def estimate(
+    plan: Plan,
+    source: Source,
+    context: SourceContext,
+    options: ConvertOptions,
+    waiting: list[int],
+) -> Estimate:
+    """Converts a sample to a temporary folder on this machine, with the code of the job itself.
 
-    Which items are in the sample follows from their names alone; how many, from how long they take.
-    The time is that of the sample, by bytes, divided among the workers.
+    Which items are in the sample follows only from their names; how many, from how long they take.
+    The estimated time is that of the sample, scaled by bytes and divided among the workers.
 
     Args:
-        waiting: numbers of the shards that remain to be written.
+      waiting: numbers of the shards that are not written yet.
 
     Raises:
-        ConvertError: an item of the sample would stop the job.
-        OSError: the temporary folder cannot be written.
+      ConvertError: an item of the sample would stop the job.
+      OSError: the temporary folder cannot be written.
     """
     sample = _sample(plan, source)
     items = source_bytes = stored_bytes = opaque = encoded = skipped = 0
@@ -61,11 +68,11 @@ def estimate(plan: Plan, source: Source, options: ConvertOptions, waiting: list[
     with tempfile.TemporaryDirectory(prefix="pcr-convert-sample-") as folder:
         options = dataclasses.replace(options, output=folder)
         while items < len(sample):
-            # Longer and longer steps: what a file holds beside its images weighs less and less.
+            # Steps grow, so that the overhead of a file matters less and less.
             step = sample[items : max(_FIRST_STEP_ITEMS, 2 * items)]
             begun = time.monotonic()
             sampled = ShardPlan(0, "sample.pcr", step, plan.cuts.examples_per_record)
-            result = convert_shard(sampled, source, options, lambda *_: None)
+            result = convert_shard(sampled, source, context, options, lambda *_: None)
             elapsed_s += time.monotonic() - begun
             items += len(step)
             source_bytes += sum(item.size_bytes for item in step)

@@ -1,7 +1,7 @@
-"""Pictures as a JPEG can hold them: 8 bits per sample, no transparency.
+"""Makes pictures fit into a JPEG: 8 bits per sample, no transparency.
 
-Transparency is laid on white. Samples of 16 bits are scaled to 8 and rounded; those of TIFF with
-associated alpha or CMYK are cut, as Pillow reads them.
+Transparent pixels are composited on white. Samples of 16 bits are scaled to 8 and rounded; those of
+TIFF with associated alpha or CMYK are truncated, as Pillow reads them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _MAX_16_BITS = 0xFFFF
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262  # tags
 _WHITE_IS_ZERO = 0
 
-# Where a PNG says how many bits a sample has, and its colour type; the CRC follows at 29.
+# Offsets of the bit depth and the colour type in a PNG; the CRC follows at 29.
 _PNG_DEPTH, _PNG_COLOUR = 24, 25
 _RGB_ALPHA = 6
 
-_Samples = npt.NDArray[Any]  # of 16 bits
+_Samples = npt.NDArray[Any]  # 16-bit samples
 
 
 def flattened(opened: Any, image: bytes) -> Any:
-    """A picture of mode L, RGB or CMYK of `opened`, which Pillow opened of the bytes `image`.
+    """A picture of mode L, RGB or CMYK, from `opened`, which Pillow opened from the bytes `image`.
 
     Raises:
-        ValueError: samples of 32 bits, which have no range of their own.
+      ValueError: the samples have 32 bits, and so no defined range.
     """
     from PIL import Image
 
@@ -56,7 +56,7 @@ def flattened(opened: Any, image: bytes) -> Any:
 
 
 def _on_white(picture: Any, mode: str) -> Any:
-    """A picture with alpha, without."""
+    """A picture with alpha, composited on white."""
     from PIL import Image
 
     white = Image.new(mode, picture.size, "white")
@@ -65,14 +65,14 @@ def _on_white(picture: Any, mode: str) -> Any:
 
 
 def _depth(opened: Any, image: bytes) -> int:
-    """Bits per sample as the file has them."""
+    """Bits per sample in the file."""
     return image[_PNG_DEPTH] if opened.format == "PNG" else 8
 
 
 def _key_on_white(picture: Any, key: Any, depth: int) -> Any:
-    """A picture of 8 bits whose samples of the colour `key` are transparent; None: without a key.
+    """An 8-bit picture, with white for the pixels of the transparent colour `key`; None for no key.
 
-    A key is one of the file's samples, which have `depth` bits.
+    A key is given in the file's samples, which have `depth` bits.
     """
     from PIL import Image
 
@@ -87,7 +87,8 @@ def _key_on_white(picture: Any, key: Any, depth: int) -> Any:
 
 
 def _of_16_bits(samples: _Samples, key: Any) -> npt.NDArray[np.uint8]:
-    """Rows of pixels of 1 to 4 samples, the last of 2 or 4 alpha, on white and scaled to 8 bits."""
+    """Pixels of 1 to 4 samples, composited on white and scaled to 8 bits. The last of 2 or 4
+    samples is alpha."""
     wide: npt.NDArray[Any] = samples.astype(np.uint32)
     if wide.shape[2] in (2, 4):
         alpha = wide[:, :, -1:]
@@ -100,7 +101,7 @@ def _of_16_bits(samples: _Samples, key: Any) -> npt.NDArray[np.uint8]:
 
 
 def _grey(opened: Any) -> _Samples:
-    """A grey picture of more than 8 bits as rows of pixels of one sample, 65535 for white."""
+    """A grey picture of more than 8 bits as pixels of one sample, 65535 for white."""
     samples = np.asarray(opened.convert("I"), np.int64)[:, :, np.newaxis]
     if opened.format == "TIFF":
         bits = opened.tag_v2.get(_TIFF_BITS, (16,))[0]
@@ -114,26 +115,26 @@ def _grey(opened: Any) -> _Samples:
 def _wide_samples(opened: Any, image: bytes) -> _Samples | None:
     """RGB, RGBA or grey with alpha of 16 bits; None for other pictures.
 
-    Pillow has no such modes: it keeps the high byte of each sample. So the file is read twice, the
-    second time for the low bytes.
+    Pillow has no such modes and keeps only the high byte of each sample. So the file is read a
+    second time, for the low bytes.
     """
     from PIL import Image
 
     mode = _raw_mode(opened)
     if mode == "LA;16B" and opened.format == "PNG":
-        # Four bytes for a pixel, as RGBA of 8 bits has them.
+        # Four bytes per pixel, like 8-bit RGBA.
         header = bytearray(image[:_PNG_DEPTH] + bytes((8, _RGB_ALPHA)) + image[_PNG_COLOUR + 1 :])
         header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
         with Image.open(io.BytesIO(header)) as as_rgba:
             high_first = np.asarray(as_rgba).astype(np.uint16)
         opened.load()
         return high_first[:, :, ::2] << 8 | high_first[:, :, 1::2]
-    found = re.fullmatch(r"(RGB|RGBA|RGBX);16([LBN])", mode)
-    if found is None:
+    match = re.fullmatch(r"(RGB|RGBA|RGBX);16([LBN])", mode)
+    if match is None:
         return None
     native = "L" if sys.byteorder == "little" else "B"
-    order = found[2].replace("N", native)
-    swapped = f"{found[1]};16{'B' if order == 'L' else 'L'}"
+    order = match[2].replace("N", native)
+    swapped = f"{match[1]};16{'B' if order == 'L' else 'L'}"
     with Image.open(io.BytesIO(image)) as again:
         tiles: list[Any] = [(*t[:3], _with_raw_mode(t[3], swapped)) for t in again.tile]
         again.tile = tiles
@@ -142,7 +143,7 @@ def _wide_samples(opened: Any, image: bytes) -> _Samples | None:
 
 
 def _raw_mode(opened: Any) -> str:
-    """How the samples lie in the file, by the name that Pillow's decoders have for it; or ""."""
+    """The layout of the samples in the file, by its name in Pillow's decoders; or ""."""
     tiles = getattr(opened, "tile", ())
     arguments = tiles[0][3] if tiles else ""
     if isinstance(arguments, (tuple, list)):

@@ -15,12 +15,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.errors import ConvertError, some
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import to_json
 from pcr_tf.format.scan_scripts import named_scripts
-
-_MAX_NAMED = 5
 
 
 class JobState:
@@ -222,9 +220,3 @@ def _script_text(script: str) -> str:
     entries = " ".join(re.sub(r"#.*", "", script).split())
     digest = hashlib.sha256(script.encode()).hexdigest()[:8]
     return f"{entries[:60]}... (SHA-256 {digest})"
-
-
-def some(names: Sequence[str], separator: str = ", ") -> str:
-    """The first of `names`, and how many more there are."""
-    more = len(names) - _MAX_NAMED
-    return separator.join(names[:_MAX_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pcr_tf._native import DatasetIndex
-from pcr_tf.convert.errors import ConvertError
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import ConvertError, some
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.shard import ShardResult
 from pcr_tf.convert.sources import ListingSummary, Source
@@ -82,10 +81,10 @@ def describe_listing(
             "kind": source.kind,
             "items": listing.num_items,
             "ignored_files": listing.num_ignored,
-            "folders_without_image": list(listing.without_image),
-            "classes_without_image": listing.classes_without_item(skipped_labels),
+            "folders_without_image": list(listing.folders_without_images),
+            "classes_without_image": listing.classes_without_items(skipped_labels),
         },
-        "class_names": listing.class_names,
+        "class_names": list(listing.class_names),
     }
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 from pcr_tf._native import ScanScript
 from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
-from pcr_tf.convert.sources import KINDS, SourceOptions
+from pcr_tf.convert.job.memory import parse_bytes
+from pcr_tf.convert.option import declared, option
+from pcr_tf.convert.sources import INPUT_FORMATS, SourceOptions
+from pcr_tf.format import scan_scripts
+from pcr_tf.format.names import stored_name
 from pcr_tf.format.scan_scripts import load_scan_script
 
 ON_UNSUPPORTED = ("keep", "raise", "skip", "encode")
 ON_UNREADABLE = ("raise", "skip")
-
-# Options that change neither the bytes of a shard nor which shards there are.
-_FREE = frozenset({"inputs", "output", "num_workers", "max_memory_bytes", "profile_images"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,29 +55,157 @@ class ConvertOptions:
         profile_images: images that the manifest's profile is measured on; 0 for no profile.
     """
 
-    inputs: tuple[str, ...]
-    output: str
-    input_format: str = "auto"
-    image_features: tuple[str, ...] = ("image/encoded",)
-    examples_per_record: int | None = None
-    num_shards: int | None = None
-    shard_size_mib: int = 128
-    shuffle: bool = True
-    shuffle_seed: int = 0
-    scan_script: str | None = None
-    prove: bool = True
-    on_unsupported: str = "keep"
-    encode_quality: int = 95
-    encode_upright: bool = False
-    on_unreadable: str = "raise"
-    prefix: str = "shard"
-    num_workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
-    max_memory_bytes: int | None = None
-    source_options: SourceOptions = dataclasses.field(default_factory=SourceOptions)
-    split: tuple[tuple[str, float], ...] = ()
-    split_seed: int = 0
-    part: str = ""
-    profile_images: int = 64
+    inputs: tuple[str, ...] = option(
+        identity=False,
+        section="input",
+        flag="input",
+        flag_default=[],
+        is_repeated=True,
+        help="folder of class folders, folders of the images of a table, TFRecord files, tar "
+        "shards, or a builder of TensorFlow Datasets: paths and quoted patterns, separated by "
+        "commas; may be repeated",
+    )
+    output: str = option(
+        identity=False,
+        section="output",
+        flag_default="",
+        help="folder of the data set; new, empty, or this job's own",
+    )
+    input_format: str = option(
+        "auto",
+        identity=True,
+        section="input",
+        choices=INPUT_FORMATS,
+        help="what the input is; auto looks at it",
+    )
+    image_features: tuple[str, ...] = option(
+        ("image/encoded",),
+        identity=True,
+        section="input",
+        flag="image_feature",
+        parse=lambda names: tuple(map(stored_name, names)),
+        help="key of the feature that holds the image; several, separated by commas, for several "
+        "images per example",
+    )
+    examples_per_record: int | None = option(
+        None,
+        identity=True,
+        section="output",
+        help="examples per record, the unit of reading and of shuffling; 2 MB or more at the "
+        "fidelity that is read suits object stores; by default 256, and fewer for less than 16,384 "
+        "images, so that there are at least 64 records",
+    )
+    num_shards: int | None = option(
+        None,
+        identity=True,
+        section="output",
+        help="number of files; by default it follows from `shard_size_mib`",
+    )
+    shard_size_mib: int = option(
+        128,
+        identity=True,
+        section="output",
+        help="source MiB per file; small data sets get 8 files or one per record, so that workers "
+        "share the work",
+    )
+    shuffle: bool = option(
+        True, identity=True, section="output", help="shuffle all examples, over all files"
+    )
+    shuffle_seed: int = option(
+        0, identity=True, section="output", help="the order follows from it and the names"
+    )
+    scan_script: str | None = option(
+        None,
+        identity=True,
+        section="coding",
+        flag_default=scan_scripts.DEFAULT,
+        help=f"a scan script of the package ({', '.join(scan_scripts.named_scripts())}), or a file "
+        "in the form that jpegtran -scans reads",
+    )
+    prove: bool = option(
+        True,
+        identity=True,
+        section="coding",
+        help="decode every stored image again and compare its coefficients with the source's; "
+        "takes about a third more time",
+    )
+    on_unsupported: str = option(
+        "keep",
+        identity=True,
+        section="policies",
+        choices=ON_UNSUPPORTED,
+        help="what becomes of an image that cannot be re-coded losslessly (PNG, damaged JPEG, "
+        "...): keep it byte for byte, raise an error, skip its example, or encode it as JPEG, "
+        "which loses information",
+    )
+    encode_quality: int = option(
+        95,
+        identity=True,
+        section="policies",
+        help="JPEG quality of `on_unsupported=encode`, 1 to 100",
+    )
+    encode_upright: bool = option(
+        False,
+        identity=True,
+        section="policies",
+        help="turn images by their EXIF orientation where `on_unsupported=encode` encodes them "
+        "anew, and store no orientation; other features, as boxes or image/height, stay as they "
+        "are",
+    )
+    on_unreadable: str = option(
+        "raise",
+        identity=True,
+        section="policies",
+        choices=ON_UNREADABLE,
+        help="what becomes of what cannot be read (no permission, wrong checksum, no image "
+        "feature, a row of the wrong length): raise an error, or skip and name it",
+    )
+    prefix: str = option(
+        "shard",
+        identity=True,
+        section="output",
+        help="how file names begin: <prefix>-00000-of-00010.pcr",
+    )
+    num_workers: int = option(
+        identity=False,
+        section="run",
+        default_factory=lambda: os.cpu_count() or 1,
+        help="worker processes",
+    )
+    max_memory_bytes: int | None = option(
+        None,
+        identity=False,
+        section="run",
+        flag="max_memory",
+        flag_default="",
+        parse=lambda text: parse_bytes(text) if text else None,
+        help="what the workers share for images that are being re-coded, as 8G: a large image "
+        "waits until there is room for it; half of the machine's or the container's memory by "
+        "default",
+    )
+    source_options: SourceOptions = option(  # noqa: RUF009, as the others: it makes a field
+        identity=True, default_factory=SourceOptions
+    )
+    split: tuple[tuple[str, float], ...] = option(
+        (),
+        identity=True,
+        section="split",
+        flag_default="",
+        parse=lambda text: parse_split(text),
+        help="parts and their shares, as train:0.8,validation:0.2: each becomes a data set of its "
+        "own, <output>/<part>; an item's part follows from its name and `split_seed` alone",
+    )
+    split_seed: int = option(
+        0, identity=True, section="split", help="another seed gives other parts"
+    )
+    part: str = option("", identity=True)
+    profile_images: int = option(
+        64,
+        identity=False,
+        section="policies",
+        help="images to measure the MS-SSIM of each fidelity on, for tuning; takes some seconds "
+        "and TensorFlow at the end; 0: none",
+    )
 
     def __post_init__(self) -> None:
         if self.examples_per_record is not None:
@@ -92,9 +221,9 @@ class ConvertOptions:
                 raise ConvertError(f"`num_shards`; expected at most 99999, got {self.num_shards}")
         if not 1 <= self.encode_quality <= 100:
             raise ConvertError(f"`encode_quality`; expected 1 to 100, got {self.encode_quality}")
-        check_choice("input_format", self.input_format, ("auto", *KINDS))
-        check_choice("on_unsupported", self.on_unsupported, ON_UNSUPPORTED)
-        check_choice("on_unreadable", self.on_unreadable, ON_UNREADABLE)
+        for name, declaration in _DECLARED.items():
+            if declaration.choices:
+                check_choice(name, getattr(self, name), declaration.choices)
         if self.encode_upright and self.on_unsupported != "encode":
             raise ConvertError(
                 "`encode_upright`: turns images that are encoded anew; requires "
@@ -134,7 +263,7 @@ class ConvertOptions:
             ConvertError: they are not those of a conversion by this version.
         """
         of_source = {field.name for field in dataclasses.fields(SourceOptions)}
-        known = {field.name for field in dataclasses.fields(ConvertOptions)} - _FREE | of_source
+        known = {name for name, option in _DECLARED.items() if option.identity} | of_source
         unknown = sorted(set(flags) - known)
         if unknown:
             raise ConvertError(f"flags of another version: {', '.join(unknown)}")
@@ -172,7 +301,8 @@ class ConvertOptions:
                 del fields[name]
         del fields["source_options"]
         fields.update(self.source_options.fingerprint())
-        return {name: value for name, value in fields.items() if name not in _FREE}
+        free = {name for name, option in _DECLARED.items() if not option.identity}
+        return {name: value for name, value in fields.items() if name not in free}
 
     def check_is_one_job(self) -> None:
         """Raises ConvertError where there is a split and no `part` is chosen."""
@@ -214,3 +344,6 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
                 f"`split`; expected parts and shares, as train:0.8,validation:0.2, got {part!r}"
             ) from error
     return tuple(parts)
+
+
+_DECLARED = declared(ConvertOptions)

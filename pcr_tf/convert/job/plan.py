@@ -1,18 +1,18 @@
-"""Which item goes into which shard: a pure function of the items' names and a few flags."""
+"""Which item goes into which shard: a pure function of the items' names and a few options."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.sources import Source, SourceItem
 
-# Small data sets are cut into this many shards (or one per record), so that workers have something
-# to share.
+# Small data sets are cut into this many shards (or one per record), so that workers can share them.
 MIN_SHARDS = 8
 
-# Of the default size of a record: the record is the unit of shuffling, too.
+# For the default size of a record, which is also the unit of shuffling.
 MAX_IMAGES_PER_RECORD = 256
 MIN_RECORDS = 64
 
@@ -23,42 +23,41 @@ class ShardPlan:
 
     number: int
     name: str
-    items: list[SourceItem]
+    items: Sequence[SourceItem]
     examples_per_record: int
 
     @property
     def source_bytes(self) -> int:
-        """Size of its items."""
+        """Total size of its items."""
         return sum(item.size_bytes for item in self.items)
 
 
 def shuffle_rank(seed: int, key: str) -> bytes:
-    """Where the item of a key stands in the shuffled order: 16 bytes, by which items are sorted.
+    """The rank of a key in the shuffled order: 16 bytes, by which items are sorted.
 
-    A keyed hash, so the order depends neither on the machine nor on how the source is listed, and
-    each item's rank is known without the others.
+    It is a keyed hash. So the order depends neither on the machine nor on how the source is listed,
+    and each item's rank is known without the others.
     """
     name = key.encode(errors="surrogateescape")
     return hashlib.blake2b(name, digest_size=16, key=str(seed).encode()).digest()
 
 
 def default_examples_per_record(num_items: int) -> int:
-    """256, or of fewer than 16,384 items so many that there are at least 64 records."""
+    """256; for fewer than 16,384 items, fewer, so that there are at least 64 records."""
     return max(1, min(MAX_IMAGES_PER_RECORD, num_items // MIN_RECORDS))
 
 
 class ShardCuts:
     """How a sequence of items is cut into records and shards.
 
-    Records hold `examples_per_record` of the options; where that is None, as many as
-    `default_examples_per_record` says.
-    Shards take whole records, spread as evenly as these allow; the last record of the data set may
-    be short. There are `num_shards` of the options; where that is None, as many as `shard_size_mib`
-    of source bytes per shard give, but at least `MIN_SHARDS`. There are never more than records.
+    Records hold the `examples_per_record` of the options, or `default_examples_per_record`.
+    Shards hold whole records, spread as evenly as possible; the last record of the data set may be
+    short. The number of shards is the `num_shards` of the options, or follows from `shard_size_mib`
+    of source bytes per shard and is at least `MIN_SHARDS`. It is at most that of the records.
     """
 
     def __init__(self, num_items: int, source_bytes: int, options: ConvertOptions) -> None:
-        """Cuts `num_items` items, whose sizes add up to `source_bytes`."""
+        """Cuts `num_items` items with a total size of `source_bytes`."""
         self.num_items = num_items
         self.source_bytes = source_bytes
         self.examples_per_record = options.examples_per_record or default_examples_per_record(
@@ -95,11 +94,13 @@ class ShardCuts:
 
 class Plan:
     """The order of all items, and how it is cut: `items` are sorted by their rank in the shuffle,
-    those of one key as listed; without a shuffle they stay as listed.
+    those that share a key as listed. Without a shuffle they stay as listed.
     """
 
-    def __init__(self, source: Source, items: list[SourceItem], options: ConvertOptions) -> None:
-        """Plans the items of a listing, of which `source` knows the keys."""
+    def __init__(
+        self, source: Source, items: Sequence[SourceItem], options: ConvertOptions
+    ) -> None:
+        """Plans the items of a listing, whose keys `source` gives."""
         self.items = items
         if options.shuffle:
             seed = options.shuffle_seed

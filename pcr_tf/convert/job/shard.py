@@ -1,4 +1,4 @@
-"""Converts one shard: a pure function of its plan, its source and the options."""
+"""Converts one shard: a pure function of its plan, its source with the context, and the options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcr_tf.convert.job.memory import MemoryBudget, coding_bytes
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.plan import ShardPlan
 from pcr_tf.convert.job.workers import Report
-from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.sources import Source, SourceContext, SourceItem
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import load_shard_index
 from pcr_tf.format.example import bytes_features, feature_keys, has_feature_lists
@@ -24,16 +24,16 @@ from pcr_tf.format.writer import PcrWriter
 
 @dataclasses.dataclass
 class ShardResult:
-    """What one shard holds, beyond what its own index says. JSON-serializable by
-    `dataclasses.asdict`.
+    """What one shard holds, beyond what its own index says. `dataclasses.asdict` makes JSON values
+    of it.
 
     Attributes:
-        turned: images whose EXIF orientation is not upright.
-        source_bytes, stored_bytes: bytes of the images as they came, and of their slices.
-        opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
-            anew, and left out. Of those encoded, "frames" where there was more than the one taken,
-            and "turned", the EXIF orientation, where it was turned upright.
-        skipped_labels: of those left out, where they have labels.
+      turned: images whose EXIF orientation is not upright.
+      source_bytes, stored_bytes: bytes of the source images, and of their slices.
+      opaque, encoded, skipped: {"name", "reason", "detail"} of images kept byte for byte, encoded
+        anew, and skipped. Encoded ones also have "frames", if there was more than the one taken,
+        and "turned", the EXIF orientation, if the image was turned upright.
+      skipped_labels: labels of the skipped ones, where they have any.
     """
 
     name: str
@@ -52,7 +52,7 @@ class ShardResult:
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> ShardResult:
-        """The inverse of `dataclasses.asdict`; TypeError where the fields are others."""
+        """The inverse of `dataclasses.asdict`; raises TypeError if the fields differ."""
         result = ShardResult(**fields)
         result.name = local_name(result.name)
         return result
@@ -61,6 +61,7 @@ class ShardResult:
 def convert_shard(
     plan: ShardPlan,
     source: Source,
+    context: SourceContext,
     options: ConvertOptions,
     progress: Report,
     memory: MemoryBudget | None = None,
@@ -68,13 +69,14 @@ def convert_shard(
     """Writes the shard under its final name, replacing what is there, and returns what it holds.
 
     Args:
-        memory: what this process shares with others; None where it need not.
+      context: that of the source's listing.
+      memory: the budget that this process shares with others; None for no limit.
 
     Raises:
-        UnreadableItemError: an item cannot be read and the policy is to fail.
-        UnsupportedImageError: an image cannot be re-coded losslessly and the policy is to fail.
-        ConvertError: a record is too large for the format.
-        OSError: the shard cannot be written; names the file.
+      UnreadableItemError: an item cannot be read and `on_unreadable` is "raise".
+      UnsupportedImageError: an image cannot be transcoded and `on_unsupported` is "raise".
+      ConvertError: a record is too large for the format.
+      OSError: the shard cannot be written; the error names the file.
     """
     result = ShardResult(plan.name)
     path = filesystem.join(options.output, plan.name)
@@ -85,7 +87,7 @@ def convert_shard(
         examples_per_record=plan.examples_per_record,
         prove=options.prove,
     ) as writer:
-        converter = _ItemConverter(writer, source, options, result, memory)
+        converter = _ItemConverter(writer, source, context, options, result, memory)
         statistics = writer.statistics
         for item in plan.items:
             images, source_bytes = statistics.images, statistics.source_bytes
@@ -109,7 +111,7 @@ def convert_shard(
 
 @contextlib.contextmanager
 def _remedy_of_large_record(path: str, last: SourceItem) -> Iterator[None]:
-    """Names, where the writer refuses the record that ends with `last`, both, and the flag."""
+    """Names the record that the writer refuses, its `last` item, and the option that helps."""
     try:
         yield
     except ValueError as error:
@@ -119,30 +121,32 @@ def _remedy_of_large_record(path: str, last: SourceItem) -> Iterator[None]:
 
 
 class _ItemConverter:
-    """Applies the policies to one item after the other."""
+    """Applies the policies to one item after another."""
 
     def __init__(
         self,
         writer: PcrWriter,
         source: Source,
+        context: SourceContext,
         options: ConvertOptions,
         result: ShardResult,
         memory: MemoryBudget | None,
     ) -> None:
         self._writer = writer
         self._source = source
+        self._context = context
         self._options = options
         self._result = result
         self._memory = memory
 
     def add(self, item: SourceItem) -> None:
         try:
-            example = self._source.read(item)
-            # A record cannot give an example back, so policies look before they write.
-            coded = self._code(item, example)
-            opaque = [n for n, s in enumerate(coded.summaries) if s.coding == "opaque"]
+            example = self._source.read(item, self._context)
+            # A record cannot give an example back, so policies decide before it is written.
+            transcoded = self._transcode(item, example)
+            opaque = [n for n, s in enumerate(transcoded.summaries) if s.coding == "opaque"]
             if opaque and self._options.on_unsupported == "encode":
-                coded = self._encode(item, example, coded, opaque)
+                transcoded = self._encode(item, example, transcoded, opaque)
         except UnreadableItemError as error:
             if self._options.on_unreadable == "raise":
                 raise UnreadableItemError(
@@ -150,7 +154,7 @@ class _ItemConverter:
                 ) from error
             self._skip(item, "unreadable", error.why)
             return
-        unsupported = [s for s in coded.summaries if s.coding == "opaque"]
+        unsupported = [s for s in transcoded.summaries if s.coding == "opaque"]
         if unsupported and self._options.on_unsupported == "raise":
             summary = unsupported[0]
             raise UnsupportedImageError(
@@ -161,17 +165,17 @@ class _ItemConverter:
             self._skip(item, unsupported[0].reason, unsupported[0].detail)
             return
         with _remedy_of_large_record(self._writer.path, item):
-            summaries = self._writer.add(coded)
+            summaries = self._writer.add(transcoded)
         for summary in summaries:
             if summary.coding == "opaque":
                 self._result.opaque.append(self._entry(item, summary.reason, summary.detail))
 
-    def _code(self, item: SourceItem, example: bytes) -> _native.CodedExample:
+    def _transcode(self, item: SourceItem, example: bytes) -> _native.CodedExample:
         try:
             with self._hold_memory(example):
-                coded = self._writer.code(example)
-            if coded.summaries:
-                return coded
+                transcoded = self._writer.code(example)
+            if transcoded.summaries:
+                return transcoded
             keys = feature_keys(example)
             is_sequence = has_feature_lists(example)
         except ValueError as error:
@@ -179,7 +183,7 @@ class _ItemConverter:
         if is_sequence:
             raise UnreadableItemError(
                 item.name,
-                "a tf.train.SequenceExample, in whose feature lists no image can be re-coded; "
+                "a tf.train.SequenceExample, in whose feature lists no image can be transcoded; "
                 "expected a tf.train.Example; write one for each image, or one with all images in "
                 f"{self._options.image_features[0]}",
             )
@@ -195,20 +199,20 @@ class _ItemConverter:
         )
 
     def _hold_memory(self, example: bytes) -> contextlib.AbstractContextManager[None]:
-        """For the largest of the example's images, which are coded one after the other."""
+        """Memory for the largest of the example's images, which are transcoded in turn."""
         if self._memory is None:
             return contextlib.nullcontext()
         try:
             images = bytes_features(example, self._options.image_features).values()
-        except ValueError:  # No example: the writer says so, with or without a budget.
+        except ValueError:  # Not an example: the writer refuses it, with or without a budget.
             return contextlib.nullcontext()
         needs = (coding_bytes(image) for values in images for image in values)
         return self._memory.hold(max(needs, default=0))
 
     def _encode(
-        self, item: SourceItem, example: bytes, coded: _native.CodedExample, opaque: list[int]
+        self, item: SourceItem, example: bytes, transcoded: _native.CodedExample, opaque: list[int]
     ) -> _native.CodedExample:
-        """The example with its images at the positions `opaque` encoded anew, where Pillow can."""
+        """The example with its images at the positions `opaque` encoded anew, if Pillow can."""
         try:
             changed, encoded = encode_images(
                 example,
@@ -221,23 +225,23 @@ class _ItemConverter:
         except ValueError as error:
             raise UnreadableItemError(item.name, str(error)) from error
         if not encoded:
-            return coded
-        recoded = self._code(item, changed)
-        for position, made in encoded.items():
-            summary = coded.summaries[position]
+            return transcoded
+        result = self._transcode(item, changed)
+        for position, image in encoded.items():
+            summary = transcoded.summaries[position]
             entry = self._entry(item, summary.reason, summary.detail)
-            if made.frames > 1:
-                entry["frames"] = str(made.frames)
-            if made.turned > 1:
-                entry["turned"] = str(made.turned)
+            if image.frames > 1:
+                entry["frames"] = str(image.frames)
+            if image.turned > 1:
+                entry["turned"] = str(image.turned)
             self._result.encoded.append(entry)
-        return recoded
+        return result
 
     def _skip(self, item: SourceItem, reason: str, detail: str) -> None:
         self._result.skipped.append(self._entry(item, reason, detail))
         self._result.skipped_labels += [item.label] if item.label >= 0 else []
 
     def _entry(self, item: SourceItem, reason: str, detail: str) -> dict[str, str]:
-        # Manifests must not depend on where the source stands.
+        # Manifests must not depend on where the source is stored.
         name = self._source.key(item)
         return {"name": name, "reason": reason, "detail": detail.replace(item.path, name)}

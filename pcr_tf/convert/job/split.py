@@ -1,4 +1,4 @@
-"""Which part of a split an item belongs to: a function of a seed and the item's key alone."""
+"""Which part of a split an item belongs to: a function of only a seed and the item's key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pcr_tf.convert.sources import Listing, Source
 
 
 def part_of(key: str, seed: int, split: Sequence[tuple[str, float]]) -> str:
-    """The part that `key` falls into. Shares are met on average, not exactly."""
+    """The part of `key`. The parts have their shares on average, not exactly."""
     data = key.encode(errors="surrogateescape")
     digest = hashlib.blake2b(data, digest_size=8, key=str(seed).encode(), person=b"split").digest()
     place = int.from_bytes(digest, "big") / 2**64
@@ -25,14 +25,20 @@ def part_of(key: str, seed: int, split: Sequence[tuple[str, float]]) -> str:
 def part_of_listing(
     source: Source, listing: Listing, seed: int, split: Sequence[tuple[str, float]], part: str
 ) -> Listing:
-    """The items of one part, with the classes of all. There may be none: see `check_part`."""
-    items = [item for item in listing.items if part_of(source.split_key(item), seed, split) == part]
-    unreadable = [entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part]
-    return dataclasses.replace(listing, items=items, unreadable=unreadable)
+    """The items of one part, with the classes of the whole. It may be empty: see `check_part`."""
+    items = [
+        item
+        for item in listing.items
+        if part_of(source.split_key(item, listing.context), seed, split) == part
+    ]
+    unreadable = tuple(
+        entry for entry in listing.unreadable if part_of(entry[0], seed, split) == part
+    )
+    return dataclasses.replace(listing, items=tuple(items), unreadable=unreadable)
 
 
 def check_part(part: str, num_items: int, num_listed: int) -> None:
-    """Raises ListingError if a part has none of the items that are listed."""
+    """Raises ListingError if a part has none of the listed items."""
     if not num_items:
         raise ListingError(
             f"`split`: none of {num_listed} items is in part {part!r}; give it a larger share, or "

@@ -1,28 +1,47 @@
-"""What every kind of source gives a conversion job."""
+"""What a kind of source gives a conversion job.
+
+A `Source` says how its inputs are listed and read, and never changes. Listing it gives a `Listing`:
+the items, and the `SourceContext` that reading any of them needs. A worker therefore needs the
+source, the context and its own items, and nothing that another process has done before.
+"""
 
 from __future__ import annotations
 
 import abc
 import collections
 import dataclasses
-from collections.abc import Sequence
+import enum
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import ConvertError, ListingError, UnreadableItemError
+from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.format import filesystem
+
+# Features that sources of images add to the image.
+_RESERVED_FEATURES = frozenset(
+    (
+        "image/filename",
+        "image/format",
+        "image/class/label",
+        "image/class/text",
+        "image/class/coarse_label",
+        "image/class/coarse_text",
+    )
+)
 
 
 class SourceItem(NamedTuple):
     """One example of a source, located but not read.
 
     Attributes:
-        path: the file that holds it.
-        offset: where its bytes begin in that file.
-        size_bytes: how many there are.
-        ordinal: its position among the items of that file; -1 where a file is one item.
-        label: ordinal of its class in `Listing.class_names`; -1 where the source has no classes.
-        entry: its name inside that file; "" where it has none.
-        detail: what else the source needs to make the example; its own business.
+      path: the file that holds it.
+      offset: where its bytes begin in that file.
+      size_bytes: the number of its bytes.
+      ordinal: its position among the items of that file; -1 where the file is one item.
+      label: its class, a position in `SourceContext.class_names`; -1 where the source has none.
+      entry: its name inside that file; "" where it has none.
+      detail: whatever else the source needs to read it, in a form of the source's own.
     """
 
     path: str
@@ -40,144 +59,227 @@ class SourceItem(NamedTuple):
             return f"{self.path}: {self.entry}"
         return self.path if self.ordinal < 0 else f"{self.path}: record {self.ordinal}"
 
+    def relabeled(self, labels: Sequence[int]) -> SourceItem:
+        """The same item with label `labels[label]`; unchanged where it has none."""
+        return self if self.label < 0 else self._replace(label=labels[self.label])
 
-@dataclasses.dataclass
-class Listing:
-    """All items of a source, in an order that depends on names alone.
+
+@dataclasses.dataclass(frozen=True)
+class SourceContext:
+    """What listing a source found out that reading its items needs.
+
+    An immutable value that is sent to every worker: it never holds the items. Sources that need
+    more than class names derive their own.
 
     Attributes:
-        digests: per group of items (a class folder, a TFRecord file) a text that changes when the
-            group does.
-        class_names: names of the classes, in the order of their labels; empty where the source
-            has none.
-        unreadable: (name, why) of what could not be listed and was left out, by policy.
-        ignored: files and rows that are no part of the source: without the suffix of an image, or
-            without their counterpart.
-        without_image: folders that hold neither an image nor a folder, and are no classes -> how
-            many other files they hold.
-        unlisted: folders whose class is not in the list that was given.
+      class_names: names of the classes in the order of their labels; empty without classes.
     """
 
-    items: list[SourceItem]
-    digests: dict[str, str]
-    class_names: list[str] = dataclasses.field(default_factory=list)
-    unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    ignored: list[str] = dataclasses.field(default_factory=list)
-    without_image: dict[str, int] = dataclasses.field(default_factory=dict)
-    unlisted: list[str] = dataclasses.field(default_factory=list)
+    class_names: tuple[str, ...] = ()
 
-    def leave_out(self, path: str, fault: UnreadableItemError, *, skip_unreadable: bool) -> None:
-        """Names the fault of something in the file `path` in `unreadable`.
 
-        Raises:
-            UnreadableItemError: the fault, unless `skip_unreadable`.
-        """
-        if not skip_unreadable:
-            raise fault
-        name = fault.name.replace(path, filesystem.basename(path))
-        self.unreadable.append((name, fault.why))
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """All items of a source or of a part of it, in an order that depends only on names.
+
+    Attributes:
+      items: the items.
+      digests: per group of items (a class folder, a TFRecord file) a text that changes when the
+        group does.
+      context: what reading the items needs.
+      unreadable: (name, reason) of what could not be listed and was skipped.
+      ignored: files and rows that are not part of the source: without an image's suffix, or
+        without a counterpart.
+      folders_without_images: folders that hold neither an image nor a folder, and so are not
+        classes -> the number of other files in them.
+      unlisted_folders: folders whose class is not in the given list of classes.
+    """
+
+    items: Sequence[SourceItem]
+    digests: Mapping[str, str]
+    context: SourceContext = SourceContext()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    folders_without_images: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unlisted_folders: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their labels."""
+        return self.context.class_names
 
     def summary(self) -> ListingSummary:
-        """What there is to say of the listing without its items."""
+        """The listing without its items."""
+        counts = collections.Counter(item.label for item in self.items)
         return ListingSummary(
             num_items=len(self.items),
             source_bytes=sum(item.size_bytes for item in self.items),
             digests=self.digests,
-            class_names=self.class_names,
+            context=self.context,
             unreadable=self.unreadable,
             num_ignored=len(self.ignored),
-            without_image=self.without_image,
-            unlisted=self.unlisted,
+            folders_without_images=self.folders_without_images,
+            unlisted_folders=self.unlisted_folders,
             first_item=self.items[0].name if self.items else "",
-            class_items=self._class_items(),
+            items_per_class=tuple(counts[label] for label in range(len(self.class_names))),
         )
 
-    def _class_items(self) -> list[int]:
-        counts = collections.Counter(item.label for item in self.items)
-        return [counts[label] for label in range(len(self.class_names))]
 
-
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class ListingSummary:
-    """A listing without its items: small however many they are.
+    """A listing without its items: small, however many there are.
 
     Attributes:
-        num_items, source_bytes: how many items there are, and their sizes added up.
-        digests, class_names, unreadable, without_image, unlisted: as in `Listing`.
-        num_ignored: how many are ignored.
-        first_item: name of the first item; "" where there is none.
-        class_items: how many items each class has.
+      num_items: the number of items. source_bytes: the sum of their sizes.
+      digests, context, unreadable, folders_without_images, unlisted_folders: as in `Listing`.
+      num_ignored: the number of ignored files and rows.
+      first_item: name of the first item; "" where there is none.
+      items_per_class: the number of items of each class.
     """
 
     num_items: int = 0
     source_bytes: int = 0
-    digests: dict[str, str] = dataclasses.field(default_factory=dict)
-    class_names: list[str] = dataclasses.field(default_factory=list)
-    unreadable: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    context: SourceContext = SourceContext()
+    unreadable: tuple[tuple[str, str], ...] = ()
     num_ignored: int = 0
-    without_image: dict[str, int] = dataclasses.field(default_factory=dict)
-    unlisted: list[str] = dataclasses.field(default_factory=list)
+    folders_without_images: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    unlisted_folders: tuple[str, ...] = ()
     first_item: str = ""
-    class_items: list[int] = dataclasses.field(default_factory=list)
+    items_per_class: tuple[int, ...] = ()
 
-    def classes_without_item(self, skipped: Sequence[int] = ()) -> list[str]:
-        """Names of the classes that no item is of; none where the items have no labels at all.
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their labels."""
+        return self.context.class_names
+
+    def classes_without_items(self, skipped: Sequence[int] = ()) -> list[str]:
+        """Names of the classes that have no item; empty where the items have no labels at all.
 
         Args:
-            skipped: the labels of items that do not count.
+          skipped: labels of items that do not count.
         """
-        if not any(self.class_items):
+        if not any(self.items_per_class):
             return []
-        left = collections.Counter(dict(enumerate(self.class_items)))
-        left.subtract(skipped)
-        return [name for label, name in enumerate(self.class_names) if not left[label]]
+        remaining = collections.Counter(dict(enumerate(self.items_per_class)))
+        remaining.subtract(skipped)
+        return [name for label, name in enumerate(self.class_names) if not remaining[label]]
 
-    def new_labels(self, whole: ListingSummary) -> list[int]:
-        """The labels in `whole` of the classes of this part of it; -1 for one that, without an
-        image, is none there."""
+    def labels_in(self, whole: ListingSummary) -> list[int]:
+        """For each class of this part, its label in the whole; -1 for a class that the whole does
+        not have, because no image is in it."""
         labels = {name: label for label, name in enumerate(whole.class_names)}
         return [labels.get(name, -1) for name in self.class_names]
 
 
-class Source(abc.ABC):
-    """Where examples come from. Instances are small and picklable: workers get a copy.
-
-    `list_items` comes first: what it learns (the class names) may be needed by the other methods.
+class UnreadableLog:
+    """Applies the policy for what cannot be listed: raises, or takes note and goes on.
 
     Attributes:
-        kind: the value of --source that names this class.
-        image_features: keys of the features that hold images.
+      entries: (name, reason) of what was skipped.
+    """
+
+    def __init__(self, *, skip: bool) -> None:
+        """Begins empty. `skip` tells whether `add` takes note instead of raising."""
+        self.entries: list[tuple[str, str]] = []
+        self._skip = skip
+
+    def add(self, path: str, error: UnreadableItemError) -> None:
+        """Skips something in the file `path`, which the entry names without its folder.
+
+        Raises:
+          UnreadableItemError: `error`, where nothing may be skipped.
+        """
+        if not self._skip:
+            raise error
+        name = error.name.replace(path, filesystem.basename(path))
+        self.entries.append((name, error.why))
+
+
+class Match(enum.IntEnum):
+    """How sure a kind of source is that an input is of its kind."""
+
+    NO = 0
+    FALLBACK = 1  # What no other kind recognizes is taken for this one.
+    LIKELY = 2
+    CERTAIN = 3
+
+
+class Source(abc.ABC):
+    """Where examples come from.
+
+    Instances are frozen dataclasses: small, picklable, and the same before and after listing.
+    The classes are named in `pcr_tf.convert.sources.registry`.
+
+    Attributes:
+      kind: the value of `input_format` that names this class.
+      image_features: keys of the features that hold images.
     """
 
     kind: ClassVar[str]
     image_features: tuple[str, ...]
+
+    @classmethod
+    @abc.abstractmethod
+    def create(
+        cls, inputs: Sequence[str], image_features: Sequence[str], options: SourceOptions
+    ) -> Source:
+        """The source over paths and globs `inputs`.
+
+        Raises:
+          ConvertError: it cannot be over these inputs, or lacks an option.
+        """
+
+    @classmethod
+    def is_chosen_by(cls, options: SourceOptions) -> bool:
+        """Whether an option says that the source is of this kind, whatever the inputs are."""
+        del options
+        return False
+
+    @classmethod
+    def match(cls, path: str, *, is_folder: bool) -> Match:
+        """How well the input `path` fits this kind.
+
+        Raises:
+          ConvertError: it could be of this kind as well as of another; names both.
+        """
+        del path, is_folder
+        return Match.NO
 
     @abc.abstractmethod
     def list_items(self, *, skip_unreadable: bool) -> Listing:
         """Lists the source.
 
         Args:
-            skip_unreadable: whether to leave out, and name, what cannot be listed.
+          skip_unreadable: whether to skip, and name, what cannot be listed.
 
         Raises:
-            ListingError: the source is empty or not laid out as it should be.
-            UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
+          ListingError: the source is empty or not laid out as it should be.
+          UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
         """
 
     @abc.abstractmethod
     def key(self, item: SourceItem) -> str:
-        """The item's name, wherever the source stands: for the shuffle and for manifests."""
+        """The item's name wherever the source is stored: for the shuffle and for manifests."""
 
-    def split_key(self, item: SourceItem) -> str:
-        """What decides the item's part where a job splits: items that share it stay together."""
+    def split_key(self, item: SourceItem, context: SourceContext) -> str:
+        """Decides the item's part where a job splits: items that share it stay together.
+
+        Args:
+          context: that of the listing with the item, be it of the source or of a part of it.
+        """
+        del context
         return self.key(item)
 
     @abc.abstractmethod
-    def read(self, item: SourceItem) -> bytes:
+    def read(self, item: SourceItem, context: SourceContext) -> bytes:
         """The serialized ``tf.train.Example`` of `item`.
 
+        Args:
+          context: that of the listing of the whole source.
+
         Raises:
-            UnreadableItemError: the item cannot be read, or is damaged.
+          UnreadableItemError: the item cannot be read, or is damaged.
         """
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
@@ -186,95 +288,97 @@ class Source(abc.ABC):
 
 
 class PartedSource(Source):
-    """A source in parts (files, class folders) that can be listed apart, by several machines.
+    """A source whose parts (files, class folders) can be listed separately, by several machines.
 
-    The listing of the whole is that of its parts, one behind the other.
+    The listing of the whole is the listings of its parts, one after another.
     """
 
     @abc.abstractmethod
     def part_names(self) -> list[str]:
-        """The parts, in order, at the cost of one look at each at most.
+        """The parts, in order, at the cost of at most one look at each.
 
         Raises:
-            ListingError: nothing is there.
+          ListingError: nothing is there.
         """
 
     @abc.abstractmethod
     def list_part(self, part: str, *, skip_unreadable: bool) -> Listing:
-        """Lists one part. Labels are ordinals in the class names of this part.
+        """Lists one part. Labels are positions in the class names of this part.
 
         Raises:
-            UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
+          UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
         """
 
     @abc.abstractmethod
-    def unite(self, parts: Sequence[ListingSummary]) -> ListingSummary:
-        """The whole, from all its parts in order. Other methods may need what it learns.
+    def merge(self, parts: Sequence[ListingSummary]) -> ListingSummary:
+        """The whole, with its context, from the summaries of all parts in order.
 
         Raises:
-            ListingError: the source is empty or not laid out as it should be.
+          ListingError: the source is empty or not laid out as it should be.
         """
 
     def list_items(self, *, skip_unreadable: bool) -> Listing:
         parts = [
             self.list_part(part, skip_unreadable=skip_unreadable) for part in self.part_names()
         ]
-        whole = self.unite([part.summary() for part in parts])
-        items = [
-            with_label(item, labels)
-            for part in parts
-            for labels in [part.summary().new_labels(whole)]
-            for item in part.items
-        ]
-        ignored = [path for part in parts for path in part.ignored]
+        summaries = [part.summary() for part in parts]
+        whole = self.merge(summaries)
         return Listing(
-            items,
-            whole.digests,
-            whole.class_names,
-            whole.unreadable,
-            ignored,
-            whole.without_image,
+            items=tuple(
+                item.relabeled(labels)
+                for part, summary in zip(parts, summaries, strict=True)
+                for labels in [summary.labels_in(whole)]
+                for item in part.items
+            ),
+            digests=whole.digests,
+            context=whole.context,
+            unreadable=whole.unreadable,
+            ignored=tuple(path for part in parts for path in part.ignored),
+            folders_without_images=whole.folders_without_images,
         )
 
 
-def with_label(item: SourceItem, labels: Sequence[int]) -> SourceItem:
-    """An item of a part, with its label in the whole: see `ListingSummary.new_labels`."""
-    return item if item.label < 0 else item._replace(label=labels[item.label])
-
-
-def added_up(
-    parts: Sequence[ListingSummary], digests: dict[str, str], class_names: Sequence[str] = ()
+def merge_summaries(
+    parts: Sequence[ListingSummary], digests: Mapping[str, str], context: SourceContext
 ) -> ListingSummary:
-    """The whole of `parts`, but for what is given."""
+    """The summary of a whole with these digests and this context; all else is added up."""
     whole = ListingSummary(
         num_items=sum(part.num_items for part in parts),
         source_bytes=sum(part.source_bytes for part in parts),
         digests=digests,
-        class_names=list(class_names),
-        unreadable=[entry for part in parts for entry in part.unreadable],
+        context=context,
+        unreadable=tuple(entry for part in parts for entry in part.unreadable),
         num_ignored=sum(part.num_ignored for part in parts),
-        without_image={f: count for part in parts for f, count in part.without_image.items()},
-        unlisted=[folder for part in parts for folder in part.unlisted],
+        folders_without_images={
+            folder: count for part in parts for folder, count in part.folders_without_images.items()
+        },
+        unlisted_folders=tuple(folder for part in parts for folder in part.unlisted_folders),
         first_item=next((part.first_item for part in parts if part.num_items), ""),
-        class_items=[0] * len(class_names),
     )
+    counts = [0] * len(context.class_names)
     for part in parts:
-        for label, count in zip(part.new_labels(whole), part.class_items, strict=True):
+        for label, count in zip(part.labels_in(whole), part.items_per_class, strict=True):
             if label >= 0:
-                whole.class_items[label] += count
-    return whole
+                counts[label] += count
+    return dataclasses.replace(whole, items_per_class=tuple(counts))
 
 
-def united_files(
-    parts: Sequence[ListingSummary], patterns: Sequence[str], noun: str
+def merge_file_summaries(
+    parts: Sequence[ListingSummary],
+    patterns: Sequence[str],
+    noun: str,
+    context: SourceContext = SourceContext(),
 ) -> ListingSummary:
-    """The whole of parts that are files: digests by name, or by path where names are not unique.
+    """The summary of a whole whose parts are files.
+
+    Digests are by file name, or by path where names are not unique.
 
     Args:
-        patterns: what the files were named by. noun: what they hold.
+      patterns: what named the files.
+      noun: what they hold.
 
     Raises:
-        ListingError: they hold nothing.
+      ListingError: they hold nothing.
     """
     digests = {path: digest for part in parts for path, digest in part.digests.items()}
     names = collections.Counter(
@@ -285,7 +389,7 @@ def united_files(
         for path, digest in digests.items()
         for name in [filesystem.basename(path)]
     }
-    whole = added_up(parts, by_name)
+    whole = merge_summaries(parts, by_name, context)
     if not whole.num_items:
         why = "the files are empty" if parts else "no such file is there"
         if whole.unreadable:
@@ -294,3 +398,23 @@ def united_files(
             why = f"{name}: {fault}{f' ({more} more cannot be read)' if more else ''}"
         raise ListingError(f"{', '.join(patterns)}: no {noun}; {why}")
     return whole
+
+
+def only_image_feature(kind: str, image_features: Sequence[str]) -> str:
+    """The one image feature of a source that adds features of its own to the image.
+
+    Raises:
+      ConvertError: there are several, or the source makes a feature of that name.
+    """
+    if len(image_features) != 1:
+        raise ConvertError(
+            f"`image_features`: a source of kind {kind} has one image feature; got "
+            f"{','.join(image_features)}"
+        )
+    (image_feature,) = image_features
+    if image_feature in _RESERVED_FEATURES:
+        raise ConvertError(
+            f"`image_features`: a source of kind {kind} makes a feature {image_feature}; choose "
+            "another name"
+        )
+    return image_feature

@@ -6,37 +6,17 @@ import dataclasses
 import re
 from typing import Any
 
-from pcr_tf.convert.errors import ConvertError
+from pcr_tf.convert.errors import ConvertError, check_choice
+from pcr_tf.convert.option import declared, option
 from pcr_tf.convert.sources.class_list import ClassList, class_entries
 from pcr_tf.format.names import local_name
 
 TABLE_FORMATS = ("auto", "csv", "tsv", "whitespace", "mat")
 ON_UNMATCHED = ("raise", "ignore_rows", "ignore_images", "ignore")
 
-# Where the source stands is not part of what it is: its digests say what these files hold.
-_PLACES = frozenset({"table", "label_names", "tfds_data_dir"})
-
-_TABLE_ONLY = frozenset(
-    (
-        "table",
-        "table_format",
-        "table_encoding",
-        "table_columns",
-        "image_column",
-        "label_column",
-        "on_unmatched",
-        "label_names",
-        "first_label",
-        "label_pattern",
-        "label_otherwise",
-        "split_column",
-    )
-)
-
-_OWNERS = {
-    "image_extension": ("table", "webdataset"),
-    "classes": ("class_folders", "table", "webdataset"),
-}
+_TABLE = ("table",)
+_TFDS = ("tfds",)
+_WITH_CLASSES = ("class_folders", "table", "webdataset")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,29 +46,142 @@ class SourceOptions:
         tfds_data_dir: where builders are prepared; "" for the default of TensorFlow Datasets.
     """
 
-    image_extension: str = ""
-    table: str = ""
-    table_format: str = "auto"
-    table_encoding: str = "utf-8"
-    table_columns: tuple[str, ...] = ()
-    image_column: str = ""
-    label_column: str = ""
-    on_unmatched: str = "raise"
-    label_names: str = ""
-    first_label: int | None = None
-    label_pattern: str = ""
-    label_otherwise: str = ""
-    classes: tuple[str, ...] = ()
-    classes_from: str = ""
-    split_column: str = ""
-    tfds_split: str = "train"
-    tfds_data_dir: str = ""
+    table: str = option(
+        "",
+        identity=False,  # its digest is the source's
+        kinds=_TABLE,
+        section="table",
+        help="the file; `inputs` names the folders of the images",
+    )
+    table_format: str = option(
+        "auto",
+        identity=True,
+        kinds=_TABLE,
+        section="table",
+        choices=TABLE_FORMATS,
+        help="auto goes by the suffix: .csv, .tsv, .mat (a struct array of MATLAB); all others "
+        "have their columns apart by whitespace, and may begin with the number of rows",
+    )
+    table_encoding: str = option(
+        "utf-8",
+        identity=True,
+        kinds=_TABLE,
+        section="table",
+        help="encoding of its text; a byte order mark is fine",
+    )
+    table_columns: tuple[str, ...] = option(
+        (),
+        identity=True,
+        kinds=_TABLE,
+        section="table",
+        help="names of the columns, separated by commas, for a table that has no header",
+    )
+    image_column: str = option(
+        "",
+        identity=True,
+        kinds=_TABLE,
+        section="table",
+        help="the column that names the image; by default the only one whose cells do",
+    )
+    on_unmatched: str = option(
+        "raise",
+        identity=True,
+        kinds=_TABLE,
+        section="table",
+        choices=ON_UNMATCHED,
+        help="what becomes of rows without an image and images without a row: raise an error that "
+        "names them, or leave out and count such rows, such images, or (ignore) both",
+    )
+    label_column: str = option(
+        "",
+        identity=True,
+        kinds=_TABLE,
+        section="labels",
+        help="the column that holds the label; its values, sorted (numbers as numbers), become the "
+        "classes 0, 1, ...",
+    )
+    label_names: str = option(
+        "",
+        identity=False,  # its digest is the source's
+        kinds=_TABLE,
+        section="labels",
+        help="file of names, one a line, or a .mat file with one cell array of strings: the label "
+        "column holds positions in it, and the classes are its names in their order",
+    )
+    first_label: int | None = option(
+        None,
+        identity=True,
+        kinds=_TABLE,
+        section="labels",
+        help="from where `label_names` is counted: 0 or 1 must be given unless 0 is among the "
+        "positions",
+    )
+    label_pattern: str = option(
+        "",
+        identity=True,
+        kinds=_TABLE,
+        section="labels",
+        help="regular expression: the class is what it finds in the label, or what its group holds",
+    )
+    label_otherwise: str = option(
+        "",
+        identity=True,
+        kinds=_TABLE,
+        section="labels",
+        help="the class of labels that `label_pattern` does not fit",
+    )
+    image_extension: str = option(
+        "",
+        identity=True,
+        kinds=("table", "webdataset"),
+        section="image_extension",
+        help="table: what is added to names without the suffix of an image, as .jpg; webdataset: "
+        "which member is the image, where a key has several",
+    )
+    tfds_split: str = option(
+        "train",
+        identity=True,
+        kinds=_TFDS,
+        section="tfds",
+        help="split of the builder, or a slice of it: train, train[:80%]",
+    )
+    tfds_data_dir: str = option(
+        "",
+        identity=False,  # the files of the builder have digests
+        kinds=_TFDS,
+        section="tfds",
+        help="where builders are prepared",
+    )
+    classes: tuple[str, ...] = option(
+        (),
+        identity=True,
+        kinds=_WITH_CLASSES,
+        section="classes",
+        help="all classes, separated by commas, in the order of their labels 0, 1, ..., instead of "
+        "those that are found, sorted; @FILE for a file of them, one a line. A class that is found "
+        "and not listed is an error; one without images keeps its label. value=name gives one "
+        "another name",
+    )
+    classes_from: str = option(
+        "",
+        identity=True,  # held as `classes`
+        kinds=_WITH_CLASSES,
+        section="classes",
+        help="the classes of a data set that was converted before: give train and validation the "
+        "same labels by `classes_from=train.pcr`",
+    )
+    split_column: str = option(
+        "",
+        identity=True,
+        kinds=_TABLE,
+        section="split",
+        help="column of a table: rows that agree in it (a patient, a lesion) stay in one part",
+    )
 
     def __post_init__(self) -> None:
-        for flag, choices in (("table_format", TABLE_FORMATS), ("on_unmatched", ON_UNMATCHED)):
-            value = getattr(self, flag)
-            if value not in choices:
-                raise ConvertError(f"`{flag}`; expected one of {', '.join(choices)}, got {value!r}")
+        for name, declaration in _DECLARED.items():
+            if declaration.choices:
+                check_choice(name, getattr(self, name), declaration.choices)
         if self.image_extension and not re.fullmatch(r"\.[^/]+", self.image_extension):
             raise ConvertError(
                 "`image_extension`; expected a suffix with its dot, as .jpg; "
@@ -141,7 +234,7 @@ class SourceOptions:
             ConvertError: names the option.
         """
         for name in self._set():
-            owners = ("table",) if name in _TABLE_ONLY else _OWNERS.get(name, ("tfds",))
+            owners = _DECLARED[name].kinds
             if kind not in owners:
                 flag, remedy = name, ""
                 if owners == ("table",):
@@ -160,7 +253,7 @@ class SourceOptions:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in self._set().items()
-            if name not in _PLACES
+            if _DECLARED[name].identity
         }
 
     def _set(self) -> dict[str, Any]:
@@ -169,3 +262,6 @@ class SourceOptions:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         }
+
+
+_DECLARED = declared(SourceOptions)

@@ -13,7 +13,7 @@ from pcr_tf.convert.errors import UnreadableItemError
 from pcr_tf.convert.job.encode import encode_images
 from pcr_tf.convert.job.options import ConvertOptions
 from pcr_tf.convert.job.workers import Report
-from pcr_tf.convert.sources import Source, SourceItem
+from pcr_tf.convert.sources import Source, SourceContext, SourceItem
 from pcr_tf.convert.verify.beside_pixels import beside_pixels
 from pcr_tf.format.example import bytes_features, feature_messages, feature_values
 from pcr_tf.format.names import stored_name
@@ -75,6 +75,7 @@ class SourceReader:
     """
 
     source: Source
+    context: SourceContext
     options: ConvertOptions
     encoded: frozenset[str]
 
@@ -84,7 +85,7 @@ class SourceReader:
         Raises:
             UnreadableItemError: it cannot be read.
         """
-        example = self.source.read(item)
+        example = self.source.read(item, self.context)
         if stored_name(self.source.key(item)) not in self.encoded:
             return example
         try:

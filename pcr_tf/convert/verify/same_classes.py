@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from pcr_tf.convert.errors import shown
-from pcr_tf.convert.job.job_state import some
+from pcr_tf.convert.errors import shown, some
 from pcr_tf.format import filesystem
 from pcr_tf.format.manifest import MANIFEST_NAME, class_names
 

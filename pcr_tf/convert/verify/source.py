@@ -81,7 +81,7 @@ class SourceProof:
         self._num_workers = num_workers
         self._skipped = collections.Counter(entry["name"] for entry in manifest["skipped"])
         encoded = frozenset(entry["name"] for entry in manifest["encoded"])
-        self._reader = SourceReader(conversion.source, options, encoded)
+        self._reader = SourceReader(conversion.source, conversion.listing.context, options, encoded)
         self._stored = PcrReader(folder)
         self._index = self._stored.index
 

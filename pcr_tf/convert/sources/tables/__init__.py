@@ -1,1 +1,1 @@
-"""Sources whose labels are in a table: CSV, lists, MATLAB's files."""
+"""Sources whose labels are in a table: CSV, lists, MATLAB files."""

@@ -2,14 +2,14 @@
 
 A value goes through three steps, each of them optional:
 
-1. `label_names`, a list of names: the value is a position in it, counted from `first_label`,
-   without it from 0, which must then be among the values.
-2. `label_pattern`, a regular expression: the class is what it finds, or what its group holds;
-   `label_otherwise` is the class of what it does not fit.
+1. `label_names`, a list of names: the value is a position in it, counted from `first_label`. By
+   default that is 0, and 0 must then be among the values.
+2. `label_pattern`, a regular expression: the class is what it matches, or what its group holds;
+   `label_otherwise` is the class of what it does not match.
 3. `classes`: the classes in the order of their labels, perhaps under other names.
 
-Without `classes`, the order is that of the list of names, or else of the values: by number where
-all are numbers, bytewise where none is. Labels count from 0.
+Without `classes`, the order is that of the list of names, or else that of the values: numeric if
+all are numbers, bytewise if none is. Labels count from 0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pcr_tf.convert.errors import ListingError, shown
 from pcr_tf.convert.sources.class_list import twins
 from pcr_tf.convert.sources.numbers import number_of
 from pcr_tf.convert.sources.options import SourceOptions
-from pcr_tf.convert.sources.tables.table_file import name_place, read_names
+from pcr_tf.convert.sources.text_file import name_place, read_names
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import local_name, name_bytes
 
@@ -32,9 +32,9 @@ class Labels(NamedTuple):
     """The classes of a source.
 
     Attributes:
-        class_names: in the order of their labels.
-        label_of: value of the label column -> label.
-        digests: as in `Listing`, of the files that were read for it.
+      class_names: in the order of their labels.
+      label_of: value of the label column -> label.
+      digests: as in `Listing`, of the files that were read for it.
     """
 
     class_names: list[str]
@@ -46,11 +46,11 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
     """Gives every value of the label column its class.
 
     Args:
-        values: distinct value -> where it was first seen, for messages.
+      values: distinct value -> where it was first seen, for messages.
 
     Raises:
-        ListingError: a value has no class, a name stands twice in the list of names and no pattern
-            groups its names, or the values have no order (see `_in_order`); names the place.
+      ListingError: a value has no class, a name occurs twice in the list of names and no pattern
+        groups the names, or the values have no order (see `_in_order`); names the place.
     """
     names: list[str] = []
     digests = {}
@@ -62,13 +62,13 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
     class_of = {}
     for value, place in values.items():
         name = _named(value, place, names, options) if names else value
-        found = _matched(name, options)
-        if found is None:
+        class_name = _matched(name, options)
+        if class_name is None:
             raise ListingError(
-                f"{place}: --label_pattern={options.label_pattern} does not fit {shown(name)}; "
-                "widen it, or name the class of all others with --label_otherwise"
+                f"{place}: `label_pattern={options.label_pattern}` does not match {shown(name)}; "
+                "widen it, or name the class of all others with `label_otherwise`"
             )
-        class_of[value] = found
+        class_of[value] = class_name
     if names:
         _check_first_label(values, options)
     if options.classes:
@@ -86,44 +86,45 @@ def resolve_labels(values: Mapping[str, str], options: SourceOptions) -> Labels:
 
 
 def _check_distinct(names: list[str], path: str) -> None:
-    """One class for two positions would shift the labels behind it: ImageNet has two cranes."""
+    """One class for two positions would shift the labels after it: ImageNet has two cranes."""
     first: dict[str, int] = {}
     for position, name in enumerate(names):
         if name in first:
             raise ListingError(
                 f"{path}: {name_place(path, position)}: {name!r} again; "
-                f"{name_place(path, first[name])} has it first; tell them apart, as 'crane (bird)' "
-                "and 'crane (machine)', or make one class of them with --label_pattern='.*'"
+                f"{name_place(path, first[name])} has it first; distinguish them, for example "
+                "'crane (bird)' and 'crane (machine)', or make them one class with "
+                "`label_pattern='.*'`"
             )
         first[name] = position
 
 
 def _check_first_label(values: Mapping[str, str], options: SourceOptions) -> None:
-    """Asks from where the list of names is counted, if nothing tells.
+    """Refuses to guess whether positions in the list of names count from 0 or from 1.
 
-    Positions that are counted from 1 fit a list that is counted from 0 wherever the last class does
-    not occur, and all names would be shifted.
+    Positions that count from 1 also fit a list that counts from 0 if the last class does not occur,
+    and every name would be off by one.
     """
     numbers = {value: number_of(value) or 0 for value in values}
     if options.first_label is not None or min(numbers.values(), default=0) == 0:
         return
     least = min(values, key=lambda value: numbers[value])
     raise ListingError(
-        f"{values[least]}: positions in {options.label_names}; expected to know whether they count "
-        f"from 0 or from 1, got {shown(least)} as the least of them; give --first_label=0 or "
-        "--first_label=1"
+        f"{values[least]}: positions in {options.label_names}; expected 0 among them, or "
+        f"`first_label`, got {shown(least)} as the least; give `first_label=0` or "
+        "`first_label=1`"
     )
 
 
 def _named(value: str, place: str, names: list[str], options: SourceOptions) -> str:
     first_label = options.first_label or 0
     last = first_label + len(names) - 1
-    # Also 7.0, which pandas makes of 7 where a value was missing.
+    # Also 7.0, which pandas makes of 7 in a column with missing values.
     number = number_of(value)
     if number is None or not first_label <= number <= last or number != int(number):
         raise ListingError(
             f"{place}: expected a position in {options.label_names}, {first_label} to "
-            f"{last}, got {shown(value)}; --first_label says from where it counts"
+            f"{last}, got {shown(value)}; see `first_label`, where it begins to count"
         )
     return names[int(number) - first_label]
 
@@ -150,25 +151,25 @@ def _listed(
         if label is None:
             raise ListingError(f"{values[value]}: {classes.unlisted(name)}")
         label_of[value] = label
-    return Labels(classes.names, label_of, digests)
+    return Labels(list(classes.names), label_of, digests)
 
 
 def _in_order(places: Mapping[str, str]) -> list[str]:
     """The names of classes, in the order of their labels.
 
     Args:
-        places: name -> where it was first seen.
+      places: name -> where it was first seen.
 
     Raises:
-        ListingError: one says that there is no value, some are numbers and some are not, two are
-            one number, or two look the same.
+      ListingError: a name stands for a missing value, only some are numbers, two are the same
+        number, or two look the same.
     """
-    remedy = "say with --classes which there are, in the order of their labels"
+    remedy = "list the classes with `classes`, in the order of their labels"
     for name, place in places.items():
         if re.fullmatch("[-+]?nan", name, re.ASCII | re.IGNORECASE):
             raise ListingError(
-                f"{place}: expected a label, got {shown(name)}, which stands for none; leave the "
-                f"row out, or {remedy}"
+                f"{place}: expected a label, got {shown(name)}, which stands for a missing one; "
+                f"remove the row, or {remedy}"
             )
     numbers = {
         name: number for name in places for number in [number_of(name)] if number is not None
@@ -176,11 +177,11 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
     if not numbers:
         pair = twins(places)
         if pair is not None:
-            one, other = pair
+            first, second = pair
             raise ListingError(
-                f"{places[other]}: expected one spelling of each label, got {other!a} beside "
-                f"{one!a} of {places[one].rpartition(': ')[2]}, which look the same; write "
-                f"both alike, or, where they are two classes, {remedy}"
+                f"{places[second]}: expected one spelling of each label, got {second!a} beside "
+                f"{first!a} of {places[first].rpartition(': ')[2]}, which look the same; write "
+                f"both alike, or, if they are two classes, {remedy}"
             )
         return sorted(places, key=name_bytes)
     texts = [name for name in places if name not in numbers]
@@ -192,16 +193,16 @@ def _in_order(places: Mapping[str, str]) -> list[str]:
             kinds.reverse()
         raise ListingError(
             f"{places[odd]}: expected {kinds[0]}, as {shown(usual)} of "
-            f"{places[usual].rpartition(': ')[2]}, got {shown(odd)}, {kinds[1]}: labels of both "
-            f"kinds have no order; correct it, or {remedy}"
+            f"{places[usual].rpartition(': ')[2]}, got {shown(odd)}, {kinds[1]}: numbers and "
+            f"texts together have no order; correct it, or {remedy}"
         )
-    first: dict[Decimal, str] = {}
+    names_by_number: dict[Decimal, str] = {}
     for name, number in numbers.items():
-        other = first.setdefault(number, name)
+        other = names_by_number.setdefault(number, name)
         if other != name:
             raise ListingError(
                 f"{places[name]}: expected one spelling of each number, got {shown(name)} beside "
                 f"{shown(other)} of {places[other].rpartition(': ')[2]}; write both alike, or, "
-                f"where they are two classes, {remedy}"
+                f"if they are two classes, {remedy}"
             )
     return sorted(numbers, key=numbers.__getitem__)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
-from pcr_tf.convert.sources.base import Listing, Source, SourceItem
-from pcr_tf.convert.sources.class_list import normalized
-from pcr_tf.convert.sources.files.images import (
-    ImageWalk,
-    image_format,
-    read_image,
-    without_root,
+from pcr_tf.convert.errors import ConvertError, ListingError, UnreadableItemError
+from pcr_tf.convert.sources.base import (
+    Listing,
+    Source,
+    SourceContext,
+    SourceItem,
+    only_image_feature,
 )
+from pcr_tf.convert.sources.class_list import normalized
+from pcr_tf.convert.sources.image_walk import ImageWalk, without_root
+from pcr_tf.convert.sources.images import image_format, read_image
+from pcr_tf.convert.sources.inputs import expand_patterns
 from pcr_tf.convert.sources.numbers import canonical, column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.tables.labels import Labels, resolve_labels
@@ -24,6 +28,20 @@ from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
 
 
+@dataclasses.dataclass(frozen=True)
+class TableContext(SourceContext):
+    """What reading the images of a table needs; an item holds the cells of its own row.
+
+    Attributes:
+      columns: name and type of each column; a column without a name is not a feature.
+      split_position: the column that decides the part of a split; None for the image's name.
+    """
+
+    columns: tuple[tuple[str, type], ...] = ()
+    split_position: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class TableSource(Source):
     """Images that the rows of a table name.
 
@@ -31,43 +49,53 @@ class TableSource(Source):
     (from the contents), where there is a label column image/class/label and image/class/text, and
     every column of the table under its own name: as int64, float or text, see `column_type`. A cell
     without a value gives no feature.
+
+    Attributes:
+      roots: the folders of images; those below them are searched as well.
     """
 
     kind = "table"
 
-    def __init__(self, roots: Sequence[str], image_feature: str, options: SourceOptions) -> None:
-        """Names the folders of images; those below them are searched as well."""
-        self.roots = tuple(root.rstrip("/") or "/" for root in roots)
-        self.image_features = (image_feature,)
-        self._options = options
-        self._class_names: list[str] = []
-        # Name and type of each column; a column without a name is no feature.
-        self._columns: list[tuple[str, type]] = []
-        self._split_position: int | None = None
+    roots: tuple[str, ...]
+    image_features: tuple[str, ...]
+    options: SourceOptions
+
+    @classmethod
+    def create(
+        cls, inputs: Sequence[str], image_features: Sequence[str], options: SourceOptions
+    ) -> TableSource:
+        image_feature = only_image_feature(cls.kind, image_features)
+        if not options.table:
+            raise ConvertError("no table; name its file with `table`")
+        roots = tuple(root.rstrip("/") or "/" for root in expand_patterns(inputs))
+        return cls(roots, (image_feature,), options)
+
+    @classmethod
+    def is_chosen_by(cls, options: SourceOptions) -> bool:
+        return bool(options.table)
 
     def list_items(self, *, skip_unreadable: bool) -> Listing:
-        options = self._options
+        options = self.options
         table = read_table(
             options.table, options.table_format, options.table_encoding, options.table_columns
         )
+        split_position = None
         if options.split_column:
-            self._split_position = table.column(options.split_column, "split_column")
+            split_position = table.column(options.split_column, "split_column")
         walk = ImageWalk(skip_unreadable, folders_are_classes=False)
         for root in self.roots:
             walk.add_root(root)
         name_at = image_column(table, walk, options)
-        rows, unreadable = self._sound_rows(table, name_at, skip_unreadable)
+        rows, unreadable = self._usable_rows(table, name_at, skip_unreadable)
         unreadable += walk.unreadable
-        found = match_rows(table, rows, name_at, walk, options)
-        pairs = found.pairs
-        self._set_columns(table, rows)
-        labels = self._labels(table, [row for row, _ in pairs])
-        self._class_names = labels.class_names
+        matches = match_rows(table, rows, name_at, walk, options)
+        columns = self._typed_columns(table, rows)
+        labels = self._labels(table, [row for row, _ in matches.pairs])
 
         label_at = table.column(options.label_column, "label_column") if labels.label_of else 0
         items = []
         digest = hashlib.sha256()
-        for row, (path, relative, size_bytes, modified_ns) in sorted(pairs, key=_by_name):
+        for row, (path, relative, size_bytes, modified_ns) in sorted(matches.pairs, key=_by_name):
             label = labels.label_of.get(row.cells[label_at].strip(), -1)
             items.append(SourceItem(path, 0, size_bytes, label=label, detail="\0".join(row.cells)))
             digest.update(os.fsencode(f"{relative}\0{size_bytes}\0{modified_ns}\n"))
@@ -76,9 +104,16 @@ class TableSource(Source):
             "images": f"{len(items)} files, {digest.hexdigest()[:16]}",
             **labels.digests,
         }
-        return Listing(items, digests, labels.class_names, unreadable, found.ignored + walk.ignored)
+        return Listing(
+            items=tuple(items),
+            digests=digests,
+            context=TableContext(tuple(labels.class_names), columns, split_position),
+            unreadable=tuple(unreadable),
+            ignored=(*matches.ignored, *walk.ignored),
+        )
 
-    def read(self, item: SourceItem) -> bytes:
+    def read(self, item: SourceItem, context: SourceContext) -> bytes:
+        assert isinstance(context, TableContext)
         image = read_image(item)
         features: dict[str, Values] = {
             self.image_features[0]: [image],
@@ -87,10 +122,9 @@ class TableSource(Source):
         }
         if item.label >= 0:
             features["image/class/label"] = [item.label]
-            features["image/class/text"] = [
-                self._class_names[item.label].encode(errors="surrogateescape")
-            ]
-        for (name, kind), cell in zip(self._columns, item.detail.split("\0"), strict=True):
+            name = context.class_names[item.label]
+            features["image/class/text"] = [name.encode(errors="surrogateescape")]
+        for (name, kind), cell in zip(context.columns, item.detail.split("\0"), strict=True):
             if name and cell.strip():
                 features[name] = [cell.encode() if kind is bytes else kind(cell)]
         return encode_example(features)
@@ -98,23 +132,25 @@ class TableSource(Source):
     def key(self, item: SourceItem) -> str:
         return without_root(item.path, self.roots)
 
-    def split_key(self, item: SourceItem) -> str:
-        if self._split_position is None:
+    def split_key(self, item: SourceItem, context: SourceContext) -> str:
+        assert isinstance(context, TableContext)
+        if context.split_position is None:
             return self.key(item)
-        cell = item.detail.split("\0")[self._split_position].strip()
-        # Of two spellings of one patient each would go to a part of its own.
+        cell = item.detail.split("\0")[context.split_position].strip()
+        # Two spellings of one patient would otherwise go to different parts.
         return canonical(normalized(cell)) or self.key(item)
 
     def reencoded_features(self) -> dict[str, list[bytes]]:
         return {"image/format": [b"JPEG"]}
 
-    def _sound_rows(
+    def _usable_rows(
         self, table: Table, name_at: int, skip_unreadable: bool
     ) -> tuple[list[Row], list[tuple[str, str]]]:
-        """Rows of the table's shape that have a label, where there is a label column."""
-        label = self._options.label_column
+        """Complete rows that have an image and, where there is a label column, a label; and (name,
+        reason) of the others."""
+        label = self.options.label_column
         label_at = table.column(label, "label_column") if label else name_at
-        empty_is_class = "" in self._options.class_list().label_of
+        empty_is_class = "" in self.options.class_list().label_of
         faults = [
             (row, f"expected {len(table.columns)} values, got {len(row.cells)}")
             for row in table.misshapen
@@ -134,26 +170,27 @@ class TableSource(Source):
         ]
 
     def _labels(self, table: Table, rows: list[Row]) -> Labels:
-        if not self._options.label_column:
+        if not self.options.label_column:
             return Labels([], {}, {})
-        position = table.column(self._options.label_column, "label_column")
+        position = table.column(self.options.label_column, "label_column")
         values: dict[str, str] = {}
         for row in rows:
             values.setdefault(row.cells[position].strip(), f"{table.path}: {row.place}")
-        return resolve_labels(values, self._options)
+        return resolve_labels(values, self.options)
 
-    def _set_columns(self, table: Table, rows: list[Row]) -> None:
+    def _typed_columns(self, table: Table, rows: list[Row]) -> tuple[tuple[str, type], ...]:
         reserved = {*self.image_features, "image/filename", "image/format"}
         reserved |= {"image/class/label", "image/class/text"}
         clash = next((name for name in table.columns if name in reserved), None)
         if clash is not None:
             raise ListingError(
-                f"{table.path}: column {clash!r} has the name of a feature that is made; rename it"
+                f"{table.path}: column {clash!r} has the name of a feature that the source makes; "
+                "rename it"
             )
-        self._columns = [
+        return tuple(
             (name, column_type({row.cells[position].strip() for row in rows} - {""}))
             for position, name in enumerate(table.columns)
-        ]
+        )
 
 
 def _by_name(pair: tuple[Row, Image]) -> bytes:

@@ -1,8 +1,7 @@
-"""Tables of names and values: CSV, columns apart by whitespace, and MATLAB's .mat files."""
+"""Tables of names and values: CSV, whitespace-separated columns, and MATLAB's .mat files."""
 
 from __future__ import annotations
 
-import codecs
 import collections
 import csv
 import hashlib
@@ -13,11 +12,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.tables import mat_file
+from pcr_tf.convert.sources import mat_file
+from pcr_tf.convert.sources.text_file import decoded
 from pcr_tf.format import filesystem
 from pcr_tf.format.names import can_name_a_file
 
-# What the column of names is called where a header leaves it out.
+# Name of the column of image names, where a header leaves it out.
 UNNAMED_FIRST_COLUMN = "image_id"
 
 _MAX_CELL_BYTES = 1 << 20
@@ -31,14 +31,14 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as it was read.
+    """The contents of a table's file.
 
     Attributes:
-        path: its file.
-        columns: names of the columns.
-        rows: rows of as many cells.
-        misshapen: rows of another number of cells.
-        digest: changes when the file's contents do.
+      path: its file.
+      columns: names of the columns.
+      rows: the rows with a cell for each column.
+      misshapen: the rows with more or fewer cells.
+      digest: changes when the file's contents do.
     """
 
     path: str
@@ -51,12 +51,12 @@ class Table(NamedTuple):
         """The position of column `name`.
 
         Raises:
-            ListingError: there is none; names `flag`, which asked for it.
+          ListingError: there is none; the message names the option `flag`, which asked for it.
         """
         if name not in self.columns:
             raise ListingError(
                 f"{self.path}: no column {name!r}; expected one of {', '.join(self.columns)}; "
-                f"name it with --{flag}"
+                f"name it with `{flag}`"
             )
         return self.columns.index(name)
 
@@ -64,17 +64,17 @@ class Table(NamedTuple):
 def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) -> Table:
     """Reads a table.
 
-    A text may begin with a byte order mark, and its lines may end in CR LF; empty lines are left
-    out. Columns apart by whitespace may have a first line that says how many rows there are, and a
+    A text may begin with a byte order mark, and its lines may end in CR LF; empty lines are
+    skipped. A whitespace-separated table may have a first line with the number of rows, and a
     header that does not name the first column.
 
     Args:
-        kind: "auto", "csv", "tsv", "whitespace" or "mat"; "auto" goes by the file's suffix.
-        encoding: of a text.
-        columns: names of the columns, for a text without a header.
+      kind: "auto", "csv", "tsv", "whitespace" or "mat"; "auto" goes by the file's suffix.
+      encoding: of a text.
+      columns: names of the columns, for a text without a header.
 
     Raises:
-        ListingError: the file is not such a table; names the line.
+      ListingError: the file is not such a table; the message names the line.
     """
     try:
         data = filesystem.read_bytes(path)
@@ -87,7 +87,7 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
         header, cells = mat_file.struct_array(path, data)
         rows = [Row(f"element {number}", row) for number, row in enumerate(cells, 1)]
     else:
-        text = _decode(path, data, encoding)
+        text = decoded(path, data, encoding)
         if kind == "whitespace":
             header, rows = _by_whitespace(path, text, list(columns))
         else:
@@ -96,83 +96,19 @@ def read_table(path: str, kind: str, encoding: str, columns: tuple[str, ...]) ->
         raise ListingError(f"{path}: no rows; expected a header and a row for each image")
     _check_header(path, header)
     _check_locale(path, rows)
-    sound = [row for row in rows if len(row.cells) == len(header)]
+    complete = [row for row in rows if len(row.cells) == len(header)]
     misshapen = [row for row in rows if len(row.cells) != len(header)]
-    return Table(path, header, sound, misshapen, hashlib.sha256(data).hexdigest()[:16])
+    return Table(path, header, complete, misshapen, hashlib.sha256(data).hexdigest()[:16])
 
 
 def _check_locale(path: str, rows: list[Row]) -> None:
-    """Refuses text that names no file under this locale: no row would find its image."""
+    """Refuses text that cannot name a file under this locale: no row would find its image."""
     for row in rows:
         if not all(map(can_name_a_file, row.cells)):
             raise ListingError(
-                f"{path}: {row.place}: expected ASCII, which the locale has names of files for; "
-                "set PYTHONUTF8=1"
+                f"{path}: {row.place}: expected ASCII, the only text that can name files under "
+                "this locale; set PYTHONUTF8=1"
             )
-
-
-def read_names(path: str, encoding: str, *, any_bytes: bool = False) -> tuple[list[str], str]:
-    """A list of names: the lines of a text, or the only cell array of strings of a .mat file.
-
-    Every line up to the last name is one: positions in the list count.
-
-    Args:
-        any_bytes: whether bytes that are not of the encoding become surrogate escapes, as in names
-            of files.
-
-    Returns:
-        The names, and a digest that changes when the file's contents do.
-
-    Raises:
-        ListingError: the file is not such a list; names the line.
-    """
-    try:
-        data = filesystem.read_bytes(path)
-    except OSError as error:
-        raise ListingError(f"{path}: cannot be read: {error.strerror}") from error
-    if path.lower().endswith(".mat"):
-        names = mat_file.cell_strings(path, data)
-    else:
-        text = io.StringIO(_decode(path, data, encoding, any_bytes=any_bytes), newline=None)
-        names = [line.strip() for line in text]
-        while names and not names[-1]:
-            names.pop()
-    if not names:
-        raise ListingError(f"{path}: no names; expected one a line")
-    if "" in names:
-        raise ListingError(
-            f"{path}: {name_place(path, names.index(''))}: no name; expected one a line, for "
-            "positions count; remove the line, or give the class a name"
-        )
-    return names, hashlib.sha256(data).hexdigest()[:16]
-
-
-def name_place(path: str, position: int) -> str:
-    """Where the name at `position`, from 0, of `read_names` stands."""
-    return f"{'element' if path.lower().endswith('.mat') else 'line'} {position + 1}"
-
-
-def _decode(path: str, data: bytes, encoding: str, *, any_bytes: bool = False) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and "16" not in encoding:
-        raise ListingError(
-            f"{path}: line 1: byte 0: the mark of UTF-16; expected {encoding}; "
-            "say so with --table_encoding=utf-16"
-        )
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[len(codecs.BOM_UTF8) :]
-    try:
-        text = data.decode(encoding, errors="surrogateescape" if any_bytes else "strict")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ListingError(
-            f"{path}: line {line}: byte {error.start}: expected {encoding}, got "
-            f"{data[error.start]:#04x}; name the encoding, for instance --table_encoding=latin-1"
-        ) from error
-    zero = text.find("\0")
-    if zero >= 0:
-        line = text.count("\n", 0, zero) + 1
-        raise ListingError(f"{path}: line {line}: a zero byte; expected text")
-    return text.removeprefix("\ufeff")
 
 
 def _by_commas(
@@ -191,20 +127,20 @@ def _by_commas(
 def _check_delimiter(path: str, place: str, header: list[str], delimiter: str) -> None:
     remedies = {
         ";": "save it with commas",
-        "\t": "say so with --table_format=tsv",
-        ",": "say so with --table_format=csv",
+        "\t": "set `table_format=tsv`",
+        ",": "set `table_format=csv`",
     }
     for other, remedy in remedies.items():
         if len(header) == 1 and other != delimiter and other in header[0]:
             raise ListingError(
-                f"{path}: {place}: expected columns apart by {delimiter!r}, got {other!r} in "
+                f"{path}: {place}: expected columns separated by {delimiter!r}, got {other!r} in "
                 f"{header[0]!r}; {remedy}"
             )
 
 
 def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(_MAX_CELL_BYTES)
-    # strict: a stray quote would otherwise swallow the rows behind it.
+    # strict: a stray quote would otherwise swallow the rows after it.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -213,7 +149,7 @@ def _csv_rows(path: str, text: str, delimiter: str) -> Iterator[Row]:
                 yield Row(f"line {line}", _shared(cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ListingError(f"{path}: line {line}: not sound CSV: {error}") from error
+        raise ListingError(f"{path}: line {line}: not valid CSV: {error}") from error
 
 
 def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], list[Row]]:
@@ -227,28 +163,28 @@ def _by_whitespace(path: str, text: str, header: list[str]) -> tuple[list[str], 
     if rows and not header:
         (names, *rows) = rows
         header = names.cells
-        # By the usual length: a row that was cut short must not decide.
+        # The most frequent length decides, not that of a row that was cut short.
         lengths = collections.Counter(len(row.cells) for row in rows)
         if rows and lengths.most_common(1)[0][0] == len(header) + 1:
             header = [UNNAMED_FIRST_COLUMN, *header]
     if count is not None and count != len(rows):
         raise ListingError(
-            f"{path}: {first.place}: says that there are {count} rows; got {len(rows)}; is the "
+            f"{path}: {first.place}: expected {count} rows, as it says, got {len(rows)}; is the "
             "file cut short? Correct the line, or remove it"
         )
     return header, rows
 
 
 def _shared(cells: list[str]) -> list[str]:
-    """The same cells, each value once in memory: most columns hold few values, many times."""
+    """The same cells, each value once in memory: most columns repeat a few values."""
     return [sys.intern(cell) for cell in cells]
 
 
 def _check_header(path: str, header: list[str]) -> None:
-    # A column without a name is an index, as pandas writes it; it is no feature.
+    # A column without a name is an index, as pandas writes it, and not a feature.
     named = [name for name in header if name]
-    double = next((name for name in named if named.count(name) > 1), None)
-    if double is not None:
-        raise ListingError(f"{path}: two columns are called {double!r}; rename one")
+    duplicate = next((name for name in named if named.count(name) > 1), None)
+    if duplicate is not None:
+        raise ListingError(f"{path}: two columns are called {duplicate!r}; rename one")
     if not named:
-        raise ListingError(f"{path}: no column has a name; name them with --table_columns")
+        raise ListingError(f"{path}: no column has a name; name them with `table_columns`")

@@ -7,27 +7,28 @@ import posixpath
 from typing import NamedTuple
 
 from pcr_tf.convert.errors import ListingError
-from pcr_tf.convert.sources.files.images import IMAGE_SUFFIXES, ImageWalk
+from pcr_tf.convert.sources.image_walk import ImageWalk
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.tables.table_file import Row, Table
 from pcr_tf.format import filesystem
 
 _MAX_NAMED = 5
 
-# path, name relative to its folder, bytes, ns of last change
+# Path, name relative to its root, size in bytes, ns of last change.
 Image = tuple[str, str, int, int]
 
 
 def image_column(table: Table, walk: ImageWalk, options: SourceOptions) -> int:
     """The position of the column that names the images.
 
-    That is `options.image_column`, or else the only column that does so. One with the suffixes of
-    images comes before one that names images only with `options.image_extension` added, such as an
-    index of rows. A column without a name is an index; that of the label names images only where
-    its cells are their file names, of which a pattern makes the label.
+    That is `options.image_column`, or else the only column that does. A column with image suffixes
+    takes precedence over one that names images only once `options.image_extension` is added, such
+    as an index of rows. A column without a name is an index. The label column names images only if
+    its cells are file names, from which a pattern makes the label.
 
     Raises:
-        ListingError: there is no such column, or several could be it.
+      ListingError: there is no such column, or there are several candidates.
     """
     if options.image_column:
         return table.column(options.image_column, "image_column")
@@ -36,8 +37,8 @@ def image_column(table: Table, walk: ImageWalk, options: SourceOptions) -> int:
     row = next((n for n in table.columns if _has_image_suffix(n) and finder.find(n)), "")
     if row:
         raise ListingError(
-            f"{table.path}: expected the names of the columns first, got the image {row!r}; name "
-            "them with --table_columns"
+            f"{table.path}: expected a header with the names of the columns, got the image {row!r}"
+            "; name the columns with `table_columns`"
         )
     with_suffix, of_images, both, first = [], [], [], []
     for at, name in enumerate(table.columns):
@@ -49,24 +50,24 @@ def image_column(table: Table, walk: ImageWalk, options: SourceOptions) -> int:
             first += [at]
             with_suffix += [at] if has_suffix else []
             of_images += [at] if names_images else []
-    found = both or with_suffix or of_images or first[:1]
-    if not found:
+    candidates = both or with_suffix or of_images or first[:1]
+    if not candidates:
         raise ListingError(
             f"{table.path}: no column names the images; its columns are "
-            f"{', '.join(map(repr, table.columns))}; write the name of that column into the "
-            "header, or choose it with --image_column"
+            f"{', '.join(map(repr, table.columns))}; add the name of that column to the "
+            "header, or choose it with `image_column`"
         )
-    if len(found) > 1:
-        names = [table.columns[at] for at in found]
+    if len(candidates) > 1:
+        names = [table.columns[at] for at in candidates]
         raise ListingError(
             f"{table.path}: columns {', '.join(map(repr, names))} could all name the images; "
-            "expected one; choose it with --image_column"
+            "expected one; choose it with `image_column`"
         )
-    return found[0]
+    return candidates[0]
 
 
 class Matches(NamedTuple):
-    """Rows with their images, and the names of rows and images without a counterpart."""
+    """Rows with their images, and the names of rows and images that have no counterpart."""
 
     pairs: list[tuple[Row, Image]]
     ignored: list[str]
@@ -79,12 +80,12 @@ def match_rows(
     file name alone where the table names no folder.
 
     Args:
-        rows: those of `table` that count; images that the others name are no strays.
-        name_at: position of the column of names.
+      rows: the rows of `table` that count; images that other rows name are not strays.
+      name_at: position of the column of names.
 
     Raises:
-        ListingError: an image is named twice or is there twice, or, where `options.on_unmatched`
-            does not leave it out, a row or an image has no counterpart.
+      ListingError: an image is named twice or exists twice, or a row or an image has no
+        counterpart and `options.on_unmatched` does not ignore it.
     """
     finder = _Finder(walk, options)
     pairs: list[tuple[Row, Image]] = []
@@ -93,21 +94,21 @@ def match_rows(
     lost = {name for name, _ in walk.unreadable}
     for row in rows:
         name = finder.file_name(row.cells[name_at])
-        found = finder.find(name)
-        if len(found) > 1:
+        images = finder.find(name)
+        if len(images) > 1:
             raise ListingError(
-                f"{table.path}: {row.place}: {name!r} is in two folders: {found[0][0]}, "
-                f"{found[1][0]}; name one of them with --input"
+                f"{table.path}: {row.place}: {name!r} is in two folders: {images[0][0]}, "
+                f"{images[1][0]}; name one of them with `inputs`"
             )
-        identity = found[0][0] if found else name
+        identity = images[0][0] if images else name
         if identity in seen:
             raise ListingError(
-                f"{table.path}: {row.place}: names {name!r} again; {seen[identity].place} did "
+                f"{table.path}: {row.place}: names {name!r} again; {seen[identity].place} names it "
                 "first; remove one"
             )
         seen[identity] = row
-        if found:
-            pairs.append((row, found[0]))
+        if images:
+            pairs.append((row, images[0]))
         elif name not in lost:
             missing.append((row, name))
     counted = {row.place for row in rows}
@@ -120,12 +121,12 @@ def match_rows(
         (row, name), more = missing[0], [row.place for row, _ in missing[1:]]
         raise ListingError(
             f"{table.path}: {row.place}: no image {name!r}{_more('rows', more)}; "
-            f"{finder.hint(name)}; leave such rows out with --on_unmatched=ignore_rows"
+            f"{finder.hint(name)}; skip such rows with `on_unmatched=ignore_rows`"
         )
     if strays and options.on_unmatched not in ("ignore", "ignore_images"):
         raise ListingError(
-            f"{strays[0]}: no row of {table.path} names it{_more('images', strays[1:])}; leave "
-            "such images out with --on_unmatched=ignore_images"
+            f"{strays[0]}: no row of {table.path} names it{_more('images', strays[1:])}; skip "
+            "such images with `on_unmatched=ignore_images`"
         )
     if not pairs:
         hint = finder.hint(missing[0][1] if missing else "")
@@ -139,14 +140,14 @@ class _Finder:
     def __init__(self, walk: ImageWalk, options: SourceOptions) -> None:
         self._extension = options.image_extension
         self._roots = walk.roots
-        # As whole paths may spell them, with the slash behind them.
+        # The spellings that absolute paths may begin with, up to and including the slash.
         spelled = (
             [root]
             if filesystem.is_remote(root)
             else [os.path.abspath(root), os.path.realpath(root)]
             for root in walk.roots
         )
-        self._whole_roots = [f"{path.rstrip('/')}/" for paths in spelled for path in paths]
+        self._absolute_roots = [f"{path.rstrip('/')}/" for paths in spelled for path in paths]
         self._by_name: dict[str, list[Image]] = {}
         self._by_file_name: dict[str, list[Image]] = {}
         for folder in walk.images.values():
@@ -161,12 +162,12 @@ class _Finder:
         return name if _has_image_suffix(name) else name + self._extension
 
     def _below_root(self, path: str) -> str:
-        """A whole path relative to the root that holds it; any other as it is, without its dots."""
-        if not _is_whole(path):
+        """An absolute path relative to the root that holds it; any other as it is, normalized."""
+        if not _is_absolute(path):
             return posixpath.normpath(path)
         if not filesystem.is_remote(path):
             path = posixpath.normpath(path)
-        for root in self._whole_roots:
+        for root in self._absolute_roots:
             if path.startswith(root):
                 return path[len(root) :]
         return path
@@ -180,26 +181,26 @@ class _Finder:
         return [path for images in self._by_name.values() for path, *_ in images]
 
     def hint(self, name: str) -> str:
-        """What may help: a file that differs from `name` in its suffix alone, or any file."""
+        """A hint: a file that differs from `name` only in its suffix, or any file."""
         if not self._by_name:
-            return "no images are there"
+            return "there are no images"
         if "\\" in name:
             other = next(iter(self._by_name))
-            return f"folders are apart by / and not by a backslash, as in {other!r}; write so"
-        if _is_whole(name):
+            return f"expected / between folders, as in {other!r}, and not a backslash"
+        if _is_absolute(name):
             return (
-                f"the path is whole, and no folder of --input ({', '.join(self._roots)}) holds it; "
-                "name the folder that does, or write paths below it, or names alone, into the table"
+                f"the path is absolute, and no folder of `inputs` ({', '.join(self._roots)}) holds "
+                "it; name the folder that does, or use paths below it, or only names, in the table"
             )
         stem = os.path.splitext(name)[0] if self._extension else name
         for other in self._by_name:
             if os.path.splitext(filesystem.basename(other))[0] == stem:
-                return f"{other!r} is there; see --image_extension"
+                return f"{other!r} is there; see `image_extension`"
         for other in self._by_name:
             if name.endswith(f"/{other}"):
                 return (
-                    f"{other!r} is there; the table names images by their paths below --input: "
-                    "name the folder above with it"
+                    f"{other!r} is there; the table names images by their paths below `inputs`; "
+                    "name the folder above it"
                 )
         return f"{next(iter(self._by_name))!r} is there"
 
@@ -208,13 +209,13 @@ def _has_image_suffix(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
-def _is_whole(path: str) -> bool:
-    """Whether a path of a table says where its file is, whatever the folder."""
+def _is_absolute(path: str) -> bool:
+    """Whether a path of a table locates its file without any folder of images."""
     return path.startswith("/") or filesystem.is_remote(path)
 
 
 def _more(what: str, others: list[str]) -> str:
     if not others:
         return ""
-    some = ", ".join(others[:_MAX_NAMED]) + (", ..." if len(others) > _MAX_NAMED else "")
-    return f" (one of {len(others) + 1} such {what}; then {some})"
+    named = ", ".join(others[:_MAX_NAMED]) + (", ..." if len(others) > _MAX_NAMED else "")
+    return f" (one of {len(others) + 1} such {what}; then {named})"

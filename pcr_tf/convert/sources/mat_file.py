@@ -1,7 +1,7 @@
 """The two shapes of MATLAB's .mat files that data sets of photographs come in, read by SciPy.
 
 SciPy's reader runs in a process of its own, since damaged files have ended it with a segmentation
-fault: what it found comes back as JSON.
+fault; its result comes back as JSON.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ _TIMEOUT_S = 300
 def struct_array(path: str, data: bytes) -> tuple[list[str], list[list[str]]]:
     """The only struct array of a .mat file, as a table.
 
-    Fields that hold neither one number nor one text in any element are left out.
+    Fields that hold neither one number nor one text in any element are skipped.
 
     Returns:
-        Names of the fields; per element their values as text.
+      Names of the fields; per element their values as text.
 
     Raises:
-        ListingError: the file is damaged, or holds no such array, or several.
+      ListingError: the file is damaged, or holds no such array, or several.
     """
     variables = _variables(path, data)
-    found = [one for one in variables if one["kind"] == "struct" and one["rows"]]
-    if len(found) != 1:
+    arrays = [v for v in variables if v["kind"] == "struct" and v["rows"]]
+    if len(arrays) != 1:
         raise ListingError(
             f"{path}: expected one struct array, as `annotations` of Stanford Cars, got "
             f"{_described(variables)}"
         )
-    (array,) = found
+    (array,) = arrays
     rows: list[list[str | None]] = array["rows"]
-    kept = [at for at in range(len(array["names"])) if any(row[at] is not None for row in rows)]
+    names: list[str] = array["names"]
+    kept = [at for at in range(len(names)) if any(row[at] is not None for row in rows)]
     table = []
     for number, row in enumerate(rows, 1):
         cells = []
@@ -47,47 +48,47 @@ def struct_array(path: str, data: bytes) -> tuple[list[str], list[list[str]]]:
             text = row[at]
             if text is None:
                 raise ListingError(
-                    f"{path}: element {number}: field {array['names'][at]!r}: expected one number "
+                    f"{path}: element {number}: field {names[at]!r}: expected one number "
                     "or one text"
                 )
             cells.append(text)
         table.append(cells)
-    return [array["names"][at] for at in kept], table
+    return [names[at] for at in kept], table
 
 
 def cell_strings(path: str, data: bytes) -> list[str]:
     """The only cell array of strings of a .mat file.
 
     Raises:
-        ListingError: the file is damaged, or holds no such array, or several.
+      ListingError: the file is damaged, or holds no such array, or several.
     """
     variables = _variables(path, data)
-    found: list[list[str]] = [
-        one["texts"]
-        for one in variables
-        if one["kind"] == "cell" and one["texts"] and None not in one["texts"]
+    arrays: list[list[str]] = [
+        v["texts"]
+        for v in variables
+        if v["kind"] == "cell" and v["texts"] and None not in v["texts"]
     ]
-    if len(found) != 1:
+    if len(arrays) != 1:
         raise ListingError(
             f"{path}: expected one cell array of strings, as `class_names` of Stanford Cars, got "
             f"{_described(variables)}"
         )
-    return found[0]
+    return arrays[0]
 
 
 def _described(variables: list[dict[str, Any]]) -> str:
     texts = []
-    for one in variables[:5]:
-        fields = f" with {', '.join(one['names'])}" if one["names"] else ""
-        shape = " x ".join(map(str, one["shape"]))
-        texts.append(f"{one['name']}: {shape} {one['kind']}{fields}")
+    for variable in variables[:5]:
+        fields = f" with {', '.join(variable['names'])}" if variable["names"] else ""
+        shape = " x ".join(map(str, variable["shape"]))
+        texts.append(f"{variable['name']}: {shape} {variable['kind']}{fields}")
     return "; ".join(texts) or "no variables"
 
 
 def _variables(path: str, data: bytes) -> list[dict[str, Any]]:
     """Per variable: name, kind, shape; names and rows of a struct, texts of a cell array."""
     if importlib.util.find_spec("scipy") is None:
-        raise ConvertError(f"{path}: MATLAB's files are read by SciPy: pip install 'pcr_tf[mat]'")
+        raise ConvertError(f"{path}: MATLAB files require SciPy: pip install 'pcr_tf[mat]'")
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__],
@@ -97,29 +98,29 @@ def _variables(path: str, data: bytes) -> list[dict[str, Any]]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ListingError(f"{path}: SciPy does not come to an end reading it") from error
+        raise ListingError(f"{path}: SciPy timed out reading it, after {_TIMEOUT_S} s") from error
     if done.returncode < 0:
-        raise ListingError(f"{path}: damaged: SciPy ended on signal {-done.returncode} reading it")
+        raise ListingError(f"{path}: damaged: SciPy died of signal {-done.returncode} reading it")
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise ListingError(
-            f"{path}: not a .mat file that SciPy reads; expected one of version 4 to 7.2 "
-            f"(save -v7 writes it): {said[-1]}"
+            f"{path}: not a .mat file that SciPy can read; expected one of version 4 to 7.2 "
+            f"(save -v7 writes it): {lines[-1]}"
         )
     variables: list[dict[str, Any]] = json.loads(done.stdout)
     return variables
 
 
 def _as_json(name: str, array: Any) -> dict[str, Any]:
-    """What is told of a NumPy array that SciPy made of a variable."""
-    told = {"name": name, "kind": "number", "shape": array.shape, "names": []}
+    """The description of a NumPy array that SciPy made of a variable."""
+    described = {"name": name, "kind": "number", "shape": array.shape, "names": []}
     if array.dtype.names:
         names = list(array.dtype.names)
         rows = [[_text(element[field]) for field in names] for element in array.flat]
-        return told | {"kind": "struct", "names": names, "rows": rows}
+        return described | {"kind": "struct", "names": names, "rows": rows}
     if array.dtype.kind == "O":
-        return told | {"kind": "cell", "texts": [_text(element) for element in array.flat]}
-    return told | {"kind": "text"} if array.dtype.kind == "U" else told
+        return described | {"kind": "cell", "texts": [_text(element) for element in array.flat]}
+    return described | {"kind": "text"} if array.dtype.kind == "U" else described
 
 
 def _text(value: Any) -> str | None:
@@ -130,10 +131,10 @@ def _text(value: Any) -> str | None:
         return ""
     if value.size != 1:
         return None
-    one = value.flat[0]
-    if value.dtype.kind == "f" and float(one).is_integer():
-        return str(int(one))
-    return str(one)
+    element = value.flat[0]
+    if value.dtype.kind == "f" and float(element).is_integer():
+        return str(int(element))
+    return str(element)
 
 
 def _main() -> None:

@@ -8,22 +8,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pcr_tf.convert.errors import ListingError, UnreadableItemError
+from pcr_tf.convert.errors import ConvertError, ListingError, UnreadableItemError
 from pcr_tf.format import filesystem
+from pcr_tf.format.dataset_index import SHARD_SUFFIX, SIDE_INDEX_NAME, shard_names
 
-# The name of one file of a set: ...-00003-of-01024...; of several such numbers, the last.
+# The name of one file of a set: ...-00003-of-01024...; of several such numbers, the last counts.
 _OF_A_SET = re.compile(r"(.*)(?<!\d)(\d+)-of-(\d+)(.*)")
 _MAX_FILES_OF_A_SET = 100_000
-# As TensorFlow numbers the files of a set.
+# How TensorFlow numbers the files of a set.
 _USUAL_DIGITS = 5
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
-    """The files and folders that paths and globs name, each once however it is spelled; those of
-    one glob sorted bytewise.
+    """The files and folders that paths and globs name, each once however it is spelled. Those of
+    one glob are sorted bytewise.
 
     Raises:
-        ListingError: a pattern matches nothing.
+      ListingError: a pattern matches nothing.
     """
     return _each_once(path for pattern in patterns for path in _expand(pattern))
 
@@ -33,15 +34,15 @@ def expand_to_files(
 ) -> list[str]:
     """The files that paths, globs and folders name, each once.
 
-    A folder stands for the files in it, hidden ones aside, whose names are wanted. A folder or
-    glob that names some files of a set (``-00003-of-01024``) names all of them: those that it would
-    name as well, but that no pattern finds, come first, so that they are missed when they are read.
-    Files that are named one by one, or by a narrower glob, may be as few as they are.
+    A folder stands for the files in it whose names are wanted, except hidden ones. A folder or
+    glob that names some files of a set (``-00003-of-01024``) names all of them: files that it would
+    match, but that do not exist, come first, so that reading them reports them as missing.
+    Files that are named one by one, or by a narrower glob, may be part of a set.
 
     Raises:
-        ListingError: a pattern matches nothing.
+      ListingError: a pattern matches nothing.
     """
-    found: list[_Found] = []
+    files: list[_InputFile] = []
     for pattern in patterns:
         paths = _expand(pattern)
         glob = filesystem.basename(pattern) if paths != [pattern] else ""
@@ -49,25 +50,42 @@ def expand_to_files(
             if filesystem.is_dir(path):
                 names = [name for name in filesystem.listdir(path) if not name.startswith(".")]
                 inside = [filesystem.join(path, name) for name in names if is_wanted(name)]
-                found += [_Found(file, "*") for file in inside if not filesystem.is_dir(file)]
+                files += [_InputFile(file, "*") for file in inside if not filesystem.is_dir(file)]
             else:
-                found.append(_Found(path, glob))
-    return [*sorted(_missing(found), key=os.fsencode), *_each_once(file.path for file in found)]
+                files.append(_InputFile(path, glob))
+    return [*sorted(_missing(files), key=os.fsencode), *_each_once(file.path for file in files)]
 
 
-class _Found(NamedTuple):
-    """A file, and the glob that its name fits; "" where it was named itself."""
+class _InputFile(NamedTuple):
+    """A file, and the glob that matches its name; "" where the file itself was named."""
 
     path: str
     glob: str
 
 
 def unreadable_file(path: str, error: OSError) -> UnreadableItemError:
-    """What `error` says of a file of `expand_to_files`."""
+    """`error`, for a file of `expand_to_files`."""
     why = f"cannot be read: {error.strerror}"
     if isinstance(error, FileNotFoundError) and _OF_A_SET.fullmatch(filesystem.basename(path)):
-        why += "; is its set complete? Get it, or name the files that you mean"
+        why += "; is its set complete? Get the file, or name only the files that you want"
     return UnreadableItemError(path, why)
+
+
+def check_not_pcr(path: str) -> None:
+    """Raises ConvertError if `path` is a PCR data set or one of its shards."""
+    if _is_pcr(path):
+        raise ConvertError(
+            f"{path}: a PCR data set; make TFRecords of it first: pcr-export {path} --output=..."
+        )
+
+
+def _is_pcr(path: str) -> bool:
+    if not filesystem.is_dir(path):
+        return path.endswith(SHARD_SUFFIX)
+    # A class, or a data set beside others, may be a folder of such a name.
+    return any(
+        not filesystem.is_dir(filesystem.join(path, name)) for name in shard_names(path)
+    ) or filesystem.exists(filesystem.join(path, SIDE_INDEX_NAME))
 
 
 def _expand(pattern: str) -> list[str]:
@@ -75,7 +93,7 @@ def _expand(pattern: str) -> list[str]:
         return [pattern]
     paths = filesystem.glob(pattern)
     if not paths:
-        braces = "; braces are a shell's: leave them unquoted, or use * and ?"
+        braces = "; only a shell expands braces: leave them unquoted, or use * and ?"
         raise ListingError(
             f"{pattern}: no such file or folder, and no file matches it as a pattern"
             f"{braces if '{' in pattern else ''}"
@@ -84,7 +102,7 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _each_once(paths: Iterable[str]) -> list[str]:
-    """The same paths without those that are others in another spelling."""
+    """The paths, without those that spell an earlier one differently."""
     spelled: dict[str, str] = {}
     for path in paths:
         spelled.setdefault(_one_spelling(path), path)
@@ -92,7 +110,8 @@ def _each_once(paths: Iterable[str]) -> list[str]:
 
 
 def _one_spelling(path: str) -> str:
-    """Links to a file are files of their own; links to folders are not."""
+    """The same text for every spelling of a path. A link to a file is another file; a link to a
+    folder is that folder."""
     path = path.rstrip("/") or "/"
     if filesystem.is_remote(path):
         return path
@@ -103,14 +122,14 @@ def _one_spelling(path: str) -> str:
 
 
 class _Numbered(NamedTuple):
-    """A file of a set: its folder, the glob of `_Found`, and its number as it is written."""
+    """A file of a set: its folder, the glob of `_InputFile`, and its number as it is written."""
 
     folder: str
     glob: str
     number: str
 
 
-def _missing(files: Iterable[_Found]) -> Iterator[str]:
+def _missing(files: Iterable[_InputFile]) -> Iterator[str]:
     """The files of the sets of `files` that a glob of theirs fits and that are not among them."""
     # What the names of a set have in common -> its files, by folder.
     sets: dict[tuple[str, str, str], dict[str, list[_Numbered]]] = {}

@@ -1,4 +1,4 @@
-"""Image files in folders, and what their first bytes say."""
+"""The walk through folders of images."""
 
 from __future__ import annotations
 
@@ -7,61 +7,13 @@ import os
 from collections.abc import Sequence
 
 from pcr_tf.convert.errors import ListingError, UnreadableItemError
-from pcr_tf.convert.sources.base import SourceItem
+from pcr_tf.convert.sources.images import IMAGE_SUFFIXES
 from pcr_tf.format import filesystem
 
-# Suffixes of files that are taken for images. The contents decide later what can be re-coded.
-IMAGE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".heic",
-        ".avif",
-        ".jp2",
-        ".jxl",
-    )
-)
-
-# Folders that systems make beside one's own: left out as hidden ones are.
-_FOLDERS_OF_SYSTEMS = frozenset(
+# Folders that operating systems make beside those of users: skipped like hidden ones.
+_SYSTEM_FOLDERS = frozenset(
     ("__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information")
 )
-
-_MAGICS = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-)
-
-
-def image_format(image: bytes) -> str:
-    """JPEG, PNG, GIF, BMP, WEBP or "" (unknown), by the first bytes, not the file's name."""
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
-        return "WEBP"
-    return next((name for magic, name in _MAGICS if image.startswith(magic)), "")
-
-
-def read_image(item: SourceItem) -> bytes:
-    """The bytes of an item that is a file of its own.
-
-    Raises:
-        UnreadableItemError: the file cannot be read.
-    """
-    try:
-        return filesystem.read_bytes(item.path)
-    except OSError as error:
-        raise UnreadableItemError(item.name, f"cannot be read: {error.strerror}") from error
 
 
 def without_root(path: str, roots: Sequence[str]) -> str:
@@ -74,15 +26,15 @@ def check_roots_are_apart(roots: Sequence[str]) -> None:
     """Refuses folders inside others, whose images would come twice, under two classes.
 
     Raises:
-        ListingError: names both.
+      ListingError: names both.
     """
     real = {root: root if filesystem.is_remote(root) else os.path.realpath(root) for root in roots}
     for inner in roots:
         for outer in roots:
             if real[inner].startswith(_slashed(real[outer])) and real[inner] != real[outer]:
                 raise ListingError(
-                    f"{inner}: is inside {outer}, which is an input as well; its images would come "
-                    "twice: name one of them"
+                    f"{inner}: is inside {outer}, which is an input as well; its images would be "
+                    "read twice; name one of the two"
                 )
 
 
@@ -93,25 +45,24 @@ def _slashed(root: str) -> str:
 class ImageWalk:
     """The image files below some roots, by the name of the folder that holds them.
 
-    Hidden files and folders are left out, and so are those that systems make. Links to folders are
-    followed, but not round in a circle.
+    Hidden files and folders are skipped, and so are those that operating systems make. Links to
+    folders are followed, but not in circles.
 
     Attributes:
-        roots: what was walked by `add_root`.
-        images: folder relative to its root -> (path, the same relative, bytes, ns of last change).
-            A folder below a root that cannot be listed, or whose images cannot be read, is there
-            as well.
-        unreadable: (name, why) of what could not be listed, where `skip_unreadable`.
-        ignored: files without the suffix of an image.
+      roots: the folders that `add_root` walked.
+      images: folder relative to its root -> (path, path relative to the root, size in bytes,
+        ns of last change). Includes folders that cannot be listed or whose images cannot be read.
+      unreadable: (name, reason) of what could not be listed, where `skip_unreadable`.
+      ignored: files without the suffix of an image.
     """
 
     def __init__(self, skip_unreadable: bool, *, folders_are_classes: bool) -> None:
-        """Begins with nothing.
+        """Begins empty.
 
         Args:
-            skip_unreadable: whether to go on where something cannot be listed.
-            folders_are_classes: whether a name without a suffix must be listed or named, for it may
-                be a folder, without which the labels behind it are others.
+          skip_unreadable: whether to go on where something cannot be listed.
+          folders_are_classes: whether a name without a suffix must be listed or reported: it may be
+            a folder, and leaving a class out would shift the labels after it.
         """
         self.roots: list[str] = []
         self.images: dict[str, list[tuple[str, str, int, int]]] = {}
@@ -128,19 +79,19 @@ class ImageWalk:
         """Walks `root`.
 
         Raises:
-            ListingError: it is not a folder.
-            UnreadableItemError: something cannot be listed, and not `skip_unreadable`.
+          ListingError: it is not a folder.
+          UnreadableItemError: something cannot be listed and `skip_unreadable` is False.
         """
         _check_root(root)
         self.roots.append(root)
         self._add_folder(root, "", ())
 
     def add_top(self, root: str, top: str) -> None:
-        """Walks the folder `top` in `root`, where there is one; for "", no folder but the files of
-        `root` itself. With all its `top_folders`, that is what `add_root` walks.
+        """Walks the folder `top` in `root`, if it exists; for "", only the files of `root` itself.
+        That and all its `top_folders` together are what `add_root` walks.
 
         Raises:
-            As `add_root`.
+          As `add_root`.
         """
         _check_root(root)
         if not top:
@@ -150,16 +101,16 @@ class ImageWalk:
         try:
             is_folder = filesystem.status(folder).is_dir
         except OSError as error:
-            # What another root holds is missing here; a link to nowhere is there.
+            # Another root may hold it. A dangling link, however, is a fault of this one.
             if not isinstance(error, FileNotFoundError) or _is_link(folder):
                 self._add_without_status(folder, top, error)
             return
         if is_folder:
             self._add_folder(folder, top, _identity(root))
 
-    def without_image(self) -> dict[str, int]:
-        """The folders below the roots that are empty or hold other files alone, sorted bytewise:
-        how many these are."""
+    def folders_without_images(self) -> dict[str, int]:
+        """The folders below the roots that are empty or only hold other files, sorted bytewise ->
+        the number of these files."""
         leaves = (folder for folder, is_leaf in self._is_leaf.items() if is_leaf)
         names = sorted((f for f in leaves if f not in self.images), key=os.fsencode)
         return {name: self._num_others[name] for name in names}
@@ -191,7 +142,7 @@ class ImageWalk:
             try:
                 status = filesystem.status(path)
             except OSError as error:
-                if enter:  # Otherwise it is one of `top_folders`.
+                if enter:  # Otherwise `top_folders` has it.
                     self._add_without_status(path, below, error)
                 if is_image and relative:
                     self.images.setdefault(relative, [])
@@ -212,7 +163,7 @@ class ImageWalk:
             self._is_leaf[relative] = is_leaf and self._is_leaf.get(relative, True)
 
     def _add_without_status(self, path: str, name: str, error: OSError) -> None:
-        """Takes what cannot be looked at for what its name says."""
+        """Adds a path whose status is unknown: its name decides what it counts as."""
         suffix = _suffix(path)
         if suffix not in IMAGE_SUFFIXES and (suffix or not self._folders_are_classes):
             self.ignored.append(path)
@@ -229,12 +180,13 @@ class ImageWalk:
 
 
 def top_folders(root: str) -> list[str]:
-    """Names of the folders in `root`, and of what may be one but cannot be looked at, sorted
-    bytewise, without those that `ImageWalk` leaves out; none where `root` cannot be listed.
-    `ImageWalk` says what cannot be read or listed.
+    """Names of the folders in `root`, and of what may be one but has no readable status.
+
+    They are sorted bytewise, without those that `ImageWalk` skips. Empty where
+    `root` cannot be listed: `ImageWalk` reports what cannot be read or listed.
 
     Raises:
-        ListingError: it is not a folder.
+      ListingError: it is not a folder.
     """
     _check_root(root)
     try:
@@ -247,7 +199,7 @@ def top_folders(root: str) -> list[str]:
 
 
 def holds_folders_of_images(root: str) -> bool:
-    """Whether a folder in `root`, or one in such a folder, holds an image, as class folders do."""
+    """Whether a folder in `root`, or a folder in that one, holds an image, like class folders."""
     return any(
         _holds_image(folder) or any(map(_holds_image, _folders_in(folder)))
         for folder in _folders_in(root)
@@ -268,7 +220,7 @@ def _holds_image(folder: str) -> bool:
 
 
 def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name not in _FOLDERS_OF_SYSTEMS
+    return not name.startswith(".") and name not in _SYSTEM_FOLDERS
 
 
 def _suffix(name: str) -> str:
@@ -292,7 +244,7 @@ def _check_root(root: str) -> None:
 
 
 def _identity(folder: str) -> tuple[tuple[int, int], ...]:
-    """What tells a folder from all others, where it may be met again through a link."""
+    """Tells a folder from all others; empty where no link can lead to it again."""
     if filesystem.is_remote(folder):
         return ()
     status = os.stat(folder)
