@@ -134,14 +134,25 @@ LAYERS = {
             "bindings/module.cc",
         ],
     },
+    "op_defs": {
+        "hdrs": [
+            "op_defs/dataset_inputs.h",
+        ],
+        "srcs": [
+            "op_defs/pcr_image_ops.cc",
+            "op_defs/pcr_ops.cc",
+        ],
+    },
     "kernels": {
         "hdrs": [
+            "kernels/dataset_inputs.h",
             "kernels/dataset_opener.h",
             "kernels/epoch_counter.h",
             "kernels/fidelity_cell.h",
             "kernels/image_ops.h",
             "kernels/iterator_consumers.h",
-            "kernels/pcr_dataset_op.h",
+            "kernels/pcr_dataset.h",
+            "kernels/pcr_dataset_iterator.h",
             "kernels/range_reader.h",
             "kernels/read_statistics.h",
             "kernels/record_fidelity.h",
@@ -154,6 +165,7 @@ LAYERS = {
             "kernels/split_reader.h",
         ],
         "srcs": [
+            "kernels/dataset_inputs.cc",
             "kernels/dataset_opener.cc",
             "kernels/decode_crop_resize_op.cc",
             "kernels/decode_jpeg_op.cc",
@@ -161,6 +173,8 @@ LAYERS = {
             "kernels/fidelity_cell.cc",
             "kernels/fidelity_ops.cc",
             "kernels/image_ops.cc",
+            "kernels/pcr_dataset.cc",
+            "kernels/pcr_dataset_iterator.cc",
             "kernels/pcr_dataset_op.cc",
             "kernels/range_reader.cc",
             "kernels/read_statistics.cc",
@@ -172,13 +186,6 @@ LAYERS = {
             "kernels/sharding_check.cc",
             "kernels/shared_dataset.cc",
             "kernels/split_reader.cc",
-        ],
-    },
-    "op_defs": {
-        "hdrs": [],
-        "srcs": [
-            "op_defs/pcr_image_ops.cc",
-            "op_defs/pcr_ops.cc",
         ],
     },
 }
