@@ -1,7 +1,7 @@
 """The C++ files of every layer: the one list that setup.py, the Makefile's tools and Bazel read.
 
 Paths are relative to ops/. A layer may include headers of its own and of the layers before it
-(bindings and kernels stand side by side); tests/test_layering.py holds the sources to that, and
+(bindings stand beside op_defs and kernels); tests/test_layering.py holds the sources to that, and
 this list to the tree. Plain literals only: Python executes this file too.
 """
 
@@ -157,12 +157,15 @@ LAYERS = {
             "kernels/read_statistics.h",
             "kernels/record_fidelity.h",
             "kernels/record_iteration.h",
+            "kernels/record_request.h",
             "kernels/record_split_provider.h",
             "kernels/record_stream.h",
+            "kernels/request_source.h",
             "kernels/retry.h",
             "kernels/sharding_check.h",
             "kernels/shared_dataset.h",
             "kernels/split_reader.h",
+            "kernels/tensorflow_status.h",
         ],
         "srcs": [
             "kernels/dataset_inputs.cc",
@@ -182,10 +185,13 @@ LAYERS = {
             "kernels/record_iteration.cc",
             "kernels/record_split_provider.cc",
             "kernels/record_stream.cc",
+            "kernels/request_source.cc",
+            "kernels/request_source_state.cc",
             "kernels/retry.cc",
             "kernels/sharding_check.cc",
             "kernels/shared_dataset.cc",
             "kernels/split_reader.cc",
+            "kernels/tensorflow_status.cc",
         ],
     },
 }

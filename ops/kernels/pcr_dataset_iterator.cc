@@ -10,7 +10,6 @@
 
 namespace pcr {
 
-using ::tensorflow::mutex_lock;
 using ::tensorflow::Tensor;
 using ::tensorflow::tstring;
 using ::tensorflow::data::IteratorContext;
@@ -38,19 +37,15 @@ absl::Status PcrDatasetIterator::Initialize(IteratorContext* ctx) {
     }
     splits = ctx->split_providers().front();
   }
-  {
-    mutex_lock l(mu_);
-    iteration_ = std::make_unique<RecordIteration>(dataset()->shared(), dataset()->order_options(),
-                                                   dataset()->read_options(), dataset()->fidelity(),
-                                                   std::move(splits));
-  }
+  iteration_ = std::make_unique<RecordIteration>(dataset()->shared(), dataset()->order_options(),
+                                                 dataset()->read_options(), dataset()->fidelity(),
+                                                 std::move(splits));
   return RegisterCancellation(ctx->cancellation_manager());
 }
 
 absl::Status PcrDatasetIterator::GetNextInternal(IteratorContext* ctx,
                                                  std::vector<Tensor>* out_tensors,
                                                  bool* end_of_sequence) {
-  mutex_lock l(mu_);
   tstring example;
   // State has advanced before an error is returned, so that the call after
   // it goes on behind the record in error.
@@ -70,13 +65,11 @@ std::shared_ptr<tensorflow::data::model::Node> PcrDatasetIterator::CreateNode(
 
 absl::Status PcrDatasetIterator::SaveInternal(SerializationContext* /*ctx*/,
                                               IteratorStateWriter* writer) {
-  mutex_lock l(mu_);
   return iteration_->Save(prefix(), writer);
 }
 
 absl::Status PcrDatasetIterator::RestoreInternal(IteratorContext* /*ctx*/,
                                                  IteratorStateReader* reader) {
-  mutex_lock l(mu_);
   return iteration_->Restore(prefix(), reader);
 }
 

@@ -13,7 +13,6 @@
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/dataset.h"
 #include "tensorflow/core/framework/model.h"
-#include "tensorflow/core/platform/mutex.h"
 
 namespace pcr {
 
@@ -44,7 +43,6 @@ class PcrDatasetIterator : public tensorflow::data::DatasetIterator<PcrDataset> 
   absl::Status CheckInterleaving(tensorflow::data::IteratorContext* ctx);
   absl::Status RegisterCancellation(tensorflow::CancellationManager* manager);
 
-  tensorflow::mutex mu_;
   // Set once, by Initialize, before anything can be cancelled.
   std::unique_ptr<RecordIteration> iteration_;
   std::function<void()> deregister_;

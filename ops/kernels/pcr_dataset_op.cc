@@ -7,11 +7,11 @@
 
 #include "ops/format/record_order.h"
 #include "ops/kernels/dataset_inputs.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/fidelity_cell.h"
 #include "ops/kernels/pcr_dataset.h"
 #include "ops/kernels/record_fidelity.h"
 #include "ops/kernels/shared_dataset.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/framework/dataset.h"
 #include "tensorflow/core/platform/errors.h"
 

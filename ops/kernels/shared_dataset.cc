@@ -1,13 +1,14 @@
 #include "ops/kernels/shared_dataset.h"
 
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "ops/base/catch_exceptions.h"
+#include "ops/base/mutex.h"
 #include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/platform/errors.h"
 
 namespace pcr {
@@ -18,9 +19,9 @@ constexpr char kCopy[] = "copy ";
 constexpr char kFunction[] = "function ";
 
 struct Registry {
-  std::mutex mutex;
-  uint64_t num_opened = 0;
-  std::map<std::string, std::weak_ptr<SharedDataset>> datasets;
+  Mutex mutex;
+  uint64_t num_opened PCR_GUARDED_BY(mutex) = 0;
+  std::map<std::string, std::weak_ptr<SharedDataset>> datasets PCR_GUARDED_BY(mutex);
 };
 
 Registry& GlobalRegistry() {
@@ -44,7 +45,7 @@ absl::Status Open(tensorflow::Env* env, const std::vector<std::string>& paths,
   opened->epochs = std::move(epochs);
   opened->made_by_function = made_by_function;
   Registry& registry = GlobalRegistry();
-  std::lock_guard<std::mutex> lock(registry.mutex);
+  MutexLock lock(&registry.mutex);
   for (auto it = registry.datasets.begin(); it != registry.datasets.end();) {
     it = it->second.expired() ? registry.datasets.erase(it) : std::next(it);
   }
@@ -58,7 +59,7 @@ absl::Status Open(tensorflow::Env* env, const std::vector<std::string>& paths,
 std::shared_ptr<SharedDataset> Find(const std::string& copy_id,
                                     const std::vector<std::string>& paths) {
   Registry& registry = GlobalRegistry();
-  std::lock_guard<std::mutex> lock(registry.mutex);
+  MutexLock lock(&registry.mutex);
   const auto found = registry.datasets.find(copy_id);
   if (found == registry.datasets.end()) return nullptr;
   std::shared_ptr<SharedDataset> shared = found->second.lock();
