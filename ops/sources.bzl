@@ -1,7 +1,7 @@
 """The C++ files of every layer: the one list that setup.py, the Makefile's tools and Bazel read.
 
 Paths are relative to ops/. A layer may include headers of its own and of the layers before it
-(bindings and kernels stand side by side); tests/test_layering.py holds the sources to that, and
+(bindings stand beside op_defs and kernels); tests/test_layering.py holds the sources to that, and
 this list to the tree. Plain literals only: Python executes this file too.
 """
 
@@ -134,26 +134,41 @@ LAYERS = {
             "bindings/module.cc",
         ],
     },
+    "op_defs": {
+        "hdrs": [
+            "op_defs/dataset_inputs.h",
+        ],
+        "srcs": [
+            "op_defs/pcr_image_ops.cc",
+            "op_defs/pcr_ops.cc",
+        ],
+    },
     "kernels": {
         "hdrs": [
+            "kernels/dataset_inputs.h",
             "kernels/dataset_opener.h",
             "kernels/epoch_counter.h",
             "kernels/fidelity_cell.h",
             "kernels/image_ops.h",
             "kernels/iterator_consumers.h",
-            "kernels/pcr_dataset_op.h",
+            "kernels/pcr_dataset.h",
+            "kernels/pcr_dataset_iterator.h",
             "kernels/range_reader.h",
             "kernels/read_statistics.h",
             "kernels/record_fidelity.h",
             "kernels/record_iteration.h",
+            "kernels/record_request.h",
             "kernels/record_split_provider.h",
             "kernels/record_stream.h",
+            "kernels/request_source.h",
             "kernels/retry.h",
             "kernels/sharding_check.h",
             "kernels/shared_dataset.h",
             "kernels/split_reader.h",
+            "kernels/tensorflow_status.h",
         ],
         "srcs": [
+            "kernels/dataset_inputs.cc",
             "kernels/dataset_opener.cc",
             "kernels/decode_crop_resize_op.cc",
             "kernels/decode_jpeg_op.cc",
@@ -161,6 +176,8 @@ LAYERS = {
             "kernels/fidelity_cell.cc",
             "kernels/fidelity_ops.cc",
             "kernels/image_ops.cc",
+            "kernels/pcr_dataset.cc",
+            "kernels/pcr_dataset_iterator.cc",
             "kernels/pcr_dataset_op.cc",
             "kernels/range_reader.cc",
             "kernels/read_statistics.cc",
@@ -168,17 +185,13 @@ LAYERS = {
             "kernels/record_iteration.cc",
             "kernels/record_split_provider.cc",
             "kernels/record_stream.cc",
+            "kernels/request_source.cc",
+            "kernels/request_source_state.cc",
             "kernels/retry.cc",
             "kernels/sharding_check.cc",
             "kernels/shared_dataset.cc",
             "kernels/split_reader.cc",
-        ],
-    },
-    "op_defs": {
-        "hdrs": [],
-        "srcs": [
-            "op_defs/pcr_image_ops.cc",
-            "op_defs/pcr_ops.cc",
+            "kernels/tensorflow_status.cc",
         ],
     },
 }

@@ -97,12 +97,12 @@ class PcrOps(Protocol):
     @staticmethod
     def pcr_decode_jpeg(
         contents: Any,
+        block_smoothing: bool,
         max_pixels: int,
         max_scans: int,
         channels: int = 0,
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
-        block_smoothing: bool = True,
         honor_orientation: bool = False,
         name: str | None = None,
     ) -> Any:
@@ -115,6 +115,7 @@ class PcrOps(Protocol):
         names: Any,
         size: Sequence[int],
         mode: str,
+        block_smoothing: bool,
         max_pixels: int,
         max_scans: int,
         area_range: Sequence[str] = ...,
@@ -130,7 +131,6 @@ class PcrOps(Protocol):
         dct_scaling: bool = True,
         dct_method: str = "islow",
         fancy_upsampling: bool = True,
-        block_smoothing: bool = True,
         honor_orientation: bool = False,
         on_error: str = "raise",
         name: str | None = None,

@@ -1135,6 +1135,7 @@ def test_the_fields_of_decoded_crops_are_those_of_the_op() -> None:
         names=[],
         size=[8, 8],
         mode="center",
+        block_smoothing=False,
         max_pixels=1 << 20,
         max_scans=10,
     )

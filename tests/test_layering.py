@@ -14,7 +14,7 @@ import pytest
 from tools import native
 
 ROOT = native.ROOT
-CPP_LAYERS = ("base", "format", "jpeg", "augment", "bindings", "kernels", "op_defs")
+CPP_LAYERS = ("base", "format", "jpeg", "augment", "bindings", "op_defs", "kernels")
 
 # A layer of C++ -> the other layers whose headers it may include.
 CPP_MAY_INCLUDE = {
@@ -23,8 +23,8 @@ CPP_MAY_INCLUDE = {
     "jpeg": {"base", "format"},
     "augment": {"base", "jpeg"},
     "bindings": {"base", "format", "jpeg"},
-    "kernels": {"base", "format", "jpeg", "augment"},
     "op_defs": set(),
+    "kernels": {"base", "format", "jpeg", "augment", "op_defs"},
 }
 
 # A library's headers -> the layers that may include them.

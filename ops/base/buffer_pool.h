@@ -1,5 +1,5 @@
-// BufferPool: large scratch buffers used again, since the pages of a fresh one
-// cost about as much as filling it.
+// BufferPool: large scratch buffers that are used again, since the pages of a fresh one cost about
+// as much as filling it.
 
 #ifndef PCR_OPS_BASE_BUFFER_POOL_H_
 #define PCR_OPS_BASE_BUFFER_POOL_H_
@@ -7,9 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
+
+#include "ops/base/mutex.h"
 
 namespace pcr {
 
@@ -38,7 +39,7 @@ class BufferPool {
   // At least `size` bytes, contents undefined.
   Loan Take(size_t size) {
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      MutexLock lock(&mutex_);
       if (!idle_.empty()) {
         Idle idle = std::move(idle_.back());
         idle_.pop_back();
@@ -57,16 +58,16 @@ class BufferPool {
   };
 
   void Return(std::unique_ptr<char[]> data, size_t capacity) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     if (idle_bytes_ + capacity > max_idle_bytes_) return;
     idle_bytes_ += capacity;
     idle_.push_back({std::move(data), capacity});
   }
 
   const uint64_t max_idle_bytes_;
-  std::mutex mutex_;
-  std::vector<Idle> idle_;
-  uint64_t idle_bytes_ = 0;
+  Mutex mutex_;
+  std::vector<Idle> idle_ PCR_GUARDED_BY(mutex_);
+  uint64_t idle_bytes_ PCR_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace pcr

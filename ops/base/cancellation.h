@@ -5,9 +5,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
+
+#include "ops/base/mutex.h"
 
 namespace pcr {
 
@@ -15,24 +15,26 @@ namespace pcr {
 class Cancellation {
  public:
   void Cancel() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     cancelled_ = true;
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   bool cancelled() const { return cancelled_; }
 
-  // Waits that long, or until Cancel. Whether it was cancelled.
+  // Waits that long, or until Cancel. Returns whether it was cancelled.
   bool WaitMs(int64_t wait_ms) const {
-    std::unique_lock<std::mutex> lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::milliseconds(wait_ms),
-                             [this] { return cancelled(); });
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+    MutexLock lock(&mutex_);
+    while (!cancelled_ && changed_.WaitUntil(&mutex_, deadline)) {
+    }
+    return cancelled_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  std::atomic<bool> cancelled_{false};  // written under the mutex
+  mutable Mutex mutex_;
+  mutable CondVar changed_;
+  std::atomic<bool> cancelled_{false};  // written under the mutex, so that no waiter misses it
 };
 
 }  // namespace pcr

@@ -5,12 +5,10 @@
 #ifndef PCR_OPS_BASE_ORDERED_PREFETCHER_H_
 #define PCR_OPS_BASE_ORDERED_PREFETCHER_H_
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "ops/base/catch_exceptions.h"
+#include "ops/base/mutex.h"
 #include "ops/base/status.h"
 
 namespace pcr {
@@ -84,18 +83,20 @@ class OrderedPrefetcher {
   // status of `next` after the results of the requests before it.
   Status Next(std::optional<Item>* item) {
     item->reset();
-    std::unique_lock<std::mutex> lock(mutex_);
-    ++consumers_waiting_;
-    Changed();
-    Await(&lock, [this] { return cancelled_ || (slots_.empty() ? ended_ : slots_.front()->done); });
-    --consumers_waiting_;
-    if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
-    if (slots_.empty()) return end_status_;
-    std::unique_ptr<Slot> slot = std::move(slots_.front());
-    slots_.pop_front();
-    bytes_in_flight_ -= slot->bytes;
-    Changed();
-    lock.unlock();
+    std::unique_ptr<Slot> slot;
+    {
+      MutexLock lock(&mutex_);
+      ++consumers_waiting_;
+      Changed();
+      while (!cancelled_ && !(slots_.empty() ? ended_ : slots_.front()->done)) AwaitChange();
+      --consumers_waiting_;
+      if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
+      if (slots_.empty()) return end_status_;
+      slot = std::move(slots_.front());
+      slots_.pop_front();
+      bytes_in_flight_ -= slot->bytes;
+      Changed();
+    }
     item->emplace(std::move(slot->item));
     return Status();
   }
@@ -103,28 +104,15 @@ class OrderedPrefetcher {
   // Makes this and every later Next fail, and starts no further load. Loads
   // under way end in their own time.
   void Cancel() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     cancelled_ = true;
-    Changed();
-  }
-
-  // Calls visit(requests taken from `next` and not yet handed over), at a
-  // moment when no call of `next` is under way and none begins.
-  void WithPendingRequests(const std::function<void(const std::vector<Request>&)>& visit) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    ++pauses_;
-    Await(&lock, [this] { return !issuing_; });
-    std::vector<Request> pending;
-    for (const auto& slot : slots_) pending.push_back(slot->item.request);
-    visit(pending);
-    --pauses_;
     Changed();
   }
 
   // How many threads, consumers among them, have found that they cannot go on as things stand. A
   // test that waits for all of them knows that nothing happens any more, without a look at a clock.
   int num_blocked() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     return num_blocked_;
   }
 
@@ -136,20 +124,17 @@ class OrderedPrefetcher {
     bool done = false;
   };
 
-  // Called, under the mutex, after what another thread may wait for.
-  void Changed() {
+  // Called after what another thread may wait for.
+  void Changed() PCR_REQUIRES(mutex_) {
     ++num_changes_;
     num_blocked_ = 0;  // until they have looked again
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
-  // Waits until `ready`, which is asked under the mutex and after each change.
-  template <typename Ready>
-  void Await(std::unique_lock<std::mutex>* lock, const Ready& ready) {
-    while (!ready()) {
-      ++num_blocked_;
-      changed_.wait(*lock, [this, seen = num_changes_] { return num_changes_ != seen; });
-    }
+  // Waits for the next change: to be called in a loop that tests what the thread waits for.
+  void AwaitChange() PCR_REQUIRES(mutex_) {
+    ++num_blocked_;
+    for (const uint64_t seen = num_changes_; num_changes_ == seen;) changed_.Wait(&mutex_);
   }
 
   static Options Completed(Options options) {
@@ -159,15 +144,14 @@ class OrderedPrefetcher {
   }
 
   // Takes one request, in turns, so that slots_ is in the order of the requests.
-  Slot* Issue(std::unique_lock<std::mutex>* lock) {
-    Await(lock, [this] {
-      return cancelled_ || ended_ ||
-             (!issuing_ && pauses_ == 0 &&
-              slots_.size() < static_cast<size_t>(options_.max_requests));
-    });
+  Slot* Issue() PCR_REQUIRES(mutex_) {
+    while (!cancelled_ && !ended_ &&
+           (issuing_ || slots_.size() >= static_cast<size_t>(options_.max_requests))) {
+      AwaitChange();
+    }
     if (cancelled_ || ended_) return nullptr;
     issuing_ = true;
-    lock->unlock();
+    mutex_.Unlock();
     std::unique_ptr<Slot> slot;
     Status status = CatchExceptions([&] {
       std::optional<Request> request;
@@ -179,7 +163,7 @@ class OrderedPrefetcher {
       slot = std::move(taken);
       return Status();
     });
-    lock->lock();
+    mutex_.Lock();
     issuing_ = false;
     Changed();
     if (slot == nullptr) {
@@ -196,16 +180,16 @@ class OrderedPrefetcher {
     return held <= bound && more <= bound - held;
   }
 
+  bool IsTurnOf(const Slot& slot) const PCR_REQUIRES(mutex_) {
+    return slot.sequence == num_granted_ &&
+           (bytes_in_flight_ == 0 || Fits(slot.bytes, bytes_in_flight_, options_.max_bytes)) &&
+           (loading_bytes_ == 0 || Fits(slot.bytes, loading_bytes_, options_.max_loading_bytes));
+  }
+
   // Waits for room. Granted in order, so that the first in line, which the
   // consumer waits for, is never kept out by later ones.
-  bool MayLoad(Slot* slot, std::unique_lock<std::mutex>* lock) {
-    Await(lock, [&] {
-      return cancelled_ ||
-             (slot->sequence == num_granted_ &&
-              (bytes_in_flight_ == 0 || Fits(slot->bytes, bytes_in_flight_, options_.max_bytes)) &&
-              (loading_bytes_ == 0 ||
-               Fits(slot->bytes, loading_bytes_, options_.max_loading_bytes)));
-    });
+  bool MayLoad(Slot* slot) PCR_REQUIRES(mutex_) {
+    while (!cancelled_ && !IsTurnOf(*slot)) AwaitChange();
     if (cancelled_) return false;
     ++num_granted_;
     bytes_in_flight_ += slot->bytes;
@@ -215,13 +199,13 @@ class OrderedPrefetcher {
   }
 
   Status GrowSlot(Slot* slot, uint64_t bytes) {
-    std::unique_lock<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     if (bytes <= slot->bytes) return Status();
     const uint64_t more = bytes - slot->bytes;
-    Await(&lock, [&] {
-      return cancelled_ || Fits(more, bytes_in_flight_, options_.max_bytes) ||
-             (consumers_waiting_ > 0 && slots_.front().get() == slot);
-    });
+    while (!cancelled_ && !Fits(more, bytes_in_flight_, options_.max_bytes) &&
+           !(consumers_waiting_ > 0 && slots_.front().get() == slot)) {
+      AwaitChange();
+    }
     if (cancelled_) return Status(Code::kCancelled, "reading was cancelled");
     slot->bytes = bytes;
     bytes_in_flight_ += more;
@@ -230,15 +214,15 @@ class OrderedPrefetcher {
   }
 
   void Work() {
-    std::unique_lock<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     Slot* slot = nullptr;
-    while ((slot = Issue(&lock)) != nullptr && MayLoad(slot, &lock)) {
-      lock.unlock();
+    while ((slot = Issue()) != nullptr && MayLoad(slot)) {
+      mutex_.Unlock();
       Status status = CatchExceptions([&] {
         const Grow grow = [this, slot](uint64_t bytes) { return GrowSlot(slot, bytes); };
         return functions_.load(slot->item.request, grow, &slot->item.loaded);
       });
-      lock.lock();
+      mutex_.Lock();
       loading_bytes_ -= slot->bytes;
       slot->item.status = std::move(status);
       slot->done = true;
@@ -248,21 +232,22 @@ class OrderedPrefetcher {
 
   const Options options_;
   const Functions functions_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t num_changes_ = 0;
-  int num_blocked_ = 0;  // threads that have found nothing to do since the last change
-  std::deque<std::unique_ptr<Slot>> slots_;  // issued and not yet handed over, in order
-  uint64_t num_issued_ = 0;
-  uint64_t num_granted_ = 0;
-  uint64_t bytes_in_flight_ = 0;  // of slots granted and not yet handed over
-  uint64_t loading_bytes_ = 0;    // of slots granted and not yet loaded
-  int consumers_waiting_ = 0;
-  int pauses_ = 0;
-  bool issuing_ = false;
-  bool ended_ = false;
-  bool cancelled_ = false;
-  Status end_status_;
+  Mutex mutex_;
+  CondVar changed_;
+  uint64_t num_changes_ PCR_GUARDED_BY(mutex_) = 0;
+  // Threads that have found nothing to do since the last change.
+  int num_blocked_ PCR_GUARDED_BY(mutex_) = 0;
+  // Issued and not yet handed over, in order.
+  std::deque<std::unique_ptr<Slot>> slots_ PCR_GUARDED_BY(mutex_);
+  uint64_t num_issued_ PCR_GUARDED_BY(mutex_) = 0;
+  uint64_t num_granted_ PCR_GUARDED_BY(mutex_) = 0;
+  uint64_t bytes_in_flight_ PCR_GUARDED_BY(mutex_) = 0;  // of slots granted and not yet handed over
+  uint64_t loading_bytes_ PCR_GUARDED_BY(mutex_) = 0;    // of slots granted and not yet loaded
+  int consumers_waiting_ PCR_GUARDED_BY(mutex_) = 0;
+  bool issuing_ PCR_GUARDED_BY(mutex_) = false;
+  bool ended_ PCR_GUARDED_BY(mutex_) = false;
+  bool cancelled_ PCR_GUARDED_BY(mutex_) = false;
+  Status end_status_ PCR_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 

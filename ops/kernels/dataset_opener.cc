@@ -14,6 +14,7 @@
 #include "ops/format/shard_names.h"
 #include "ops/kernels/read_statistics.h"
 #include "ops/kernels/retry.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/path.h"
 
@@ -156,29 +157,6 @@ absl::Status ListShards(tensorflow::Env* env, const std::string& folder,
 }
 
 }  // namespace
-
-absl::Status ToTensorFlow(const Status& status) {
-  const auto code = [&status] {
-    switch (status.code()) {
-      case Code::kOk:
-        return absl::StatusCode::kOk;
-      case Code::kCancelled:
-        return absl::StatusCode::kCancelled;
-      case Code::kInvalidArgument:
-        return absl::StatusCode::kInvalidArgument;
-      case Code::kUnavailable:
-        return absl::StatusCode::kUnavailable;
-      case Code::kDataLoss:
-        return absl::StatusCode::kDataLoss;
-      case Code::kResourceExhausted:
-        return absl::StatusCode::kResourceExhausted;
-      case Code::kInternal:
-        return absl::StatusCode::kInternal;
-    }
-    return absl::StatusCode::kUnknown;
-  };
-  return absl::Status(code(), ReadableUtf8(status.message()));
-}
 
 absl::Status OpenDataset(tensorflow::Env* env, const std::vector<std::string>& paths,
                          RangeReader* reader, DatasetIndex* index) {

@@ -7,15 +7,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "ops/base/status.h"
 #include "ops/format/dataset_index.h"
 #include "ops/kernels/range_reader.h"
 #include "tensorflow/core/platform/env.h"
 
 namespace pcr {
-
-// The core's status as TensorFlow's.
-absl::Status ToTensorFlow(const Status& status);
 
 // `paths` is the folder of a data set, or one or more PCR files. A folder with
 // a side index costs one read, two if that is larger than 1 MiB; a folder without one, and files,

@@ -10,8 +10,8 @@
 
 #include "ops/augment/decode_augment.h"
 #include "ops/base/catch_exceptions.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/lib/monitoring/counter.h"
 #include "tensorflow/core/platform/errors.h"

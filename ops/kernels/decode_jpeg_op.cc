@@ -9,8 +9,8 @@
 #include "ops/base/catch_exceptions.h"
 #include "ops/jpeg/pixels/decoder.h"
 #include "ops/jpeg/syntax/exif_orientation.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/image_ops.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/platform/errors.h"
 

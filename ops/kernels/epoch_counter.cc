@@ -29,29 +29,29 @@ struct CounterResource : public tensorflow::ResourceBase {
 }  // namespace
 
 EpochCounter::Epoch EpochCounter::First() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   return {seed_, first_};
 }
 
 EpochCounter::Epoch EpochCounter::Next(Files files) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   int64_t& next = next_.try_emplace(files, first_).first->second;
   return {seed_, next++};
 }
 
 bool EpochCounter::Claim(Files files, const void* consumer) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   return ++claims_[{files, consumer}] == 1;
 }
 
 void EpochCounter::Release(Files files, const void* consumer) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto claim = claims_.find({files, consumer});
   if (--claim->second == 0) claims_.erase(claim);
 }
 
 tensorflow::tstring EpochCounter::Serialize() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   std::string serialized;
   serialized.reserve(next_.size() * kEntryBytes);
   for (const auto& [files, next] : next_) {
@@ -79,7 +79,7 @@ absl::Status EpochCounter::Restore(uint64_t seed, const tensorflow::tstring& ser
     int64_t& own = next.try_emplace(files, first_).first->second;
     own = std::max(own, *epoch + 1);
   }
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   seed_ = seed;
   next_ = std::move(next);
   return absl::Status();

@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "ops/base/mutex.h"
 #include "tensorflow/core/framework/resource_mgr.h"
 #include "tensorflow/core/platform/tstring.h"
 
@@ -34,28 +34,28 @@ class EpochCounter {
   EpochCounter(uint64_t seed, int64_t first) : first_(first), seed_(seed) {}
 
   Epoch First();
-  // The epoch behind the last one of these files.
+  // The epoch after the last one of these files.
   Epoch Next(Files files);
 
-  // Whether no other iterator of these files is at work for `consumer`: only then is it certain
-  // which one takes the next epoch. Release undoes it, whatever it said.
+  // Returns whether no other iterator of these files is at work for `consumer`: only then is it
+  // certain which one takes the next epoch. Release undoes it, whatever it returned.
   bool Claim(Files files, const void* consumer);
   void Release(Files files, const void* consumer);
 
   // The counts of all files, for a checkpoint.
   tensorflow::tstring Serialize();
-  // Goes on with the seed and the counts of a checkpoint; behind `epoch` of `files`, if there is
-  // one: where an iterator was. INVALID_ARGUMENT, and nothing changes, if that is not what
+  // Goes on with the seed and the counts of a checkpoint, and after `epoch` of `files`, if there is
+  // one: where an iterator was. INVALID_ARGUMENT, and nothing changes, if `serialized` is not what
   // Serialize gives.
   absl::Status Restore(uint64_t seed, const tensorflow::tstring& serialized, Files files,
                        std::optional<int64_t> epoch);
 
  private:
   const int64_t first_;
-  std::mutex mutex_;
-  uint64_t seed_;
-  std::map<Files, int64_t> next_;  // where it is not first_
-  std::map<std::pair<Files, const void*>, int64_t> claims_;
+  Mutex mutex_;
+  uint64_t seed_ PCR_GUARDED_BY(mutex_);
+  std::map<Files, int64_t> next_ PCR_GUARDED_BY(mutex_);  // where it is not first_
+  std::map<std::pair<Files, const void*>, int64_t> claims_ PCR_GUARDED_BY(mutex_);
 };
 
 // The counter of the PcrDataset that a function makes each time it is called. It lives as long as

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "ops/base/catch_exceptions.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/range_reader.h"
 #include "ops/kernels/retry.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
 
@@ -18,8 +18,9 @@ namespace {
 constexpr uint64_t kMaxFileBytes = 16 << 10;
 
 struct Registry {
-  std::mutex mutex;
-  std::map<std::pair<bool, std::string>, FidelityCell*> cells;  // by: has a file; name
+  Mutex mutex;
+  // By: has a file; name.
+  std::map<std::pair<bool, std::string>, FidelityCell*> cells PCR_GUARDED_BY(mutex);
 };
 
 Registry& GlobalRegistry() {
@@ -36,7 +37,7 @@ absl::Status FidelityCell::Find(tensorflow::Env* env, const FidelityName& name,
     return absl::Status();
   }
   Registry& registry = GlobalRegistry();
-  std::lock_guard<std::mutex> lock(registry.mutex);
+  MutexLock lock(&registry.mutex);
   const auto found = registry.cells.find({false, name.name});
   if (found == registry.cells.end()) {
     return tensorflow::errors::FailedPrecondition(
@@ -51,7 +52,7 @@ absl::Status FidelityCell::Find(tensorflow::Env* env, const FidelityName& name,
 FidelityCell* FidelityCell::FindOrMake(tensorflow::Env* env, const FidelityName& name) {
   const bool has_file = name.poll_ms > 0;
   Registry& registry = GlobalRegistry();
-  std::lock_guard<std::mutex> lock(registry.mutex);
+  MutexLock lock(&registry.mutex);
   FidelityCell*& cell = registry.cells[{has_file, name.name}];
   if (cell == nullptr) cell = new FidelityCell(env, has_file ? name.name : "");
   return cell;
@@ -59,14 +60,14 @@ FidelityCell* FidelityCell::FindOrMake(tensorflow::Env* env, const FidelityName&
 
 void FidelityCell::Set(FidelityMixture value) {
   auto taken = std::make_shared<const FidelityMixture>(std::move(value));
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   value_ = std::move(taken);
   ++num_sets_;
   looked_ = Clock::now();
 }
 
 FidelityCell::Value FidelityCell::value() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   return value_;
 }
 
@@ -95,7 +96,7 @@ absl::Status FidelityCell::Look(int64_t poll_ms, const Cancellation& cancellatio
   if (path_.empty()) return absl::Status();
   int64_t sets_before = 0;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     const bool is_due = Clock::now() - looked_ >= std::chrono::milliseconds(poll_ms);
     if (value_ != nullptr && (looking_ || !is_due)) return absl::Status();
     looking_ = true;
@@ -108,7 +109,7 @@ absl::Status FidelityCell::Look(int64_t poll_ms, const Cancellation& cancellatio
     return Status();
   });
   if (!thrown.ok()) status = ToTensorFlow(thrown.WithContext(path_));
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   looking_ = false;
   looked_ = Clock::now();
   // What this process has set meanwhile is newer than what was read.
@@ -122,7 +123,7 @@ absl::Status FidelityCell::Look(int64_t poll_ms, const Cancellation& cancellatio
 
 void FidelityCell::AddDataset(const std::string& name,
                               const std::shared_ptr<SharedDataset>& shared) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   bool is_known = false;
   const auto last = std::remove_if(datasets_.begin(), datasets_.end(), [&](const auto& entry) {
     const std::shared_ptr<SharedDataset> living = entry.second.lock();
@@ -134,7 +135,7 @@ void FidelityCell::AddDataset(const std::string& name,
 }
 
 std::pair<std::string, int> FidelityCell::SmallestDataset() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   std::pair<std::string, int> smallest{"", 0};
   for (const auto& [name, dataset] : datasets_) {
     const std::shared_ptr<SharedDataset> living = dataset.lock();

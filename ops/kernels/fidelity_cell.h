@@ -10,13 +10,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "ops/base/cancellation.h"
+#include "ops/base/mutex.h"
 #include "ops/format/fidelity_mixture.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/platform/env.h"
@@ -64,12 +64,13 @@ class FidelityCell {
   tensorflow::Env* const env_;
   const std::string path_;  // empty: without a file
 
-  mutable std::mutex mutex_;
-  Value value_;
-  int64_t num_sets_ = 0;
-  bool looking_ = false;
-  Clock::time_point looked_;  // when the last look, or Set, was
-  std::vector<std::pair<std::string, std::weak_ptr<SharedDataset>>> datasets_;
+  mutable Mutex mutex_;
+  Value value_ PCR_GUARDED_BY(mutex_);
+  int64_t num_sets_ PCR_GUARDED_BY(mutex_) = 0;
+  bool looking_ PCR_GUARDED_BY(mutex_) = false;
+  Clock::time_point looked_ PCR_GUARDED_BY(mutex_);  // when the last look, or Set, was
+  std::vector<std::pair<std::string, std::weak_ptr<SharedDataset>>> datasets_
+      PCR_GUARDED_BY(mutex_);
 };
 
 }  // namespace pcr

@@ -5,8 +5,8 @@
 
 #include "ops/base/cancellation.h"
 #include "ops/format/fidelity_mixture.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/fidelity_cell.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/platform/errors.h"
 

@@ -3,12 +3,13 @@
 #include <atomic>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "ops/base/catch_exceptions.h"
-#include "ops/kernels/dataset_opener.h"
+#include "ops/base/mutex.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/platform/errors.h"
-#include "tensorflow/core/platform/mutex.h"
 #include "tensorflow/core/util/work_sharder.h"
 
 namespace pcr {
@@ -16,6 +17,27 @@ namespace {
 
 // A low estimate of the cycles an image takes: enough for one image to be worth a thread.
 constexpr int64_t kCyclesPerImage = 1'000'000;
+
+// The error of the lowest index among those that are added. Thread-safe.
+class FirstError {
+ public:
+  void Add(int64_t index, Status status) {
+    MutexLock lock(&mutex_);
+    if (index >= index_) return;
+    index_ = index;
+    status_ = std::move(status);
+  }
+  int64_t index() const { return index_; }
+  Status status() {
+    MutexLock lock(&mutex_);
+    return status_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::atomic<int64_t> index_{std::numeric_limits<int64_t>::max()};  // written under the mutex
+  Status status_ PCR_GUARDED_BY(mutex_);
+};
 
 }  // namespace
 
@@ -43,26 +65,21 @@ absl::Status ForEachImage(tensorflow::OpKernelContext* ctx, const tensorflow::Te
                           const std::function<Status(int64_t i)>& image) {
   const bool scalar = contents.dims() == 0;
   tensorflow::CancellationManager* const cancellation = ctx->cancellation_manager();
-  std::atomic<int64_t> first_failed{std::numeric_limits<int64_t>::max()};
-  tensorflow::mutex mu;
-  Status error;  // of first_failed
+  FirstError first_error;
   const auto run = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end && i < first_failed; ++i) {
+    for (int64_t i = begin; i < end && i < first_error.index(); ++i) {
       Status status = cancellation != nullptr && cancellation->IsCancelled()
                           ? Status(Code::kCancelled, "decoding was cancelled")
                           : CatchExceptions([&image, i] { return image(i); });
       if (status.ok()) continue;
-      const tensorflow::mutex_lock lock(mu);
-      if (i < first_failed) {
-        first_failed = i;
-        error = status.WithContext(scalar ? "contents" : "contents[" + std::to_string(i) + "]");
-      }
+      first_error.Add(
+          i, status.WithContext(scalar ? "contents" : "contents[" + std::to_string(i) + "]"));
     }
   };
   const auto* const workers = ctx->device()->tensorflow_cpu_worker_threads();
   tensorflow::Shard(workers->num_threads, workers->workers, contents.NumElements(), kCyclesPerImage,
                     run);
-  return ToTensorFlow(error);
+  return ToTensorFlow(first_error.status());
 }
 
 void Finish(tensorflow::OpKernelContext* ctx, const absl::Status& status) {

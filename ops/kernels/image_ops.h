@@ -26,8 +26,8 @@ absl::Status GetDecodeLimits(tensorflow::OpKernelConstruction* ctx, DecodeLimits
 absl::Status ForEachImage(tensorflow::OpKernelContext* ctx, const tensorflow::Tensor& contents,
                           const std::function<Status(int64_t i)>& image);
 
-// Ends the op with a status, which is logged unless it is CANCELLED: a data set that is left is no
-// fault.
+// Ends the op with a status, which is logged unless it is CANCELLED: abandoning a data set is not
+// an error.
 void Finish(tensorflow::OpKernelContext* ctx, const absl::Status& status);
 
 }  // namespace pcr

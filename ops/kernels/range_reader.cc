@@ -16,7 +16,7 @@ std::string Bytes(uint64_t offset, uint64_t size) {
 
 absl::Status RangeReader::Open(const std::string& path, File* file) {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     const auto found = by_path_.find(path);
     if (found != by_path_.end()) {
       open_files_.splice(open_files_.begin(), open_files_, found->second);
@@ -25,10 +25,10 @@ absl::Status RangeReader::Open(const std::string& path, File* file) {
     }
   }
   // Opened outside of the lock: it may be a request to a distant store. Two
-  // threads may open one file at once; the first to come back is kept.
+  // threads may open one file at once; the first that returns is kept.
   std::unique_ptr<tensorflow::RandomAccessFile> opened;
   TF_RETURN_IF_ERROR(env_->NewRandomAccessFile(path, &opened));
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto found = by_path_.find(path);
   if (found != by_path_.end()) {
     *file = found->second->second;
@@ -45,7 +45,7 @@ absl::Status RangeReader::Open(const std::string& path, File* file) {
 }
 
 void RangeReader::Forget(const std::string& path) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return;
   open_files_.erase(found->second);

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "ops/base/cancellation.h"
+#include "ops/base/mutex.h"
 #include "ops/kernels/read_statistics.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -51,10 +51,11 @@ class RangeReader {
 
   tensorflow::Env* const env_;
   ReadStatistics* const statistics_;
-  std::mutex mutex_;
+  Mutex mutex_;
   // Least recently used last.
-  std::list<std::pair<std::string, File>> open_files_;
-  std::unordered_map<std::string, std::list<std::pair<std::string, File>>::iterator> by_path_;
+  std::list<std::pair<std::string, File>> open_files_ PCR_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, std::list<std::pair<std::string, File>>::iterator> by_path_
+      PCR_GUARDED_BY(mutex_);
 };
 
 }  // namespace pcr

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/kernels/dataset_opener.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/platform/errors.h"
 #include "tensorflow/core/platform/logging.h"
 

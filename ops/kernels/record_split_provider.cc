@@ -15,6 +15,7 @@ constexpr char kPosition[] = "record_split_position";
 RecordSplitProvider::RecordSplitProvider(std::shared_ptr<const SharedDataset> shared,
                                          const RecordOrderOptions& options, int64_t first_epoch)
     : shared_(std::move(shared)), options_(options) {
+  MutexLock lock(&mutex_);
   StartEpochLocked(first_epoch);
 }
 
@@ -26,7 +27,7 @@ void RecordSplitProvider::StartEpochLocked(int64_t epoch) {
 }
 
 absl::Status RecordSplitProvider::GetNext(tensorflow::Tensor* split, bool* end_of_splits) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   *end_of_splits = position_ == order_.size();
   if (*end_of_splits) return absl::Status();
   *split = tensorflow::Tensor(tensorflow::DT_INT64, tensorflow::TensorShape({2}));
@@ -36,14 +37,14 @@ absl::Status RecordSplitProvider::GetNext(tensorflow::Tensor* split, bool* end_o
 }
 
 absl::Status RecordSplitProvider::Reset() {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   StartEpochLocked(epoch_ + 1);
   return absl::Status();
 }
 
 absl::Status RecordSplitProvider::Save(std::function<std::string(std::string)> full_name,
                                        tensorflow::data::IteratorStateWriter* writer) {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   TF_RETURN_IF_ERROR(writer->WriteScalar(full_name(kEpoch), epoch_));
   return writer->WriteScalar(full_name(kPosition), static_cast<int64_t>(position_));
 }
@@ -54,7 +55,7 @@ absl::Status RecordSplitProvider::Restore(std::function<std::string(std::string)
   int64_t position = 0;
   TF_RETURN_IF_ERROR(reader->ReadScalar(full_name(kEpoch), &epoch));
   TF_RETURN_IF_ERROR(reader->ReadScalar(full_name(kPosition), &position));
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   if (epoch < 0) {
     return tensorflow::errors::InvalidArgument("restored epoch; expected >= 0, got ", epoch);
   }
@@ -68,7 +69,7 @@ absl::Status RecordSplitProvider::Restore(std::function<std::string(std::string)
 }
 
 int64_t RecordSplitProvider::Cardinality() const {
-  std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   return static_cast<int64_t>(order_.size());
 }
 

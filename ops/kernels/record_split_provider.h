@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "ops/base/mutex.h"
 #include "ops/format/record_order.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/framework/dataset.h"
@@ -35,14 +35,14 @@ class RecordSplitProvider : public tensorflow::data::SplitProvider {
   int64_t Cardinality() const override;
 
  private:
-  void StartEpochLocked(int64_t epoch);
+  void StartEpochLocked(int64_t epoch) PCR_REQUIRES(mutex_);
 
   const std::shared_ptr<const SharedDataset> shared_;
   const RecordOrderOptions options_;
-  mutable std::mutex mutex_;
-  int64_t epoch_ = 0;
-  size_t position_ = 0;
-  std::vector<RecordPart> order_;
+  mutable Mutex mutex_;
+  int64_t epoch_ PCR_GUARDED_BY(mutex_) = 0;
+  size_t position_ PCR_GUARDED_BY(mutex_) = 0;
+  std::vector<RecordPart> order_ PCR_GUARDED_BY(mutex_);
 };
 
 }  // namespace pcr

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "ops/base/catch_exceptions.h"
 #include "ops/format/record_prefix.h"
-#include "ops/kernels/dataset_opener.h"
 #include "ops/kernels/read_statistics.h"
 #include "ops/kernels/retry.h"
+#include "ops/kernels/tensorflow_status.h"
 #include "tensorflow/core/platform/errors.h"
 
 namespace pcr {
@@ -35,11 +35,8 @@ ReadOptions DefaultReadOptions(const std::vector<std::string>& paths) {
 }
 
 RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
-                           NextRequest next, std::function<void(const Cancellation&)> before_read)
-    : shared_(std::move(shared)),
-      next_(std::move(next)),
-      before_read_(std::move(before_read)),
-      buffers_(static_cast<uint64_t>(options.bytes)) {
+                           RequestSource* source)
+    : shared_(std::move(shared)), source_(source), buffers_(static_cast<uint64_t>(options.bytes)) {
   Prefetcher::Options prefetch;
   prefetch.num_threads = static_cast<int>(
       std::min<int64_t>(options.reads, std::max<uint64_t>(shared_->index.num_records(), 1)));
@@ -48,10 +45,12 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
   prefetch.max_bytes = static_cast<uint64_t>(options.bytes_or_waiting);
   Prefetcher::Functions functions;
   functions.next = [this](std::optional<RecordRequest>* request) {
-    next_status_ = next_(request);
-    // What is passed on only says that there is an error; Next returns next_status_.
-    next_failed_ = !next_status_.ok();
-    return next_status_.ok() ? Status() : Internal("no next request");
+    absl::Status status = source_->Take(request);
+    if (status.ok()) return Status();
+    MutexLock lock(&mutex_);
+    source_failed_ = true;
+    source_status_ = std::move(status);
+    return Internal("no next request");  // Next returns source_status_ instead.
   };
   functions.size_bytes = [this](const RecordRequest& request) {
     return shared_->index.Prefix(request.record, request.scan_groups).size;
@@ -59,7 +58,9 @@ RecordStream::RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOpti
   functions.load = [this](const RecordRequest& request, const Prefetcher::Grow& grow,
                           Loaded* loaded) {
     const Status thrown = CatchExceptions([&] {
-      before_read_(cancellation_);
+      // By the thread that then reads, so that no other read is held up. Should it fail, a value is
+      // known: the source looked before its first request.
+      source_->LookAtFidelity(cancellation_).IgnoreError();
       loaded->status = Load(request, grow, loaded);
       return Status();
     });
@@ -158,7 +159,8 @@ absl::Status RecordStream::Next(std::optional<LoadedRecord>* record) {
       std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
   if (status.code() == Code::kCancelled) return ToTensorFlow(status);
   if (!status.ok()) {
-    if (next_failed_) return std::exchange(next_status_, absl::Status());
+    MutexLock lock(&mutex_);
+    if (source_failed_) return std::exchange(source_status_, absl::OkStatus());
     return ToTensorFlow(status);
   }
   if (item.has_value()) {
@@ -167,11 +169,6 @@ absl::Status RecordStream::Next(std::optional<LoadedRecord>* record) {
                                  std::move(item->loaded.image_counts)});
   }
   return absl::Status();
-}
-
-void RecordStream::WithPendingRequests(
-    const std::function<void(const std::vector<RecordRequest>&)>& visit) {
-  prefetcher_->WithPendingRequests(visit);
 }
 
 }  // namespace pcr

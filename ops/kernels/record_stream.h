@@ -5,7 +5,6 @@
 #define PCR_OPS_KERNELS_RECORD_STREAM_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,18 +13,14 @@
 #include "absl/status/status.h"
 #include "ops/base/buffer_pool.h"
 #include "ops/base/cancellation.h"
+#include "ops/base/mutex.h"
 #include "ops/base/ordered_prefetcher.h"
+#include "ops/kernels/record_request.h"
+#include "ops/kernels/request_source.h"
 #include "ops/kernels/shared_dataset.h"
 #include "tensorflow/core/platform/tstring.h"
 
 namespace pcr {
-
-struct RecordRequest {
-  uint64_t record = 0;         // global ordinal
-  int scan_groups = 1;         // fidelity, fixed when the request is made
-  uint64_t first_example = 0;  // those before it were delivered already
-  int64_t epoch = 0;           // that the record is read in
-};
 
 struct LoadedRecord {
   RecordRequest request;
@@ -52,25 +47,18 @@ ReadOptions DefaultReadOptions(const std::vector<std::string>& paths);
 // Thread-safe.
 class RecordStream {
  public:
-  // `next` gives the requests in order, none at the end.
-  using NextRequest = std::function<absl::Status(std::optional<RecordRequest>*)>;
-
-  // `before_read` is called before each read, by the thread that then reads: it holds up none of
-  // the other reads.
-  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options, NextRequest next,
-               std::function<void(const Cancellation&)> before_read);
+  // Takes its requests from `source`, which has begun and outlives it.
+  RecordStream(std::shared_ptr<SharedDataset> shared, const ReadOptions& options,
+               RequestSource* source);
   ~RecordStream();
 
   // The next record, none at the end. A record that could not be read comes
   // with its status and no examples; the stream stands after it. An error of
-  // `next` is returned once, after the records before it, and is the end: a
+  // the source is returned once, after the records before it, and is the end: a
   // consumer that ignores errors would never come to one otherwise.
   absl::Status Next(std::optional<LoadedRecord>* record);
 
   void Cancel();
-
-  // The requests taken and not yet handed over; see OrderedPrefetcher.
-  void WithPendingRequests(const std::function<void(const std::vector<RecordRequest>&)>& visit);
 
  private:
   struct Loaded {
@@ -85,11 +73,11 @@ class RecordStream {
   std::string Place(const RecordRequest& request) const;
 
   const std::shared_ptr<SharedDataset> shared_;
-  const NextRequest next_;
-  const std::function<void(const Cancellation&)> before_read_;
+  RequestSource* const source_;
   Cancellation cancellation_;
-  bool next_failed_ = false;
-  absl::Status next_status_;  // of next_, once it has failed, until Next has said so
+  Mutex mutex_;
+  bool source_failed_ PCR_GUARDED_BY(mutex_) = false;
+  absl::Status source_status_ PCR_GUARDED_BY(mutex_);  // until Next has returned it
   BufferPool buffers_;
   std::unique_ptr<Prefetcher> prefetcher_;  // last: its threads use all of the above
 };

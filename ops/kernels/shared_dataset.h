@@ -14,8 +14,10 @@
 
 #include "absl/status/status.h"
 #include "ops/format/dataset_index.h"
+#include "ops/kernels/dataset_inputs.h"
 #include "ops/kernels/epoch_counter.h"
 #include "ops/kernels/range_reader.h"
+#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/platform/env.h"
 
 namespace pcr {
@@ -23,7 +25,7 @@ namespace pcr {
 struct SharedDataset {
   explicit SharedDataset(tensorflow::Env* env) : reader(env, &ReadStatistics::Global()) {}
 
-  // These are not changed once Open has returned.
+  // These do not change once Get has returned.
   DatasetIndex index;
   RangeReader reader;
   std::vector<std::string> paths;
@@ -32,15 +34,13 @@ struct SharedDataset {
   std::string copy_id;            // unique in the process
 
   EpochCounter::Files files() const { return index.ContentsChecksum(); }
+  // The op's input shared_id of its copies.
+  std::string id_of_copies() const;
 
-  // Opens the files.
-  static absl::Status Open(tensorflow::Env* env, const std::vector<std::string>& paths,
-                           std::shared_ptr<EpochCounter> epochs, bool made_by_function,
-                           std::shared_ptr<SharedDataset>* shared);
-
-  // The one of that copy_id and these paths that is still in use, or null.
-  static std::shared_ptr<SharedDataset> Find(const std::string& copy_id,
-                                             const std::vector<std::string>& paths);
+  // What the data set of these inputs shares with its copies: for a copy, what its original has;
+  // otherwise the files are opened.
+  static absl::Status Get(tensorflow::OpKernelContext* ctx, const DatasetInputs& inputs,
+                          std::shared_ptr<SharedDataset>* shared);
 };
 
 }  // namespace pcr

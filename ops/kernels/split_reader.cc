@@ -1,28 +1,27 @@
 #include "ops/kernels/split_reader.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "ops/base/catch_exceptions.h"
-#include "ops/kernels/dataset_opener.h"
+#include "ops/base/mutex.h"
 #include "ops/kernels/retry.h"
+#include "ops/kernels/tensorflow_status.h"
 
 namespace pcr {
 
 struct SplitReader::Shared {
   std::shared_ptr<tensorflow::data::SplitProvider> provider;
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool asked = false;
-  bool answered = false;
-  bool cancelled = false;
+  Mutex mutex;
+  CondVar changed;
+  bool asked PCR_GUARDED_BY(mutex) = false;
+  bool answered PCR_GUARDED_BY(mutex) = false;
+  bool cancelled PCR_GUARDED_BY(mutex) = false;
   // The answer.
-  absl::Status status;
-  tensorflow::Tensor split;
-  bool end = false;
+  absl::Status status PCR_GUARDED_BY(mutex);
+  tensorflow::Tensor split PCR_GUARDED_BY(mutex);
+  bool end PCR_GUARDED_BY(mutex) = false;
 };
 
 SplitReader::SplitReader(std::shared_ptr<tensorflow::data::SplitProvider> provider)
@@ -34,13 +33,13 @@ SplitReader::~SplitReader() { Cancel(); }
 
 tensorflow::data::SplitProvider& SplitReader::provider() const { return *shared_->provider; }
 
-void SplitReader::Work(const std::shared_ptr<Shared>& shared) {
-  std::unique_lock<std::mutex> lock(shared->mutex);
+void SplitReader::Work(Shared* shared) {
+  MutexLock lock(&shared->mutex);
   while (true) {
-    shared->changed.wait(lock, [&] { return shared->asked || shared->cancelled; });
+    while (!shared->asked && !shared->cancelled) shared->changed.Wait(&shared->mutex);
     if (shared->cancelled) return;
     shared->asked = false;
-    lock.unlock();
+    shared->mutex.Unlock();
     absl::Status status;
     tensorflow::Tensor split;
     bool end = false;
@@ -49,7 +48,7 @@ void SplitReader::Work(const std::shared_ptr<Shared>& shared) {
       return Status();
     });
     if (!thrown.ok()) status = ToTensorFlow(thrown);
-    lock.lock();
+    shared->mutex.Lock();
     shared->status = status;
     if (!status.ok()) {
       shared->status = WithReachingCode(absl::Status(
@@ -59,20 +58,20 @@ void SplitReader::Work(const std::shared_ptr<Shared>& shared) {
     shared->split = std::move(split);
     shared->end = end;
     shared->answered = true;
-    shared->changed.notify_all();
+    shared->changed.NotifyAll();
   }
 }
 
 absl::Status SplitReader::Next(tensorflow::Tensor* split, bool* end) {
   if (!has_thread_) {
-    std::thread([shared = shared_] { Work(shared); }).detach();
+    std::thread([shared = shared_] { Work(shared.get()); }).detach();
     has_thread_ = true;
   }
-  std::unique_lock<std::mutex> lock(shared_->mutex);
+  MutexLock lock(&shared_->mutex);
   shared_->asked = true;
   shared_->answered = false;
-  shared_->changed.notify_all();
-  shared_->changed.wait(lock, [this] { return shared_->answered || shared_->cancelled; });
+  shared_->changed.NotifyAll();
+  while (!shared_->answered && !shared_->cancelled) shared_->changed.Wait(&shared_->mutex);
   if (shared_->cancelled) return absl::CancelledError("reading was cancelled");
   *split = std::move(shared_->split);
   *end = shared_->end;
@@ -81,9 +80,9 @@ absl::Status SplitReader::Next(tensorflow::Tensor* split, bool* end) {
 
 void SplitReader::Cancel() {
   {
-    std::lock_guard<std::mutex> lock(shared_->mutex);
+    MutexLock lock(&shared_->mutex);
     shared_->cancelled = true;
-    shared_->changed.notify_all();
+    shared_->changed.NotifyAll();
   }
   shared_->provider->Cancel();
 }

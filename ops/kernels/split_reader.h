@@ -12,10 +12,9 @@
 
 namespace pcr {
 
-// The provider of a worker repeats its request for up to WorkerConfig's
-// dispatcher_timeout_ms, an hour if that is not set, and knows no cancellation.
-// So it is asked by a thread of its own, which is left behind when nobody waits
-// for it any more. That thread ends with the request.
+// The provider of a worker repeats its request for up to WorkerConfig's dispatcher_timeout_ms, an
+// hour by default, and cannot be cancelled. So a thread of its own asks it, and is abandoned when
+// nobody waits for it any more. That thread ends with the request.
 class SplitReader {
  public:
   explicit SplitReader(std::shared_ptr<tensorflow::data::SplitProvider> provider);
@@ -24,9 +23,9 @@ class SplitReader {
   SplitReader(const SplitReader&) = delete;
   SplitReader& operator=(const SplitReader&) = delete;
 
-  // The next split. CANCELLED once Cancel was called, also where it waits. Other
-  // errors have no code that a client of the tf.data service takes for a worker
-  // that will come back: it would ask again for ever. Not from two threads at once.
+  // The next split. CANCELLED once Cancel was called, also while it waits. Other errors have no
+  // code that a client of the tf.data service takes for a worker that will come back: it would ask
+  // again for ever. Not from two threads at once.
   absl::Status Next(tensorflow::Tensor* split, bool* end);
 
   // From any thread.
@@ -38,7 +37,7 @@ class SplitReader {
  private:
   struct Shared;
 
-  static void Work(const std::shared_ptr<Shared>& shared);
+  static void Work(Shared* shared);
 
   const std::shared_ptr<Shared> shared_;
   bool has_thread_ = false;

@@ -1,3 +1,4 @@
+#include "ops/op_defs/dataset_inputs.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -8,8 +9,11 @@ namespace {
 using ::tensorflow::shape_inference::InferenceContext;
 using ::tensorflow::shape_inference::ShapeHandle;
 
-// Ordinal of an input of PcrDataset; resume_examples is the next one.
-constexpr int kResumeNumShards = 12;
+// The ranks of PcrDataset's inputs.
+#define PCR_RANK_OF_SCALAR(type, name, range) 0,
+#define PCR_RANK_OF_VECTOR(type, name, range) 1,
+constexpr int kDatasetInputRanks[] = {PCR_DATASET_INPUTS(PCR_RANK_OF_SCALAR, PCR_RANK_OF_VECTOR)};
+
 // All inputs and outputs are scalars.
 absl::Status Scalars(InferenceContext* c) {
   ShapeHandle unused;
@@ -20,24 +24,11 @@ absl::Status Scalars(InferenceContext* c) {
   return absl::Status();
 }
 
+#define PCR_INPUT(type, name, range) .Input(#name ": " #type)
+// clang-format off
 REGISTER_OP("PcrDataset")
-    .Input("paths: string")
-    .Input("scan_groups: int64")
-    .Input("shuffle: bool")
-    .Input("seed: int64")
-    .Input("seed_is_private: bool")
-    .Input("seeded_shuffles: int64")
-    .Input("num_shards: int64")
-    .Input("shard_index: int64")
-    .Input("reads_in_flight: int64")
-    .Input("bytes_in_flight: int64")
-    .Input("shared_id: string")
-    .Input("first_epoch: int64")
-    .Input("resume_num_shards: int64")
-    .Input("resume_examples: int64")
-    .Input("provenance: bool")
-    .Input("fidelity: string")
-    .Input("fidelity_poll_ms: int64")
+    PCR_DATASET_INPUTS(PCR_INPUT, PCR_INPUT)
+    // clang-format on
     .Output("handle: variant")
     .Attr("metadata: string = ''")
     .Attr("file_sharding: string = ''")
@@ -45,10 +36,8 @@ REGISTER_OP("PcrDataset")
     .SetIsStateful()
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle unused;
-      TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 1, &unused));
-      for (int i = 1; i < c->num_inputs(); ++i) {
-        const bool is_vector = i == kResumeNumShards || i == kResumeNumShards + 1;
-        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), is_vector ? 1 : 0, &unused));
+      for (int i = 0; i < c->num_inputs(); ++i) {
+        TF_RETURN_IF_ERROR(c->WithRank(c->input(i), kDatasetInputRanks[i], &unused));
       }
       return tensorflow::shape_inference::ScalarShape(c);
     })
@@ -75,8 +64,8 @@ resume_num_shards: [S] Numbers of readers: of those that began that epoch, then 
   on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
 resume_examples: [S] How many examples each of these readers had read.
 provenance: Whether two more components follow each example: its name, a scalar, "file: record 3,
-  example 2", with the number of its images if that is not one; and a seed of stateless random ops, int64 [2], that follows from seed, epoch and
-  example.
+  example 2", with the number of its images if that is not one; and a seed of stateless random ops,
+  int64 [2], that follows from seed, epoch and example.
 fidelity: Names the pcr_tf.Fidelity that says how many scan groups to read: as in PcrSetFidelity;
   empty: `scan_groups` does.
 fidelity_poll_ms: As in PcrSetFidelity.

@@ -335,40 +335,5 @@ TEST(OrderedPrefetcherTest, ItCanBeDestroyedAtAnyMoment) {
   }
 }
 
-TEST(OrderedPrefetcherTest, PendingRequestsAreThoseIssuedAndNotHandedOver) {
-  std::atomic<int> issued{0};
-  auto functions = Squares(400);
-  functions.next = [&issued, next = functions.next](std::optional<int>* request) {
-    const Status status = next(request);
-    if (request->has_value()) ++issued;
-    return status;
-  };
-  Prefetcher prefetcher({7, 20}, functions);
-  std::optional<Prefetcher::Item> item;
-  for (int taken = 0; taken <= 400; ++taken) {
-    prefetcher.WithPendingRequests([&](const std::vector<int>& pending) {
-      ASSERT_EQ(static_cast<int>(pending.size()), issued - taken);
-      for (size_t i = 0; i < pending.size(); ++i) {
-        ASSERT_EQ(pending[i], taken + static_cast<int>(i));
-      }
-    });
-    ASSERT_TRUE(prefetcher.Next(&item).ok());
-  }
-}
-
-TEST(OrderedPrefetcherTest, PendingRequestsMayBeAskedForWhileItIsCancelled) {
-  for (int round = 0; round < 50; ++round) {
-    Prefetcher prefetcher({4, 20}, Squares(1000));
-    std::thread canceller([&] { prefetcher.Cancel(); });
-    size_t most = 0;
-    for (int i = 0; i < 20; ++i) {
-      prefetcher.WithPendingRequests(
-          [&](const std::vector<int>& pending) { most = std::max(most, pending.size()); });
-    }
-    EXPECT_LE(most, 4u);
-    canceller.join();
-  }
-}
-
 }  // namespace
 }  // namespace pcr
