@@ -24,9 +24,10 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from tools import native
 
-# PCR_BIT_INSTRUCTIONS: compiles some functions twice, for newer processors too, which sanitizers
-# do not support; here only the plain ones are compiled.
-_SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-DPCR_BIT_INSTRUCTIONS=")
+# The empty macro: functions that are otherwise compiled twice, for newer processors too, are
+# compiled once, and the plain ones run. ThreadSanitizer requires that of all such functions: the
+# loader would choose between two before its runtime starts.
+_SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-DPCR_DEBUG", "-DPCR_BIT_INSTRUCTIONS=")
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,16 @@ class Variant:
     only_threads: bool = False  # by default, only tests that start threads
 
 
-def _sanitized(sanitizers: str, only_threads: bool = False) -> Variant:
+def _sanitized(sanitizers: str, *flags: str, only_threads: bool = False) -> Variant:
     link = (f"-fsanitize={sanitizers}",)
-    flags = ("-DPCR_DEBUG", *_SANITIZE, *link, "-fno-sanitize-recover=all")
-    return Variant(flags, link, only_threads)
+    return Variant((*_SANITIZE, *flags, *link, "-fno-sanitize-recover=all"), link, only_threads)
 
 
 # By the name of their folder in build/.
 VARIANTS = {
     "checked": Variant((*native.RELEASE_FLAGS, "-DPCR_DEBUG")),
     "sanitize": _sanitized("address,undefined"),
-    "tsan": _sanitized("thread", only_threads=True),
+    "tsan": _sanitized("thread", "-DPCR_VECTORIZED=", only_threads=True),
 }
 # A program that lasts longer hangs.
 HANG_S = 1800

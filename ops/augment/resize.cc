@@ -7,7 +7,9 @@
 
 // The compiler makes these loops twice, and the loader takes the one that the processor can
 // run. Both give the same bits: neither contracts a product and a sum.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(PCR_VECTORIZED)
+// ThreadSanitizer leaves it out: the loader would choose before the sanitizer has begun.
+#elif defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
 #define PCR_VECTORIZED __attribute__((target_clones("avx2", "default")))
 #else
 #define PCR_VECTORIZED

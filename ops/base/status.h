@@ -1,8 +1,7 @@
 // Status and Result: how the TensorFlow-free core reports errors.
 //
-// Messages have the form `<file>: record 7, scan group 3, byte 4096: <rule>;
-// expected <x>, got <y>[; remedy]`. The layer that knows a part of the place
-// prepends it (`Status::WithContext`).
+// Messages have the form `<file>: record 7, scan group 3, byte 4096: <rule>; expected <x>, got
+// <y>[; remedy]`. The layer that knows a part of the place prepends it (`WithContext`).
 
 #ifndef PCR_OPS_BASE_STATUS_H_
 #define PCR_OPS_BASE_STATUS_H_
@@ -54,15 +53,14 @@ inline Status InvalidArgument(std::string message) {
 inline Status DataLoss(std::string message) { return Status(Code::kDataLoss, std::move(message)); }
 inline Status Internal(std::string message) { return Status(Code::kInternal, std::move(message)); }
 
-// Text that came from data, fit for a message: bytes that are not printable
-// ASCII as \xNN, and no more than the first 64.
+// Text that came from data, fit for a message: its first 64 bytes, those that are not printable
+// ASCII as \xNN.
 std::string Printable(std::string_view bytes);
 
-// A message for people whose names of files may be any bytes: those that are not UTF-8 as \xNN.
+// A message that may hold file names, which can be any bytes: those that are not UTF-8 as \xNN.
 std::string ReadableUtf8(std::string_view message);
 
-// "<rule>; expected <expected>, got <got>". `expected` is the caller's own
-// text, `got` may be anything that data hold.
+// "<rule>; expected <expected>, got <got>". `got` may be anything that was read from data.
 template <typename E, typename G>
 std::string Expected(std::string_view rule, const E& expected, const G& got) {
   auto text = [](const auto& value) {
@@ -79,11 +77,19 @@ std::string Expected(std::string_view rule, const E& expected, const G& got) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
-  Result(Status status) : status_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  // Requires an error.
+  Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor)
+    PCR_DCHECK(!ok());
+  }
 
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }
+  // The same result, an error with "<context>: " before its message.
+  Result WithContext(std::string_view context) && {
+    if (!ok()) return status_.WithContext(context);
+    return std::move(*this);
+  }
   // Requires ok().
   T& value() & {
     PCR_DCHECK(ok());

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "ops/base/byte_writer.h"
+#include "ops/base/check.h"
 #include "ops/base/crc32c.h"
 #include "ops/format/frame.h"
 #include "ops/format/layout.h"
@@ -33,43 +34,32 @@ uint64_t Sum(const std::vector<uint64_t>& values) {
 }  // namespace
 
 Result<DatasetIndex> DatasetIndex::Parse(std::string_view side_index) {
-  auto frame = ParseFrame(side_index, 0);
-  if (!frame.ok()) return frame.status();
-  if (frame.value().frame_size != side_index.size()) {
+  PCR_ASSIGN_OR_RETURN(const FrameView frame, ParseFrame(side_index, 0));
+  if (frame.frame_size != side_index.size()) {
     return DataLoss(
-        Expected("a side index is one frame (bytes)", frame.value().frame_size, side_index.size()));
+        Expected("a side index is one frame (bytes)", frame.frame_size, side_index.size()));
   }
-  auto parsed = ExampleView::Parse(frame.value().data);
-  if (!parsed.ok()) return parsed.status();
-  const ExampleView& view = parsed.value();
-  auto header = Header::Parse(layout::kDatasetIndexFrame, view);
-  if (!header.ok()) return header.status();
-  auto names = view.Bytes(layout::kShardNames);
-  if (!names.ok()) return names.status();
-  const auto num_shards = static_cast<int64_t>(names.value().size());
-  auto sizes = view.Sizes(layout::kShardSizes, num_shards);
-  if (!sizes.ok()) return sizes.status();
-  auto checksums = view.Sizes(layout::kFooterChecksums, num_shards);
-  if (!checksums.ok()) return checksums.status();
-  auto records = view.Sizes(layout::kShardRecords, num_shards);
-  if (!records.ok()) return records.status();
-  auto columns = IndexColumns::Parse(view, header.value().num_groups());
-  if (!columns.ok()) return columns.status();
-
+  PCR_ASSIGN_OR_RETURN(const ExampleView view, ExampleView::Parse(frame.data));
   DatasetIndex index;
-  index.header_ = std::move(header).value();
-  index.columns_ = std::move(columns).value();
+  PCR_ASSIGN_OR_RETURN(index.header_, Header::Parse(layout::kDatasetIndexFrame, view));
+  PCR_ASSIGN_OR_RETURN(const auto names, view.Bytes(layout::kShardNames));
+  const auto num_shards = static_cast<int64_t>(names.size());
+  PCR_ASSIGN_OR_RETURN(const auto sizes, view.Sizes(layout::kShardSizes, num_shards));
+  PCR_ASSIGN_OR_RETURN(const auto checksums, view.Sizes(layout::kFooterChecksums, num_shards));
+  PCR_ASSIGN_OR_RETURN(const auto records, view.Sizes(layout::kShardRecords, num_shards));
+  PCR_ASSIGN_OR_RETURN(index.columns_, IndexColumns::Parse(view, index.header_.num_groups()));
+
   index.shards_.reserve(num_shards);
   uint64_t first_record = 0;
   for (int64_t s = 0; s < num_shards; ++s) {
     ShardEntry shard;
-    shard.name = names.value()[s];
-    shard.file_bytes = sizes.value()[s];
-    shard.footer_checksum = static_cast<uint32_t>(checksums.value()[s]);
+    shard.name = names[s];
+    shard.file_bytes = sizes[s];
+    shard.footer_checksum = static_cast<uint32_t>(checksums[s]);
     shard.first_record = first_record;
-    shard.num_records = records.value()[s];
-    if (checksums.value()[s] > std::numeric_limits<uint32_t>::max()) {
-      return DataLoss(Expected("checksum of a footer", "32 bits", checksums.value()[s]))
+    shard.num_records = records[s];
+    if (checksums[s] > std::numeric_limits<uint32_t>::max()) {
+      return DataLoss(Expected("checksum of a footer", "32 bits", checksums[s]))
           .WithContext(shard.name);
     }
     if (!IsRelativeName(shard.name)) {
@@ -146,6 +136,7 @@ void DatasetIndex::ResolveNames(std::string_view folder) {
 }
 
 const ShardEntry& DatasetIndex::ShardOf(uint64_t record) const {
+  PCR_DCHECK(record < num_records());
   // The last shard that begins at or before the record; empty shards before it share its start.
   const auto after = std::upper_bound(
       shards_.begin(), shards_.end(), record,

@@ -176,8 +176,8 @@ Result<std::vector<std::string_view>> ExampleView::Bytes(std::string_view name,
                                                          int64_t count) const {
   const FeatureView* feature = nullptr;
   PCR_RETURN_IF_ERROR(Find(features_, name, FeatureKind::kBytes, &feature));
-  auto values = DecodeBytesList(*feature);
-  if (values.ok()) PCR_RETURN_IF_ERROR(CheckCount(name, count, values.value().size()));
+  PCR_ASSIGN_OR_RETURN(auto values, DecodeBytesList(*feature));
+  PCR_RETURN_IF_ERROR(CheckCount(name, count, values.size()));
   return values;
 }
 
@@ -191,26 +191,23 @@ Result<std::vector<int64_t>> ExampleView::Ints(std::string_view name, int64_t co
 }
 
 Result<std::vector<uint64_t>> ExampleView::Sizes(std::string_view name, int64_t count) const {
-  auto ints = Ints(name, count);
-  if (!ints.ok()) return ints.status();
-  for (const int64_t value : ints.value()) {
+  PCR_ASSIGN_OR_RETURN(const auto ints, Ints(name, count));
+  for (const int64_t value : ints) {
     if (value < 0) {
       return DataLoss(Expected("values of " + std::string(name), "none negative", value));
     }
   }
-  return std::vector<uint64_t>(ints.value().begin(), ints.value().end());
+  return std::vector<uint64_t>(ints.begin(), ints.end());
 }
 
 Result<std::string_view> ExampleView::OneBytes(std::string_view name) const {
-  auto values = Bytes(name, 1);
-  if (!values.ok()) return values.status();
-  return values.value().front();
+  PCR_ASSIGN_OR_RETURN(const auto values, Bytes(name, 1));
+  return values.front();
 }
 
 Result<uint64_t> ExampleView::OneSize(std::string_view name) const {
-  auto values = Sizes(name, 1);
-  if (!values.ok()) return values.status();
-  return values.value().front();
+  PCR_ASSIGN_OR_RETURN(const auto values, Sizes(name, 1));
+  return values.front();
 }
 
 Result<std::string> WithoutFeatures(std::string_view example,

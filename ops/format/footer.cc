@@ -41,12 +41,11 @@ Result<Footer> Footer::Parse(std::string_view tail, uint64_t file_bytes) {
     return DataLoss("no footer: " + frame.status().message() + std::string(kRemedy));
   }
   const std::string place = "footer at byte " + std::to_string(offset);
-  auto view = ExampleView::Parse(frame.value().data);
-  if (!view.ok()) return view.status().WithContext(place);
-  PCR_RETURN_IF_ERROR(CheckKind(layout::kFooterFrame, view.value()).WithContext(place));
-  auto fields = view.value().OneBytes(layout::kFooter);
-  if (!fields.ok()) return fields.status().WithContext(place);
-  const std::string_view bytes = fields.value();
+  PCR_ASSIGN_OR_RETURN(const ExampleView view,
+                       ExampleView::Parse(frame.value().data).WithContext(place));
+  PCR_RETURN_IF_ERROR(CheckKind(layout::kFooterFrame, view).WithContext(place));
+  PCR_ASSIGN_OR_RETURN(const std::string_view bytes,
+                       view.OneBytes(layout::kFooter).WithContext(place));
   if (bytes.size() != layout::kFooterFieldsBytes ||
       bytes.substr(0, layout::kFooterMagic.size()) != layout::kFooterMagic) {
     return DataLoss("magic of the footer is wrong").WithContext(place);

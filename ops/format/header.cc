@@ -31,9 +31,8 @@ Status CheckText(std::string_view name, std::string_view text) {
 }  // namespace
 
 Status CheckKind(std::string_view kind, const ExampleView& view) {
-  auto found = view.OneBytes(layout::kFrame);
-  if (!found.ok()) return found.status();
-  if (found.value() != kind) return DataLoss(Expected("kind of frame", kind, found.value()));
+  PCR_ASSIGN_OR_RETURN(const std::string_view stored, view.OneBytes(layout::kFrame));
+  if (stored != kind) return DataLoss(Expected("kind of frame", kind, stored));
   return Status();
 }
 
@@ -51,48 +50,41 @@ void Header::AddTo(std::string_view kind, ExampleBuilder* builder) const {
 Result<Header> Header::Parse(std::string_view kind, const ExampleView& view) {
   PCR_RETURN_IF_ERROR(CheckKind(kind, view));
   // The version decides what may be expected of all else.
-  auto version = view.Sizes(layout::kVersion, 2);
-  if (!version.ok()) return version.status();
-  auto flags = view.Ints(layout::kFlags, 1);
-  if (!flags.ok()) return flags.status();
-  PCR_RETURN_IF_ERROR(CheckVersion(version.value()[0], version.value()[1],
-                                   static_cast<uint64_t>(flags.value()[0])));
-  auto num_groups = view.OneSize(layout::kNumGroups);
-  if (!num_groups.ok()) return num_groups.status();
-  if (num_groups.value() < 1 || num_groups.value() > layout::kMaxGroups) {
-    return InvalidArgument(Expected(
-        "number of scan groups", "1 to " + std::to_string(layout::kMaxGroups), num_groups.value()));
+  PCR_ASSIGN_OR_RETURN(const auto version, view.Sizes(layout::kVersion, 2));
+  PCR_ASSIGN_OR_RETURN(const auto flags, view.Ints(layout::kFlags, 1));
+  PCR_RETURN_IF_ERROR(CheckVersion(version[0], version[1], static_cast<uint64_t>(flags[0])));
+  PCR_ASSIGN_OR_RETURN(const uint64_t num_groups, view.OneSize(layout::kNumGroups));
+  if (num_groups < 1 || num_groups > layout::kMaxGroups) {
+    return InvalidArgument(Expected("number of scan groups",
+                                    "1 to " + std::to_string(layout::kMaxGroups), num_groups));
   }
-  auto scans = view.Sizes(layout::kScansPerGroup, static_cast<int64_t>(num_groups.value()));
-  if (!scans.ok()) return scans.status();
-  if (std::count(scans.value().begin(), scans.value().end(), 0) > 0) {
+  PCR_ASSIGN_OR_RETURN(auto scans,
+                       view.Sizes(layout::kScansPerGroup, static_cast<int64_t>(num_groups)));
+  if (std::count(scans.begin(), scans.end(), 0) > 0) {
     return DataLoss(Expected("scans in each scan group", "at least 1", 0));
   }
-  auto script = view.OneBytes(layout::kScanScript);
-  if (!script.ok()) return script.status();
-  auto features = view.Bytes(layout::kImageFeatures);
-  if (!features.ok()) return features.status();
-  auto sorted = features.value();
+  PCR_ASSIGN_OR_RETURN(const std::string_view script, view.OneBytes(layout::kScanScript));
+  PCR_ASSIGN_OR_RETURN(const auto features, view.Bytes(layout::kImageFeatures));
+  auto sorted = features;
   std::sort(sorted.begin(), sorted.end());
   if (sorted.empty() || sorted.front().empty() ||
       std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     return DataLoss("image features are one or more distinct, non-empty keys");
   }
-  auto created_by = view.OneBytes(layout::kCreatedBy);
-  if (!created_by.ok()) return created_by.status();
-  PCR_RETURN_IF_ERROR(CheckText(layout::kScanScript, script.value()));
-  for (const std::string_view key : features.value()) {
+  PCR_ASSIGN_OR_RETURN(const std::string_view created_by, view.OneBytes(layout::kCreatedBy));
+  PCR_RETURN_IF_ERROR(CheckText(layout::kScanScript, script));
+  for (const std::string_view key : features) {
     PCR_RETURN_IF_ERROR(CheckText(layout::kImageFeatures, key));
   }
-  PCR_RETURN_IF_ERROR(CheckText(layout::kCreatedBy, created_by.value()));
+  PCR_RETURN_IF_ERROR(CheckText(layout::kCreatedBy, created_by));
 
   Header header;
-  header.major_version = version.value()[0];
-  header.minor_version = version.value()[1];
-  header.scans_per_group = std::move(scans).value();
-  header.scan_script = script.value();
-  header.image_features.assign(features.value().begin(), features.value().end());
-  header.created_by = created_by.value();
+  header.major_version = version[0];
+  header.minor_version = version[1];
+  header.scans_per_group = std::move(scans);
+  header.scan_script = script;
+  header.image_features.assign(features.begin(), features.end());
+  header.created_by = created_by;
   return header;
 }
 

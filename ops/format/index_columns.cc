@@ -4,10 +4,13 @@
 #include <limits>
 #include <string>
 
+#include "ops/base/check.h"
 #include "ops/format/layout.h"
 
 namespace pcr {
+
 uint64_t IndexColumns::PrefixBytes(uint64_t record, int scan_groups) const {
+  PCR_DCHECK(scan_groups >= 1 && scan_groups <= num_groups);
   const uint64_t* sizes = frame_sizes_of(record);
   uint64_t sum = 0;
   for (int i = 0; i <= scan_groups; ++i) sum += sizes[i];
@@ -33,22 +36,16 @@ void IndexColumns::Append(const IndexColumns& other) {
 }
 
 Result<IndexColumns> IndexColumns::Parse(const ExampleView& view, int num_groups) {
-  auto offsets = view.Sizes(layout::kRecordOffsets);
-  if (!offsets.ok()) return offsets.status();
-  const auto num_records = static_cast<int64_t>(offsets.value().size());
-  auto sizes = view.Sizes(layout::kFrameSizes, num_records * (num_groups + 1));
-  if (!sizes.ok()) return sizes.status();
-  auto counts = view.Sizes(layout::kExampleCounts, num_records);
-  if (!counts.ok()) return counts.status();
-  auto checksums = view.Sizes(layout::kMetadataChecksums, num_records);
-  if (!checksums.ok()) return checksums.status();
   IndexColumns columns;
   columns.num_groups = num_groups;
-  columns.record_offsets = std::move(offsets).value();
-  columns.frame_sizes = std::move(sizes).value();
-  columns.example_counts = std::move(counts).value();
+  PCR_ASSIGN_OR_RETURN(columns.record_offsets, view.Sizes(layout::kRecordOffsets));
+  const auto num_records = static_cast<int64_t>(columns.num_records());
+  PCR_ASSIGN_OR_RETURN(columns.frame_sizes,
+                       view.Sizes(layout::kFrameSizes, num_records * (num_groups + 1)));
+  PCR_ASSIGN_OR_RETURN(columns.example_counts, view.Sizes(layout::kExampleCounts, num_records));
+  PCR_ASSIGN_OR_RETURN(const auto checksums, view.Sizes(layout::kMetadataChecksums, num_records));
   columns.metadata_checksums.reserve(num_records);
-  for (const uint64_t checksum : checksums.value()) {
+  for (const uint64_t checksum : checksums) {
     if (checksum > std::numeric_limits<uint32_t>::max()) {
       return DataLoss(Expected("a checksum", "32 bits", checksum));
     }
@@ -58,6 +55,7 @@ Result<IndexColumns> IndexColumns::Parse(const ExampleView& view, int num_groups
 }
 
 Status IndexColumns::CheckLayout(uint64_t first, uint64_t last, uint64_t limit) const {
+  PCR_DCHECK(first <= last && last <= num_records());
   uint64_t end = 0;
   for (uint64_t record = first; record < last; ++record) {
     const auto place = [&] { return "record " + std::to_string(record - first); };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ops/base/check.h"
 #include "ops/base/status.h"
 #include "ops/format/example_wire.h"
 
@@ -20,10 +21,12 @@ struct IndexColumns {
   std::vector<uint32_t> metadata_checksums;  // [R]
 
   uint64_t num_records() const { return record_offsets.size(); }
+  // Sizes of its metadata frame and its scan-group frames. Requires record < num_records().
   const uint64_t* frame_sizes_of(uint64_t record) const {
+    PCR_DCHECK(record < num_records());
     return frame_sizes.data() + record * (num_groups + 1);
   }
-  // Bytes of the prefix at a fidelity of 1..num_groups (section 9).
+  // Bytes of the prefix (section 9). Requires 1 <= scan_groups <= num_groups.
   uint64_t PrefixBytes(uint64_t record, int scan_groups) const;
 
   void AddTo(ExampleBuilder* builder) const;

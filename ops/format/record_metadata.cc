@@ -68,24 +68,17 @@ std::string RecordMetadata::Serialize() const {
 
 Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_groups,
                                              int num_image_features) {
-  auto parsed = ExampleView::Parse(data);
-  if (!parsed.ok()) return parsed.status();
-  const ExampleView& view = parsed.value();
+  PCR_ASSIGN_OR_RETURN(const ExampleView view, ExampleView::Parse(data));
   PCR_RETURN_IF_ERROR(CheckKind(layout::kMetadataFrame, view));
 
   RecordMetadata metadata;
-  auto record = view.OneSize(layout::kRecord);
-  if (!record.ok()) return record.status();
-  metadata.record = record.value();
-  auto examples = view.Bytes(layout::kExamples);
-  if (!examples.ok()) return examples.status();
-  metadata.examples = std::move(examples).value();
+  PCR_ASSIGN_OR_RETURN(metadata.record, view.OneSize(layout::kRecord));
+  PCR_ASSIGN_OR_RETURN(metadata.examples, view.Bytes(layout::kExamples));
   if (metadata.examples.empty()) return DataLoss(Expected("examples of a record", ">= 1", 0));
 
-  // `pcr/codings` says how many images there are; all else must agree with it.
-  auto codings = view.Sizes(layout::kCodings);
-  if (!codings.ok()) return codings.status();
-  for (const uint64_t coding : codings.value()) {
+  // `pcr/codings` determines the number of images; all else must agree with it.
+  PCR_ASSIGN_OR_RETURN(const auto codings, view.Sizes(layout::kCodings));
+  for (const uint64_t coding : codings) {
     if (coding > static_cast<uint64_t>(Coding::kOpaque)) {
       return DataLoss(Expected("coding of an image", "0 or 1", coding));
     }
@@ -96,9 +89,7 @@ Result<RecordMetadata> RecordMetadata::Parse(std::string_view data, int num_grou
 
   const auto take = [&view](std::string_view name, int64_t count,
                             std::vector<uint64_t>* out) -> Status {
-    auto values = view.Sizes(name, count);
-    if (!values.ok()) return values.status();
-    *out = std::move(values).value();
+    PCR_ASSIGN_OR_RETURN(*out, view.Sizes(name, count));
     return Status();
   };
   PCR_RETURN_IF_ERROR(

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "ops/base/check.h"
 #include "ops/format/split_mix64.h"
 
 namespace pcr {
@@ -83,6 +84,7 @@ Status RecordOrderOptions::Validate() const {
 
 std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
                                     const RecordOrderOptions& options, uint64_t epoch) {
+  PCR_DCHECK(options.Validate().ok());
   std::vector<RecordPart> parts = AllRecords(example_counts.size(), options, epoch);
   for (const RecordProgress& progress : options.resume) {
     parts = RestOf(parts, example_counts, progress);
@@ -99,6 +101,7 @@ std::vector<RecordPart> RecordOrder(const std::vector<uint64_t>& example_counts,
 
 Status CheckResume(const std::vector<uint64_t>& example_counts, const RecordOrderOptions& options,
                    uint64_t epoch) {
+  PCR_DCHECK(options.Validate().ok());
   std::vector<RecordPart> parts = AllRecords(example_counts.size(), options, epoch);
   for (size_t i = 0; i < options.resume.size(); ++i) {
     const RecordProgress& progress = options.resume[i];

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ops/base/byte_writer.h"
+#include "ops/base/check.h"
 #include "ops/format/ancillary.h"
 #include "ops/format/example_wire.h"
 #include "ops/format/frame.h"
@@ -28,7 +29,7 @@ char* WriteTag(char tag, uint64_t size, char* out) {
   return WriteVarint(size, out);
 }
 
-// Said of bytes whose own checksum holds.
+// For bytes whose own checksum holds.
 constexpr const char* kOtherConversion =
     "; index and shard are of different conversions: make the side index again with pcr-index";
 
@@ -47,23 +48,19 @@ Result<FrameView> ParseSizedFrame(std::string_view bytes, uint64_t frame_size, u
 Status ParseGroup(const ExampleView& frame, uint64_t ordinal, int group, uint64_t data_size,
                   std::string_view* group_data) {
   PCR_RETURN_IF_ERROR(CheckKind(layout::kScanGroupFrame, frame));
-  auto found_record = frame.OneSize(layout::kRecord);
-  if (!found_record.ok()) return found_record.status();
-  auto found_group = frame.OneSize(layout::kGroup);
-  if (!found_group.ok()) return found_group.status();
-  if (found_record.value() != ordinal) {
-    return DataLoss(Expected("ordinal of the record", ordinal, found_record.value()));
+  PCR_ASSIGN_OR_RETURN(const uint64_t stored_record, frame.OneSize(layout::kRecord));
+  PCR_ASSIGN_OR_RETURN(const uint64_t stored_group, frame.OneSize(layout::kGroup));
+  if (stored_record != ordinal) {
+    return DataLoss(Expected("ordinal of the record", ordinal, stored_record));
   }
-  if (found_group.value() != static_cast<uint64_t>(group)) {
-    return DataLoss(Expected("number of the scan group", group, found_group.value()));
+  if (stored_group != static_cast<uint64_t>(group)) {
+    return DataLoss(Expected("number of the scan group", group, stored_group));
   }
-  auto bytes = frame.OneBytes(layout::kData);
-  if (!bytes.ok()) return bytes.status();
-  if (bytes.value().size() != data_size) {
-    return DataLoss(
-        Expected("sum of the slice sizes of the group", data_size, bytes.value().size()));
+  PCR_ASSIGN_OR_RETURN(const std::string_view bytes, frame.OneBytes(layout::kData));
+  if (bytes.size() != data_size) {
+    return DataLoss(Expected("sum of the slice sizes of the group", data_size, bytes.size()));
   }
-  *group_data = bytes.value();
+  *group_data = bytes;
   return Status();
 }
 
@@ -83,12 +80,13 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   const uint64_t* frame_sizes = index.columns().frame_sizes_of(record);
   const std::string metadata_place = place + ", metadata";
 
-  auto frame = ParseSizedFrame(bytes, frame_sizes[0], range.offset);
-  if (!frame.ok()) return frame.status().WithContext(metadata_place);
+  PCR_ASSIGN_OR_RETURN(
+      const FrameView frame,
+      ParseSizedFrame(bytes, frame_sizes[0], range.offset).WithContext(metadata_place));
   const std::string metadata_byte = metadata_place + ", byte " + std::to_string(range.offset);
-  if (frame.value().checksum != index.columns().metadata_checksums[record]) {
+  if (frame.checksum != index.columns().metadata_checksums[record]) {
     return DataLoss(Expected("checksum of the metadata frame, as the index has it",
-                             index.columns().metadata_checksums[record], frame.value().checksum) +
+                             index.columns().metadata_checksums[record], frame.checksum) +
                     kOtherConversion)
         .WithContext(metadata_byte);
   }
@@ -97,10 +95,9 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
   prefix.image_features_.assign(index.header().image_features.begin(),
                                 index.header().image_features.end());
   const uint64_t num_features = prefix.image_features_.size();
-  auto metadata =
-      RecordMetadata::Parse(frame.value().data, prefix.num_groups_, static_cast<int>(num_features));
-  if (!metadata.ok()) return metadata.status().WithContext(metadata_byte);
-  prefix.metadata_ = std::move(metadata).value();
+  PCR_ASSIGN_OR_RETURN(prefix.metadata_, RecordMetadata::Parse(frame.data, prefix.num_groups_,
+                                                               static_cast<int>(num_features))
+                                             .WithContext(metadata_byte));
   const RecordMetadata& meta = prefix.metadata_;
   if (meta.record != ordinal) {
     return DataLoss(Expected("ordinal of the record", ordinal, meta.record))
@@ -140,11 +137,12 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
     const uint64_t offset = range.offset + position;
     const std::string group_place = place + ", scan group " + std::to_string(group);
     const std::string group_byte = group_place + ", byte " + std::to_string(offset);
-    auto group_frame = ParseSizedFrame(bytes.substr(position), frame_sizes[group], offset);
-    if (!group_frame.ok()) return group_frame.status().WithContext(group_place);
-    if (group_frame.value().checksum != meta.group_checksums[group - 1]) {
+    PCR_ASSIGN_OR_RETURN(const FrameView group_frame,
+                         ParseSizedFrame(bytes.substr(position), frame_sizes[group], offset)
+                             .WithContext(group_place));
+    if (group_frame.checksum != meta.group_checksums[group - 1]) {
       return DataLoss(Expected("checksum of the frame, as the metadata have it",
-                               meta.group_checksums[group - 1], group_frame.value().checksum))
+                               meta.group_checksums[group - 1], group_frame.checksum))
           .WithContext(group_byte);
     }
     uint64_t data_size = 0;
@@ -152,16 +150,14 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
       prefix.slice_offsets_.push_back(data_size);
       data_size += meta.slice_sizes[(group - 1) * num_images + m];
     }
-    auto view = ExampleView::Parse(group_frame.value().data);
-    if (!view.ok()) return view.status().WithContext(group_byte);
+    PCR_ASSIGN_OR_RETURN(const ExampleView view,
+                         ExampleView::Parse(group_frame.data).WithContext(group_byte));
     std::string_view data;
-    PCR_RETURN_IF_ERROR(
-        ParseGroup(view.value(), ordinal, group, data_size, &data).WithContext(group_byte));
+    PCR_RETURN_IF_ERROR(ParseGroup(view, ordinal, group, data_size, &data).WithContext(group_byte));
     prefix.groups_.push_back(data);
     if (group == 1) PCR_RETURN_IF_ERROR(prefix.CheckStarts().WithContext(group_byte));
     if (group == prefix.num_groups_) {
-      PCR_RETURN_IF_ERROR(
-          prefix.TakeAncillary(view.value(), before_inflating).WithContext(group_byte));
+      PCR_RETURN_IF_ERROR(prefix.TakeAncillary(view, before_inflating).WithContext(group_byte));
     }
     position += frame_sizes[group];
   }
@@ -170,24 +166,21 @@ Result<RecordPrefix> RecordPrefix::Parse(const DatasetIndex& index, uint64_t rec
 
 Result<uint64_t> RecordPrefix::AncillaryBytes(const DatasetIndex& index,
                                               std::string_view metadata_frame) {
-  auto frame = ParseFrame(metadata_frame, 0);
-  if (!frame.ok()) return frame.status();
-  auto metadata = RecordMetadata::Parse(frame.value().data, index.header().num_groups(),
-                                        static_cast<int>(index.header().image_features.size()));
-  if (!metadata.ok()) return metadata.status();
-  return metadata.value().ancillary_stream_bytes;
+  PCR_ASSIGN_OR_RETURN(const FrameView frame, ParseFrame(metadata_frame, 0));
+  PCR_ASSIGN_OR_RETURN(
+      const RecordMetadata metadata,
+      RecordMetadata::Parse(frame.data, index.header().num_groups(),
+                            static_cast<int>(index.header().image_features.size())));
+  return metadata.ancillary_stream_bytes;
 }
 
 Status RecordPrefix::TakeAncillary(const ExampleView& last_group,
                                    const BeforeInflating& before_inflating) {
-  auto stream = last_group.OneBytes(layout::kAncillary);
-  if (!stream.ok()) return stream.status();
+  PCR_ASSIGN_OR_RETURN(const std::string_view stream, last_group.OneBytes(layout::kAncillary));
   if (before_inflating != nullptr && metadata_.ancillary_stream_bytes > 0) {
     PCR_RETURN_IF_ERROR(before_inflating(metadata_.ancillary_stream_bytes));
   }
-  auto bytes = InflateAncillary(stream.value(), metadata_.ancillary_stream_bytes);
-  if (!bytes.ok()) return bytes.status();
-  ancillary_ = std::move(bytes).value();
+  PCR_ASSIGN_OR_RETURN(ancillary_, InflateAncillary(stream, metadata_.ancillary_stream_bytes));
   ancillary_begins_.reserve(metadata_.num_images());
   uint64_t begin = 0;
   for (uint64_t m = 0; m < metadata_.num_images(); ++m) {
@@ -215,6 +208,7 @@ std::string_view RecordPrefix::Slice(int group, uint64_t m) const {
 }
 
 uint64_t RecordPrefix::ImageBytes(uint64_t m) const {
+  PCR_DCHECK(m < metadata_.num_images());
   const uint64_t num_images = metadata_.num_images();
   uint64_t size = 0;
   for (size_t group = 0; group < groups_.size(); ++group) {
@@ -227,6 +221,7 @@ uint64_t RecordPrefix::ImageBytes(uint64_t m) const {
 }
 
 char* RecordPrefix::WriteImage(uint64_t m, char* out) const {
+  PCR_DCHECK(m < metadata_.num_images());
   if (metadata_.codings[m] == Coding::kOpaque) return WriteBytes(Slice(1, m), out);
   std::string_view ancillary;
   std::string_view trailing;
@@ -253,6 +248,7 @@ char* RecordPrefix::WriteImage(uint64_t m, char* out) const {
 }
 
 RecordPrefix::Owner RecordPrefix::OwnerOf(uint64_t m) const {
+  PCR_DCHECK(m < metadata_.num_images());
   const auto after = std::upper_bound(first_image_.begin(), first_image_.end(), m);
   const uint64_t example = after - first_image_.begin() - 1;
   uint64_t left = m - first_image_[example];
@@ -267,6 +263,7 @@ RecordPrefix::Owner RecordPrefix::OwnerOf(uint64_t m) const {
 
 template <typename Visitor>
 void RecordPrefix::ForEachImageFeature(uint64_t n, Visitor visit) const {
+  PCR_DCHECK(n < num_examples());
   const uint64_t num_features = image_features_.size();
   uint64_t image = first_image_[n];
   for (uint64_t f = 0; f < num_features; ++f) {
@@ -292,12 +289,14 @@ uint64_t RecordPrefix::ImageFeaturesBytes(uint64_t n) const {
 }
 
 uint64_t RecordPrefix::ExampleBytes(uint64_t n) const {
+  PCR_DCHECK(n < num_examples());
   const uint64_t features_size = ImageFeaturesBytes(n);
   const uint64_t images = features_size == 0 ? 0 : FieldSize(features_size);
   return metadata_.examples[n].size() + images;
 }
 
 void RecordPrefix::WriteExample(uint64_t n, char* out) const {
+  PCR_DCHECK(n < num_examples());
   out = WriteBytes(metadata_.examples[n], out);
   const uint64_t features_size = ImageFeaturesBytes(n);
   if (features_size == 0) return;

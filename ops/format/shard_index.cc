@@ -9,43 +9,37 @@
 namespace pcr {
 
 Result<uint64_t> ShardIndex::TailBytesNeeded(std::string_view tail, uint64_t file_bytes) {
-  auto footer = Footer::Parse(tail, file_bytes);
-  if (!footer.ok()) return footer.status();
-  return file_bytes - footer.value().index_offset;
+  PCR_ASSIGN_OR_RETURN(const Footer footer, Footer::Parse(tail, file_bytes));
+  return file_bytes - footer.index_offset;
 }
 
 Result<ShardIndex> ShardIndex::Parse(std::string_view tail, uint64_t file_bytes) {
-  auto footer = Footer::Parse(tail, file_bytes);
-  if (!footer.ok()) return footer.status();
-  const uint64_t needed = file_bytes - footer.value().index_offset;
+  PCR_ASSIGN_OR_RETURN(const Footer footer, Footer::Parse(tail, file_bytes));
+  const uint64_t needed = file_bytes - footer.index_offset;
   if (tail.size() < needed) return Internal(Expected("bytes of tail", needed, tail.size()));
 
-  const uint64_t offset = footer.value().index_offset;
+  const uint64_t offset = footer.index_offset;
   const std::string place = "index at byte " + std::to_string(offset);
-  auto frame =
-      ParseFrame(tail.substr(tail.size() - needed, footer.value().index_frame_size), offset);
-  if (!frame.ok()) return frame.status().WithContext("index");
-  if (frame.value().frame_size != footer.value().index_frame_size) {
-    return DataLoss(Expected("frame size of the index", footer.value().index_frame_size,
-                             frame.value().frame_size))
+  PCR_ASSIGN_OR_RETURN(
+      const FrameView frame,
+      ParseFrame(tail.substr(tail.size() - needed, footer.index_frame_size), offset)
+          .WithContext("index"));
+  if (frame.frame_size != footer.index_frame_size) {
+    return DataLoss(Expected("frame size of the index", footer.index_frame_size, frame.frame_size))
         .WithContext(place);
   }
-  if (frame.value().checksum != footer.value().index_checksum) {
-    return DataLoss(Expected("checksum of the index, as the footer has it",
-                             footer.value().index_checksum, frame.value().checksum))
+  if (frame.checksum != footer.index_checksum) {
+    return DataLoss(Expected("checksum of the index, as the footer has it", footer.index_checksum,
+                             frame.checksum))
         .WithContext(place);
   }
-  auto view = ExampleView::Parse(frame.value().data);
-  if (!view.ok()) return view.status().WithContext(place);
-  auto header = Header::Parse(layout::kIndexFrame, view.value());
-  if (!header.ok()) return header.status().WithContext(place);
-  auto columns = IndexColumns::Parse(view.value(), header.value().num_groups());
-  if (!columns.ok()) return columns.status().WithContext(place);
+  PCR_ASSIGN_OR_RETURN(const ExampleView view, ExampleView::Parse(frame.data).WithContext(place));
 
   ShardIndex index;
-  index.header = std::move(header).value();
-  index.footer = footer.value();
-  index.columns = std::move(columns).value();
+  index.footer = footer;
+  PCR_ASSIGN_OR_RETURN(index.header, Header::Parse(layout::kIndexFrame, view).WithContext(place));
+  PCR_ASSIGN_OR_RETURN(index.columns,
+                       IndexColumns::Parse(view, index.header.num_groups()).WithContext(place));
   index.file_bytes = file_bytes;
   const uint64_t num_records = index.columns.num_records();
   if (num_records != index.footer.num_records) {
@@ -65,11 +59,8 @@ Result<ShardIndex> ShardIndex::Parse(std::string_view tail, uint64_t file_bytes)
 }
 
 Status ShardIndex::CheckHeader(std::string_view header_data) const {
-  auto view = ExampleView::Parse(header_data);
-  if (!view.ok()) return view.status();
-  auto found = Header::Parse(layout::kHeaderFrame, view.value());
-  if (!found.ok()) return found.status();
-  const Header& there = found.value();
+  PCR_ASSIGN_OR_RETURN(const ExampleView view, ExampleView::Parse(header_data));
+  PCR_ASSIGN_OR_RETURN(const Header stored, Header::Parse(layout::kHeaderFrame, view));
   const auto differs = [](std::string_view feature) {
     return DataLoss(
         Expected(std::string(feature) + " of the header", "that of the index", "another"));
@@ -78,7 +69,7 @@ Status ShardIndex::CheckHeader(std::string_view header_data) const {
     return std::to_string(major) + "." + std::to_string(minor);
   };
   const std::string version = version_text(header.major_version, header.minor_version);
-  const std::string in_header = version_text(there.major_version, there.minor_version);
+  const std::string in_header = version_text(stored.major_version, stored.minor_version);
   if (in_header != version) {
     return DataLoss(Expected("version of the header, as the index has it", version, in_header));
   }
@@ -86,10 +77,10 @@ Status ShardIndex::CheckHeader(std::string_view header_data) const {
   if (in_footer != version) {
     return DataLoss(Expected("version of the footer, as the index has it", version, in_footer));
   }
-  if (there.scans_per_group != header.scans_per_group) return differs(layout::kScansPerGroup);
-  if (there.scan_script != header.scan_script) return differs(layout::kScanScript);
-  if (there.image_features != header.image_features) return differs(layout::kImageFeatures);
-  if (there.created_by != header.created_by) return differs(layout::kCreatedBy);
+  if (stored.scans_per_group != header.scans_per_group) return differs(layout::kScansPerGroup);
+  if (stored.scan_script != header.scan_script) return differs(layout::kScanScript);
+  if (stored.image_features != header.image_features) return differs(layout::kImageFeatures);
+  if (stored.created_by != header.created_by) return differs(layout::kCreatedBy);
   return Status();
 }
 

@@ -12,6 +12,7 @@
 #include "ops/format/record_metadata.h"
 
 namespace pcr {
+
 ShardWriter::ShardWriter(Header header) : header_(std::move(header)) {
   columns_.num_groups = header_.num_groups();
 }
@@ -89,8 +90,8 @@ Result<std::string> ShardWriter::EndRecord() {
     metadata.orientations.push_back(image.orientation);
     ancillary.append(image.ancillary).append(image.trailing);
   }
-  auto ancillary_stream = DeflateAncillary(ancillary);
-  if (!ancillary_stream.ok()) return ancillary_stream.status().WithContext(place("ancillary"));
+  PCR_ASSIGN_OR_RETURN(const std::string ancillary_stream,
+                       DeflateAncillary(ancillary).WithContext(place("ancillary")));
   // The groups' frames come after the metadata, whose frame holds their checksums.
   std::string groups;
   std::vector<uint64_t> group_frame_sizes;
@@ -105,7 +106,7 @@ Result<std::string> ShardWriter::EndRecord() {
     builder.AddInts(layout::kGroup, {static_cast<uint64_t>(group)});
     builder.AddBytes(layout::kData, {GroupData(group)});
     if (group == header_.num_groups()) {
-      builder.AddBytes(layout::kAncillary, {ancillary_stream.value()});
+      builder.AddBytes(layout::kAncillary, {ancillary_stream});
     }
     const std::string data = builder.Finish();
     PCR_RETURN_IF_ERROR(CheckFrameDataBytes("data of a frame", data.size())

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "ops/base/check.h"
+
 namespace pcr {
 
 class SplitMix64 {
@@ -21,8 +23,10 @@ class SplitMix64 {
     return z ^ (z >> 31);
   }
 
-  // Uniform in [0, bound), without bias: values of the incomplete last stretch are drawn again.
+  // Uniform in [0, bound), without bias: values of the incomplete stretch are drawn again. Requires
+  // bound > 0.
   uint64_t Below(uint64_t bound) {
+    PCR_DCHECK(bound > 0);
     const uint64_t incomplete = (0 - bound) % bound;  // 2^64 mod bound
     uint64_t value = Next();
     while (value < incomplete) value = Next();
