@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ops/base/status.h"
+#include "ops/jpeg/syntax/scan_header.h"
 
 namespace pcr {
 
@@ -76,7 +77,7 @@ struct Frame {
 struct ScanExtent {
   uint64_t sos_offset = 0;
   uint64_t end = 0;  // just past the last byte of entropy-coded data
-  std::vector<uint8_t> component_ids;
+  ScanHeader header;
 };
 
 struct JpegLayout {
