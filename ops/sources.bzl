@@ -9,6 +9,7 @@ LAYERS = {
     "base": {
         "hdrs": [
             "base/backoff.h",
+            "base/bit_instructions.h",
             "base/buffer_pool.h",
             "base/byte_reader.h",
             "base/byte_writer.h",

@@ -5,11 +5,11 @@
 #include <cstdlib>
 #include <optional>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/encoding/bit_planes.h"
 #include "ops/jpeg/encoding/bit_writer.h"
 #include "ops/jpeg/encoding/huffman_code.h"
 #include "ops/jpeg/encoding/scan_tokens.h"
-#include "ops/jpeg/entropy/bit_reader.h"
 #include "ops/jpeg/syntax/markers.h"
 #include "ops/jpeg/syntax/mcus.h"
 

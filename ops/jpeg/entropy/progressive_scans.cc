@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/entropy/bit_deposit.h"
 #include "ops/jpeg/entropy/bit_reader.h"
 #include "ops/jpeg/entropy/huffman_table.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/syntax/mcus.h"
 
 namespace pcr {
