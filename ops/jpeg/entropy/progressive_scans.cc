@@ -14,7 +14,8 @@ namespace {
 constexpr int kMaxBitPosition = 13;
 constexpr int kMaxDcSize = 15;  // libjpeg refuses tables with larger ones, used or not
 
-// Of a block, coefficient k in zigzag order, and all from that on.
+// Masks of a block's coefficients in zigzag order, the first one on top (2^(63-k), as in
+// CoefficientPlane::nonzero): coefficient k, and coefficients k..63.
 uint64_t Bit(int k) { return uint64_t{1} << 63 >> k; }
 uint64_t From(int k) { return k < 64 ? ~uint64_t{0} >> k : 0; }
 

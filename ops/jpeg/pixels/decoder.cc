@@ -18,7 +18,7 @@ namespace {
 // side of a region give the same pixels inside it as in the whole image.
 constexpr int kUpsamplingMargin = 2;
 
-// By which tf.io.decode_jpeg knows a JPEG.
+// How tf.io.decode_jpeg recognizes a JPEG.
 constexpr std::string_view kBeginning = "\xff\xd8\xff";
 
 J_DCT_METHOD LibjpegMethod(DctMethod method) {
@@ -33,7 +33,7 @@ J_DCT_METHOD LibjpegMethod(DctMethod method) {
   return JDCT_ISLOW;
 }
 
-// What the bytes begin as, for those who gave a file of another format.
+// Names the format that the bytes begin as, for callers who passed a file of another format.
 std::string NotAJpeg(std::string_view bytes) {
   const auto begins_with = [bytes](std::string_view text) {
     return bytes.substr(0, text.size()) == text;
@@ -53,7 +53,7 @@ std::string NotAJpeg(std::string_view bytes) {
          Expected("it begins with SOI and a marker", kBeginning, bytes.substr(0, 3));
 }
 
-// The image's layout, or why it is not given to libjpeg.
+// The image's layout, or the reason why it is not passed to libjpeg.
 Result<JpegLayout> Judge(std::string_view jpeg, const DecodeLimits& limits) {
   if (jpeg.substr(0, 3) != kBeginning) return InvalidArgument(NotAJpeg(jpeg));
   Result<JpegLayout> walked = WalkMarkers(jpeg, BetweenSegments::kAnythingGoes);

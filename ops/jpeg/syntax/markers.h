@@ -104,8 +104,8 @@ enum class BetweenSegments {
 Result<JpegLayout> WalkMarkers(std::string_view jpeg,
                                BetweenSegments between = BetweenSegments::kMarkersOnly);
 
-// The segments in front of the first scan, as decoders walk them (kAnythingGoes), as far as they
-// are sound: what is wrong behind them is for others to say.
+// The segments before the first scan, as decoders walk them (kAnythingGoes), up to the first error,
+// which is not reported here.
 std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg);
 
 // Whether libjpeg passes over a segment with this marker by its length, whatever it holds: APPn,
