@@ -51,7 +51,17 @@ TEST(WalkMarkers, ReadsTheFrameOfABaselineImage) {
   EXPECT_EQ(layout.frame->components[0].v, 1);
   EXPECT_EQ(layout.frame->components[2].id, 3);
   ASSERT_EQ(layout.scans.size(), 1u);
-  EXPECT_EQ(layout.scans[0].component_ids, (std::vector<uint8_t>{1, 2, 3}));
+  const ScanHeader& header = layout.scans[0].header;
+  ASSERT_EQ(header.components.size(), 3u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(header.components[i].id, i + 1);
+    EXPECT_EQ(header.components[i].dc_table, i == 0 ? 0 : 1);
+    EXPECT_EQ(header.components[i].ac_table, i == 0 ? 0 : 1);
+  }
+  EXPECT_EQ(header.ss, 0);
+  EXPECT_EQ(header.se, 63);
+  EXPECT_EQ(header.ah, 0);
+  EXPECT_EQ(header.al, 0);
   EXPECT_EQ(layout.scans[0].end, jpeg.size() - 2);
   EXPECT_TRUE(layout.has_eoi);
   EXPECT_EQ(layout.end, jpeg.size());

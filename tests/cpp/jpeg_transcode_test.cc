@@ -388,9 +388,9 @@ std::string Renamed(std::string image, size_t component, int id) {
   const int before = frame.components[component].id;
   image[FindMarker(image, frame.marker) + 10 + 3 * component] = static_cast<char>(id);
   for (const ScanExtent& scan : layout.scans) {
-    const auto& ids = scan.component_ids;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] == before) image[scan.sos_offset + 5 + 2 * i] = static_cast<char>(id);
+    const auto& selected = scan.header.components;
+    for (size_t i = 0; i < selected.size(); ++i) {
+      if (selected[i].id == before) image[scan.sos_offset + 5 + 2 * i] = static_cast<char>(id);
     }
   }
   return image;

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "ops/jpeg/entropy/bit_reader.h"
+#include "ops/base/bit_instructions.h"
 
 namespace pcr {
 namespace {

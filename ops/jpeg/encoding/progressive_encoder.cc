@@ -5,11 +5,11 @@
 #include <cstdlib>
 #include <optional>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/encoding/bit_planes.h"
 #include "ops/jpeg/encoding/bit_writer.h"
 #include "ops/jpeg/encoding/huffman_code.h"
 #include "ops/jpeg/encoding/scan_tokens.h"
-#include "ops/jpeg/entropy/bit_reader.h"
 #include "ops/jpeg/syntax/markers.h"
 #include "ops/jpeg/syntax/mcus.h"
 
@@ -23,7 +23,7 @@ constexpr int kMaxEndRun = 0x7fff;  // blocks
 // Where libjpeg's encoder ends a run, which keeps the corrections of it in 1,000 places.
 constexpr int kMaxRunCorrections = 937;
 
-// Bits k..63.
+// Mask of coefficients k..63 in zigzag order, the first one lowest (2^k, as in BitPlanes).
 uint64_t From(int k) { return k < 64 ? ~uint64_t{0} << k : 0; }
 
 int BitLength(uint32_t value) { return value == 0 ? 0 : 32 - __builtin_clz(value); }

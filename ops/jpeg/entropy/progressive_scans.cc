@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/entropy/bit_deposit.h"
 #include "ops/jpeg/entropy/bit_reader.h"
 #include "ops/jpeg/entropy/huffman_table.h"
@@ -13,21 +14,23 @@ namespace {
 constexpr int kMaxBitPosition = 13;
 constexpr int kMaxDcSize = 15;  // libjpeg refuses tables with larger ones, used or not
 
-// Of a block, coefficient k in zigzag order, and all from that on.
+// Masks of a block's coefficients in zigzag order, the first one on top (2^(63-k), as in
+// CoefficientPlane::nonzero): coefficient k, and coefficients k..63.
 uint64_t Bit(int k) { return uint64_t{1} << 63 >> k; }
 uint64_t From(int k) { return k < 64 ? ~uint64_t{0} >> k : 0; }
 
-struct ScanHeader {
+// A scan header whose components are found in the frame, and whose values are supported.
+struct ProgressiveScan {
   int num_components = 0;
   struct {
     int index = 0;
     int dc_table = 0;
     int ac_table = 0;
   } components[4];
-  int first = 0;  // Ss
-  int last = 0;   // Se
-  int high = 0;   // Ah
-  int low = 0;    // Al
+  int ss = 0;
+  int se = 0;
+  int ah = 0;
+  int al = 0;
 };
 
 class ProgressiveDecoder {
@@ -47,86 +50,80 @@ class ProgressiveDecoder {
   }
 
  private:
-  uint8_t Byte(uint64_t offset) const { return static_cast<uint8_t>(jpeg_[offset]); }
-
-  bool ReadHeader(const ScanExtent& extent, const Segment& segment, ScanHeader* header) {
-    header->num_components = static_cast<int>(extent.component_ids.size());
-    if (header->num_components < 1 || header->num_components > 4) return false;
+  // False if the values are not those of a progressive scan of this frame.
+  bool Resolve(const ScanHeader& header, ProgressiveScan* scan) {
+    if (header.components.empty() || header.components.size() > 4) return false;
     const std::vector<FrameComponent>& components = layout_.frame->components;
-    uint64_t p = segment.offset + 5;
-    for (int i = 0; i < header->num_components; ++i, p += 2) {
-      auto& component = header->components[i];
-      const auto found =
+    for (const ScanComponent& selected : header.components) {
+      const auto component =
           std::find_if(components.begin(), components.end(),
-                       [&](const FrameComponent& c) { return c.id == extent.component_ids[i]; });
-      if (found == components.end()) return false;
-      component.index = static_cast<int>(found - components.begin());
-      for (int j = 0; j < i; ++j) {
-        if (header->components[j].index == component.index) return false;
+                       [&](const FrameComponent& c) { return c.id == selected.id; });
+      if (component == components.end()) return false;
+      const int index = static_cast<int>(component - components.begin());
+      for (int j = 0; j < scan->num_components; ++j) {
+        if (scan->components[j].index == index) return false;
       }
-      component.dc_table = Byte(p + 1) >> 4;
-      component.ac_table = Byte(p + 1) & 15;
-      if (component.dc_table > 3 || component.ac_table > 3) return false;
+      if (selected.dc_table > 3 || selected.ac_table > 3) return false;
+      scan->components[scan->num_components++] = {index, selected.dc_table, selected.ac_table};
     }
-    header->first = Byte(p);
-    header->last = Byte(p + 1);
-    header->high = Byte(p + 2) >> 4;
-    header->low = Byte(p + 2) & 15;
-    if (header->first == 0
-            ? header->last != 0
-            : header->last < header->first || header->last > 63 || header->num_components != 1) {
+    scan->ss = header.ss;
+    scan->se = header.se;
+    scan->ah = header.ah;
+    scan->al = header.al;
+    if (header.ss == 0 ? header.se != 0
+                       : header.se < header.ss || header.se > 63 || header.components.size() != 1) {
       return false;
     }
-    return header->low <= kMaxBitPosition && (header->high == 0 || header->high == header->low + 1);
+    return header.al <= kMaxBitPosition && (header.ah == 0 || header.ah == header.al + 1);
   }
 
   // Whether each coefficient of the scan comes in its turn; then notes what it brings.
-  bool Advance(const ScanHeader& header) {
-    for (int i = 0; i < header.num_components; ++i) {
-      CoefficientPlane& plane = planes_[header.components[i].index];
-      if (header.first > 0 && plane.missing_bits[0] < 0) return false;
-      for (int k = header.first; k <= header.last; ++k) {
+  bool Advance(const ProgressiveScan& scan) {
+    for (int i = 0; i < scan.num_components; ++i) {
+      CoefficientPlane& plane = planes_[scan.components[i].index];
+      if (scan.ss > 0 && plane.missing_bits[0] < 0) return false;
+      for (int k = scan.ss; k <= scan.se; ++k) {
         int& missing = plane.missing_bits[k];
-        if (missing != (header.high == 0 ? -1 : header.high)) return false;
-        missing = header.low;
+        if (missing != (scan.ah == 0 ? -1 : scan.ah)) return false;
+        missing = scan.al;
       }
     }
     return true;
   }
 
   bool ReadScan(const ScanExtent& extent, const Segment& segment) {
-    ScanHeader header;
-    if (!ReadHeader(extent, segment, &header) || !Advance(header)) return false;
+    ProgressiveScan scan;
+    if (!Resolve(extent.header, &scan) || !Advance(scan)) return false;
     const uint64_t begin = segment.offset + segment.size;
     BitReader bits(jpeg_.substr(begin, extent.end - begin));
-    const bool decoded = header.first == 0  ? ReadDc(header, &bits)
-                         : header.high == 0 ? ReadAc(header, &bits)
-                                            : RefineAc(header, &bits);
+    const bool decoded = scan.ss == 0   ? ReadDc(scan, &bits)
+                         : scan.ah == 0 ? ReadAc(scan, &bits)
+                                        : RefineAc(scan, &bits);
     return decoded && (leftover_ == LeftoverData::kIsRefused ? bits.at_end() : !bits.overrun());
   }
 
-  bool ReadDc(const ScanHeader& header, BitReader* bits) {
+  bool ReadDc(const ProgressiveScan& scan, BitReader* bits) {
     int predictions[4] = {};
     const auto read_block = [&](int i, CoefficientBlock* block) {
       bits->Refill();
-      if (header.high != 0) {
-        (*block)[0] = static_cast<int16_t>((*block)[0] | bits->Read(1) << header.low);
+      if (scan.ah != 0) {
+        (*block)[0] = static_cast<int16_t>((*block)[0] | bits->Read(1) << scan.al);
         return true;
       }
-      const int size = tables_.dc(header.components[i].dc_table)->Read(bits);
+      const int size = tables_.dc(scan.components[i].dc_table)->Read(bits);
       if (size < 0) return false;
       int& prediction = predictions[i];
       if (size > 0) prediction += bits->ReadSigned(size);
-      const int value = prediction * (1 << header.low);
+      const int value = prediction * (1 << scan.al);
       (*block)[0] = static_cast<int16_t>(value);
       return value == (*block)[0];
     };
-    for (int i = 0; header.high == 0 && i < header.num_components; ++i) {
-      const HuffmanTable* const table = tables_.dc(header.components[i].dc_table);
+    for (int i = 0; scan.ah == 0 && i < scan.num_components; ++i) {
+      const HuffmanTable* const table = tables_.dc(scan.components[i].dc_table);
       if (table == nullptr || table->max_symbol() > kMaxDcSize) return false;
     }
-    if (header.num_components == 1) {
-      CoefficientPlane& plane = planes_[header.components[0].index];
+    if (scan.num_components == 1) {
+      CoefficientPlane& plane = planes_[scan.components[0].index];
       for (int y = 0; y < plane.height; ++y) {
         for (int x = 0; x < plane.width; ++x) {
           if (!read_block(0, plane.rows[y] + x)) return false;
@@ -135,27 +132,27 @@ class ProgressiveDecoder {
       }
       return true;
     }
-    return ReadMcus(header, *bits, read_block);
+    return ReadMcus(scan, *bits, read_block);
   }
 
   template <typename ReadBlock>
-  bool ReadMcus(const ScanHeader& header, const BitReader& bits, const ReadBlock& read_block) {
+  bool ReadMcus(const ProgressiveScan& scan, const BitReader& bits, const ReadBlock& read_block) {
     const Frame& frame = *layout_.frame;
     const auto component_at = [&](int i) -> const FrameComponent& {
-      return frame.components[header.components[i].index];
+      return frame.components[scan.components[i].index];
     };
     int blocks = 0;
-    for (int i = 0; i < header.num_components; ++i) blocks += component_at(i).h * component_at(i).v;
+    for (int i = 0; i < scan.num_components; ++i) blocks += component_at(i).h * component_at(i).v;
     if (blocks > kMaxBlocksInMcu) return false;
     CoefficientBlock filling = {};  // blocks beyond the component's edge go here
     const auto read = [&](int i, int x, int y) {
-      CoefficientPlane& plane = planes_[header.components[i].index];
+      CoefficientPlane& plane = planes_[scan.components[i].index];
       const bool inside = y < plane.height && x < plane.width;
       return read_block(i, inside ? plane.rows[y] + x : &filling);
     };
     const McuGrid grid(frame.width, frame.height, frame.components);
     for (int row = 0; row < grid.rows; ++row) {
-      if (!ForBlocksOfMcuRow(grid, row, header.num_components, component_at, read)) return false;
+      if (!ForBlocksOfMcuRow(grid, row, scan.num_components, component_at, read)) return false;
       if (bits.overrun()) return false;
     }
     return true;
@@ -167,11 +164,11 @@ class ProgressiveDecoder {
   }
 
   PCR_BIT_INSTRUCTIONS
-  bool ReadAc(const ScanHeader& header, BitReader* input) noexcept {
-    const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
+  bool ReadAc(const ProgressiveScan& scan, BitReader* input) noexcept {
+    const HuffmanTable* const defined = tables_.ac(scan.components[0].ac_table);
     if (defined == nullptr) return false;
     const HuffmanTable& table = *defined;
-    CoefficientPlane& plane = planes_[header.components[0].index];
+    CoefficientPlane& plane = planes_[scan.components[0].index];
     BitReader bits = *input;  // in registers
     int end_run = 0;
     for (int y = 0; y < plane.height; ++y) {
@@ -182,7 +179,7 @@ class ProgressiveDecoder {
         }
         CoefficientBlock& block = plane.rows[y][x];
         uint64_t nonzero = 0;
-        for (int k = header.first; k <= header.last; ++k) {
+        for (int k = scan.ss; k <= scan.se; ++k) {
           bits.Refill();
           int value;
           if (const auto look = table.Look(bits); look.bits() != 0) {
@@ -205,8 +202,8 @@ class ProgressiveDecoder {
             k += r;
             value = bits.ReadSigned(size);
           }
-          if (k > header.last) return false;
-          block[kNaturalOrder[k]] = static_cast<int16_t>(value * (1 << header.low));
+          if (k > scan.se) return false;
+          block[kNaturalOrder[k]] = static_cast<int16_t>(value * (1 << scan.al));
           nonzero |= Bit(k);
         }
         plane.nonzero[static_cast<size_t>(y) * plane.width + x] |= nonzero;
@@ -228,15 +225,15 @@ class ProgressiveDecoder {
   }
 
   PCR_BIT_INSTRUCTIONS
-  bool RefineAc(const ScanHeader& header, BitReader* input) noexcept {
-    const HuffmanTable* const defined = tables_.ac(header.components[0].ac_table);
+  bool RefineAc(const ProgressiveScan& scan, BitReader* input) noexcept {
+    const HuffmanTable* const defined = tables_.ac(scan.components[0].ac_table);
     if (defined == nullptr) return false;
     const HuffmanTable& table = *defined;
-    CoefficientPlane& plane = planes_[header.components[0].index];
+    CoefficientPlane& plane = planes_[scan.components[0].index];
     BitReader bits = *input;  // in registers
     const BitDeposit deposit;
-    const int step = 1 << header.low;
-    const uint64_t band = From(header.first) & ~From(header.last + 1);
+    const int step = 1 << scan.al;
+    const uint64_t band = From(scan.ss) & ~From(scan.se + 1);
     int end_run = 0;
     for (int y = 0; y < plane.height; ++y) {
       for (int x = 0; x < plane.width; ++x) {
@@ -309,8 +306,7 @@ bool HasPlainProgression(std::string_view jpeg, const JpegLayout& layout) {
     if (c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4) return false;
   }
   const ScanExtent& first = layout.scans[0];
-  const size_t first_spectrum = first.sos_offset + 5 + 2 * first.component_ids.size();
-  if (first.component_ids.size() != layout.frame->components.size() || jpeg[first_spectrum] != 0) {
+  if (first.header.components.size() != layout.frame->components.size() || first.header.ss != 0) {
     return false;
   }
   int frames = 0;

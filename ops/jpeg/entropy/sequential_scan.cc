@@ -2,25 +2,26 @@
 
 #include <algorithm>
 
+#include "ops/base/bit_instructions.h"
 #include "ops/jpeg/syntax/mcus.h"
 
 namespace pcr {
 namespace {
 
 // By its markers.
-bool IsPlain(std::string_view jpeg, const JpegLayout& layout) {
+bool IsPlain(const JpegLayout& layout) {
   if (!layout.frame || layout.scans.size() != 1 || layout.frame->precision != 8 ||
       (layout.frame->marker != marker::kSof0 && layout.frame->marker != marker::kSof1)) {
     return false;
   }
   const std::vector<FrameComponent>& components = layout.frame->components;
   const size_t count = components.size();
-  const ScanExtent& scan = layout.scans[0];
-  if (count < 1 || count > 4 || scan.component_ids.size() != count) return false;
+  const ScanHeader& scan = layout.scans[0].header;
+  if (count < 1 || count > 4 || scan.components.size() != count) return false;
   int blocks = 0;
   for (size_t i = 0; i < count; ++i) {
     const FrameComponent& c = components[i];
-    if (c.id != scan.component_ids[i] || c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4) return false;
+    if (c.id != scan.components[i].id || c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4) return false;
     for (size_t j = 0; j < i; ++j) {
       if (components[j].id == c.id) return false;
     }
@@ -28,9 +29,7 @@ bool IsPlain(std::string_view jpeg, const JpegLayout& layout) {
   }
   // The scan of a single component has no MCUs of several blocks, whatever its factors.
   if (blocks > (count == 1 ? 1 : kMaxBlocksInMcu)) return false;
-  const auto* const spectrum =
-      reinterpret_cast<const uint8_t*>(jpeg.data()) + scan.sos_offset + 5 + 2 * count;
-  if (spectrum[0] != 0 || spectrum[1] != 63 || spectrum[2] != 0) return false;
+  if (scan.ss != 0 || scan.se != 63 || scan.ah != 0 || scan.al != 0) return false;
   int frames = 0;
   for (const Segment& segment : layout.segments) {
     const uint8_t code = segment.marker;
@@ -96,7 +95,7 @@ inline void Clear(CoefficientBlock* block) {
 }  // namespace
 
 bool SequentialScan::Start(std::string_view jpeg, const JpegLayout& layout) {
-  well_formed_ = IsPlain(jpeg, layout) && ReadHeader(jpeg, layout);
+  well_formed_ = IsPlain(layout) && ReadHeader(jpeg, layout);
   return well_formed_;
 }
 
@@ -117,9 +116,7 @@ bool SequentialScan::ReadHeader(std::string_view jpeg, const JpegLayout& layout)
   mcu_rows_ = grid.rows;
   size_t num_blocks = 0;
   for (size_t i = 0; i < components_.size(); ++i) {
-    const int slots = static_cast<uint8_t>(jpeg[scan.sos_offset + 6 + 2 * i]);
-    const int dc = slots >> 4;
-    const int ac = slots & 15;
+    const auto& [id, dc, ac] = scan.header.components[i];
     if (dc > 3 || ac > 3) return false;
     Component& component = components_[i];
     component.h = frame.components[i].h;

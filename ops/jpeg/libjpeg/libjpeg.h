@@ -27,8 +27,8 @@ enum class JpegWarnings {
   kAreTolerated,
 };
 
-// Error manager of one or more libjpeg objects.
-class JpegErrors {
+// Error manager of one or more libjpeg objects, whose client_data it leaves free.
+class JpegErrors : private jpeg_error_mgr {
  public:
   explicit JpegErrors(JpegWarnings warnings = JpegWarnings::kAreErrors);
   JpegErrors(const JpegErrors&) = delete;
@@ -37,8 +37,7 @@ class JpegErrors {
   // Makes a zeroed libjpeg object, not created yet, report here.
   template <typename Info>
   void Watch(Info* info) {
-    info->err = &manager_;
-    info->client_data = this;
+    info->err = this;
   }
 
   // Calls body(); false if a libjpeg error or warning ended it. Not reentrant.
@@ -60,7 +59,6 @@ class JpegErrors {
   static void EmitMessage(j_common_ptr info, int level);
   static void OutputMessage(j_common_ptr info);
 
-  jpeg_error_mgr manager_;
   JpegWarnings warnings_;
   std::jmp_buf jump_;
   char message_[JMSG_LENGTH_MAX];

@@ -13,7 +13,7 @@
 
 namespace pcr {
 
-// It is made afresh for each image: libjpeg keeps quantization and Huffman tables from one
+// Make a new one for each image: libjpeg keeps quantization and Huffman tables from one
 // image to the next, so an image without its own would otherwise be decoded differently after
 // different predecessors.
 class CoefficientReader {

@@ -118,7 +118,9 @@ std::optional<Refusal> Refuse(std::string_view image, const JpegLayout& layout,
   }
   for (const FrameComponent& component : layout.frame->components) {
     const auto names = [&component](const ScanExtent& scan) {
-      return std::count(scan.component_ids.begin(), scan.component_ids.end(), component.id) > 0;
+      const std::vector<ScanComponent>& components = scan.header.components;
+      return std::any_of(components.begin(), components.end(),
+                         [&](const ScanComponent& c) { return c.id == component.id; });
     };
     if (std::none_of(layout.scans.begin(), layout.scans.end(), names)) {
       return damaged("component with identifier " + std::to_string(component.id) + " has no scan");

@@ -8,6 +8,7 @@
 #include "ops/jpeg/entropy/progressive_scans.h"
 #include "ops/jpeg/entropy/sequential_scan.h"
 #include "ops/jpeg/libjpeg/libjpeg.h"
+#include "ops/jpeg/pixels/libjpeg_coefficient_source.h"
 #include "ops/jpeg/syntax/markers.h"
 
 namespace pcr {
@@ -17,7 +18,7 @@ namespace {
 // side of a region give the same pixels inside it as in the whole image.
 constexpr int kUpsamplingMargin = 2;
 
-// By which tf.io.decode_jpeg knows a JPEG.
+// How tf.io.decode_jpeg recognizes a JPEG.
 constexpr std::string_view kBeginning = "\xff\xd8\xff";
 
 J_DCT_METHOD LibjpegMethod(DctMethod method) {
@@ -32,7 +33,7 @@ J_DCT_METHOD LibjpegMethod(DctMethod method) {
   return JDCT_ISLOW;
 }
 
-// What the bytes begin as, for those who gave a file of another format.
+// Names the format that the bytes begin as, for callers who passed a file of another format.
 std::string NotAJpeg(std::string_view bytes) {
   const auto begins_with = [bytes](std::string_view text) {
     return bytes.substr(0, text.size()) == text;
@@ -52,7 +53,7 @@ std::string NotAJpeg(std::string_view bytes) {
          Expected("it begins with SOI and a marker", kBeginning, bytes.substr(0, 3));
 }
 
-// The image's layout, or why it is not given to libjpeg.
+// The image's layout, or the reason why it is not passed to libjpeg.
 Result<JpegLayout> Judge(std::string_view jpeg, const DecodeLimits& limits) {
   if (jpeg.substr(0, 3) != kBeginning) return InvalidArgument(NotAJpeg(jpeg));
   Result<JpegLayout> walked = WalkMarkers(jpeg, BetweenSegments::kAnythingGoes);
@@ -83,63 +84,6 @@ void CmykToRgb(const uint8_t* cmyk, size_t pixels, bool adobe, uint8_t* rgb) {
     const int k = cmyk[3] ^ invert;
     for (int c = 0; c < 3; ++c) rgb[c] = static_cast<uint8_t>((cmyk[c] ^ invert) * k / 255);
   }
-}
-
-// Stands for an array of coefficients of which only the rows that libjpeg looks at exist.
-struct StreamedArray {
-  SequentialScan* scan = nullptr;
-  int component = 0;
-  int v = 1;  // sampling factor
-};
-
-JBLOCKARRAY AccessStreamed(j_common_ptr info, jvirt_barray_ptr array, JDIMENSION first_row,
-                           JDIMENSION /*num_rows*/, boolean /*writable*/) {
-  const auto* const self = reinterpret_cast<const StreamedArray*>(array);
-  const JBLOCKARRAY rows = self->scan->Rows(self->component, static_cast<int>(first_row) / self->v);
-  if (rows == nullptr) ERREXIT(info, JERR_BAD_VIRTUAL_ACCESS);
-  return rows;
-}
-
-// The arrays of coefficients that libjpeg asks its memory manager for, in the order of the
-// components.
-struct CoefficientArrays {
-  int count = 0;
-  // Its own, or with `scan`, only their stand-ins.
-  jvirt_barray_ptr arrays[MAX_COMPONENTS] = {};
-  decltype(jpeg_memory_mgr::request_virt_barray) request = nullptr;
-  SequentialScan* scan = nullptr;
-  StreamedArray streamed[MAX_COMPONENTS];
-};
-
-// Those of the image that this thread starts.
-thread_local CoefficientArrays* started_arrays = nullptr;
-
-jvirt_barray_ptr RequestArray(j_common_ptr info, int pool, boolean zeroed, JDIMENSION width,
-                              JDIMENSION height, JDIMENSION max_access) {
-  CoefficientArrays* const self = started_arrays;
-  const int component = self->count;
-  if (component >= MAX_COMPONENTS) {
-    return self->request(info, pool, zeroed, width, height, max_access);
-  }
-  ++self->count;
-  jvirt_barray_ptr& array = self->arrays[component];
-  if (self->scan != nullptr) {
-    StreamedArray& streamed = self->streamed[component];
-    const auto* const decompress = reinterpret_cast<const jpeg_decompress_struct*>(info);
-    streamed = {self->scan, component, decompress->comp_info[component].v_samp_factor};
-    array = reinterpret_cast<jvirt_barray_ptr>(&streamed);
-  } else {
-    array = self->request(info, pool, zeroed, width, height, max_access);
-  }
-  return array;
-}
-
-// What libjpeg reads where the source ends before the image does.
-boolean GiveEoi(j_decompress_ptr info) {
-  static const JOCTET kEoi[] = {0xff, JPEG_EOI};
-  info->src->next_input_byte = kEoi;
-  info->src->bytes_in_buffer = sizeof kEoi;
-  return TRUE;
 }
 
 }  // namespace
@@ -174,11 +118,14 @@ class JpegDecoder::Image {
     SetOptions();
     streams_ = !GoesOnBehindFirstScan(layout_) && scan_.Start(jpeg_, layout_);
     if (streams_) {
-      if (StartStreaming() && errors_.Run([this] { GoToRegion(); })) return Status();
+      if (coefficients_.StartSequential(&scan_, &info_, &errors_) &&
+          errors_.Run([this] { GoToRegion(); })) {
+        return Status();
+      }
       return StartAgain();
     }
     if (!HasPlainProgression(jpeg_, layout_)) return StartLibjpeg();
-    if (!StartProgressive()) return StartAgain();
+    if (!coefficients_.StartProgressive(jpeg_, layout_, &info_, &errors_)) return StartAgain();
     return Run([this] { GoToRegion(); });
   }
 
@@ -275,74 +222,6 @@ class JpegDecoder::Image {
     return Status();
   }
 
-  // Lets libjpeg make pixels of the coefficients that scan_ reads for it, row by row. False if
-  // the image is one for libjpeg alone.
-  bool StartStreaming() {
-    WatchArrays(&scan_);
-    info_.mem->access_virt_barray = AccessStreamed;
-    const bool started = errors_.Run([this] {
-      jpeg_start_decompress(&info_);
-      PretendAllIsRead();
-      jpeg_start_output(&info_, info_.input_scan_number);
-    });
-    return started && arrays_.count == info_.num_components;
-  }
-
-  // Pixels are to be made of the coefficients as they are, those of the last row included.
-  void PretendAllIsRead() { info_.input_iMCU_row = info_.total_iMCU_rows; }
-
-  void WatchArrays(SequentialScan* scan) {
-    arrays_ = CoefficientArrays();
-    arrays_.scan = scan;
-    arrays_.request = info_.mem->request_virt_barray;
-    info_.mem->request_virt_barray = RequestArray;
-    info_.buffered_image = TRUE;
-    started_arrays = &arrays_;
-  }
-
-  // Lets libjpeg take a progressive image of (nearly) no data for complete, and fills in the
-  // coefficients before it makes pixels of them. False if the image is one for libjpeg alone.
-  bool StartProgressive() {
-    WatchArrays(nullptr);
-    info_.src->fill_input_buffer = GiveEoi;
-    // Smoothing is guided by how far the first scan's data went.
-    const auto at = reinterpret_cast<const char*>(info_.src->next_input_byte) - jpeg_.data();
-    info_.src->bytes_in_buffer = info_.do_block_smoothing ? layout_.scans[0].end - at : 0;
-    const bool read = errors_.Run([this] {
-      jpeg_start_decompress(&info_);
-      if (!info_.do_block_smoothing) {
-        PretendAllIsRead();
-        return;
-      }
-      while (jpeg_consume_input(&info_) != JPEG_REACHED_EOI) {
-      }
-    });
-    if (!read || arrays_.count != info_.num_components) return false;
-    planes_.resize(info_.num_components);
-    for (int c = 0; c < info_.num_components; ++c) {
-      planes_[c].width = static_cast<int>(info_.comp_info[c].width_in_blocks);
-      planes_[c].height = static_cast<int>(info_.comp_info[c].height_in_blocks);
-      planes_[c].rows.resize(planes_[c].height);
-    }
-    if (!errors_.Run([this] { FindRows(); })) return false;
-    if (!DecodeProgressiveScans(jpeg_, layout_, LeftoverData::kIsIgnored, &planes_)) return false;
-    for (int c = 0; c < info_.num_components; ++c) {
-      std::copy_n(planes_[c].missing_bits.begin(), DCTSIZE2, info_.coef_bits[c]);
-    }
-    return errors_.Run([this] { jpeg_start_output(&info_, info_.input_scan_number); });
-  }
-
-  // Where the coefficients lie: libjpeg's arrays do not move.
-  void FindRows() {
-    const auto common = reinterpret_cast<j_common_ptr>(&info_);
-    for (int c = 0; c < info_.num_components; ++c) {
-      for (int y = 0; y < planes_[c].height; ++y) {
-        planes_[c].rows[y] =
-            info_.mem->access_virt_barray(common, arrays_.arrays[c], y, 1, TRUE)[0];
-      }
-    }
-  }
-
   template <typename Body>
   Status Run(const Body& body) {
     return errors_.Run(body) ? Status() : InvalidArgument(errors_.message());
@@ -386,8 +265,7 @@ class JpegDecoder::Image {
   jpeg_decompress_struct info_;
   std::string_view jpeg_;
   JpegLayout layout_;
-  CoefficientArrays arrays_;
-  std::vector<CoefficientPlane> planes_;
+  LibjpegCoefficientSource coefficients_;
   SequentialScan scan_;
   bool streams_ = false;  // libjpeg has its coefficients from scan_
   Region region_;

@@ -51,7 +51,7 @@ std::vector<uint64_t> BlockVisits(const JpegLayout& layout) {
   std::vector<uint64_t> visits = {0};
   for (const ScanExtent& scan : layout.scans) {
     uint64_t sum = visits.back();
-    for (const uint8_t id : scan.component_ids) sum += weight * most_blocks[id];
+    for (const ScanComponent& c : scan.header.components) sum += weight * most_blocks[c.id];
     visits.push_back(sum);
   }
   return visits;
@@ -101,7 +101,7 @@ std::string MissingData(const JpegLayout& layout) {
   uint64_t data_bytes = 0;
   for (const ScanExtent& scan : layout.scans) {
     data_bytes += scan.end - scan.sos_offset;
-    for (const uint8_t id : scan.component_ids) has_scan[id] = true;
+    for (const ScanComponent& c : scan.header.components) has_scan[c.id] = true;
   }
   const std::vector<uint64_t> blocks = BlocksOfComponents(*layout.frame);
   uint64_t all = 0;

@@ -145,18 +145,12 @@ class MarkerWalk {
   }
 
   Status ReadScan(const Segment& segment) {
-    constexpr uint64_t kFixedBytes = 2 + 6;
     const uint64_t at = segment.offset;
-    const uint64_t num_components = segment.size < kFixedBytes ? 0 : Byte(at + 4);
-    if (segment.size != kFixedBytes + 2 * num_components) {
-      return At(at, Expected("a scan header holds 6 bytes and 2 for each component",
-                             6 + 2 * num_components, segment.size - 2));
-    }
+    Result<ScanHeader> header = ParseScanHeader(jpeg_.substr(at, segment.size));
+    if (!header.ok()) return header.status().WithContext("byte " + std::to_string(at));
     ScanExtent scan;
     scan.sos_offset = at;
-    for (uint64_t i = 0; i < num_components; ++i) {
-      scan.component_ids.push_back(Byte(at + 5 + 2 * i));
-    }
+    scan.header = std::move(header).value();
     position_ = scan.end = EntropyCodedEnd(position_);
     layout_.scans.push_back(std::move(scan));
     return Status();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ops/base/status.h"
+#include "ops/jpeg/syntax/scan_header.h"
 
 namespace pcr {
 
@@ -76,7 +77,7 @@ struct Frame {
 struct ScanExtent {
   uint64_t sos_offset = 0;
   uint64_t end = 0;  // just past the last byte of entropy-coded data
-  std::vector<uint8_t> component_ids;
+  ScanHeader header;
 };
 
 struct JpegLayout {
@@ -103,8 +104,8 @@ enum class BetweenSegments {
 Result<JpegLayout> WalkMarkers(std::string_view jpeg,
                                BetweenSegments between = BetweenSegments::kMarkersOnly);
 
-// The segments in front of the first scan, as decoders walk them (kAnythingGoes), as far as they
-// are sound: what is wrong behind them is for others to say.
+// The segments before the first scan, as decoders walk them (kAnythingGoes), up to the first error,
+// which is not reported here.
 std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg);
 
 // Whether libjpeg passes over a segment with this marker by its length, whatever it holds: APPn,
