@@ -1,6 +1,5 @@
-// OrderedPrefetcher: loads requests on several threads, a bounded number and
-// size of them ahead of the consumer, and hands the results over in the order
-// of the requests.
+// OrderedPrefetcher: loads requests on several threads, a bounded number and size of them ahead of
+// the consumer, and hands the results over in the order of the requests.
 
 #ifndef PCR_OPS_BASE_ORDERED_PREFETCHER_H_
 #define PCR_OPS_BASE_ORDERED_PREFETCHER_H_
@@ -22,8 +21,8 @@
 
 namespace pcr {
 
-// Thread-safe. The functions given are called on the prefetcher's own threads;
-// what they throw becomes their status.
+// Thread-safe. The functions are called on the prefetcher's own threads; what they throw becomes
+// their status.
 template <typename Request, typename Loaded>
 class OrderedPrefetcher {
  public:
@@ -35,8 +34,8 @@ class OrderedPrefetcher {
     int max_requests = 0;            // as max_bytes, in requests
     uint64_t max_loading_bytes = 0;  // bound on the size of loads under way
   };
-  // Makes the request being loaded one of `bytes`, all in all, once there is
-  // room for that. CANCELLED if Cancel is called before.
+  // Raises the size of the request being loaded to `bytes` in total, once there is room for that.
+  // CANCELLED if Cancel is called first.
   using Grow = std::function<Status(uint64_t bytes)>;
   struct Functions {
     // The next request, or none at the end. Never called by two threads at once.
@@ -51,8 +50,8 @@ class OrderedPrefetcher {
     Loaded loaded;
   };
 
-  // Does with fewer threads where the system grants no more; without any, Next
-  // fails with RESOURCE_EXHAUSTED.
+  // Uses fewer threads where the system grants no more; without any, Next fails with
+  // RESOURCE_EXHAUSTED.
   OrderedPrefetcher(const Options& options, Functions functions)
       : options_(Completed(options)), functions_(std::move(functions)) {
     threads_.reserve(options_.num_threads);
@@ -101,8 +100,8 @@ class OrderedPrefetcher {
     return Status();
   }
 
-  // Makes this and every later Next fail, and starts no further load. Loads
-  // under way end in their own time.
+  // Makes this and every later Next fail, and starts no further load. Does not wait for loads under
+  // way.
   void Cancel() {
     MutexLock lock(&mutex_);
     cancelled_ = true;

@@ -24,7 +24,7 @@ namespace {
 using ::tensorflow::errors::InvalidArgument;
 using ::tensorflow::errors::NotFound;
 
-// Holds the side index of some thousand records; one of more costs a second read.
+// Holds the side index of some thousand records; a larger one costs a second read.
 constexpr uint64_t kFirstIndexBytes = uint64_t{1} << 20;
 
 bool EndsWith(std::string_view text, std::string_view suffix) {
@@ -64,8 +64,8 @@ absl::Status OpenShard(const std::string& path, RangeReader* reader, DatasetInde
   return ToTensorFlow(index->Add(path, shard.value()));
 }
 
-// The bytes of a side index. Its size is not asked for first: that would be a
-// request of its own (two on s3://, and the whole file on http://).
+// Reads a side index without asking for its size first, which would be a request of its own (two on
+// s3://, and the whole file on http://).
 absl::Status ReadSideIndex(const std::string& path, RangeReader* reader, std::string* bytes) {
   const auto read_up_to = [&](uint64_t size) -> absl::Status {
     const uint64_t have = bytes->size();
@@ -82,13 +82,13 @@ absl::Status ReadSideIndex(const std::string& path, RangeReader* reader, std::st
   if (bytes->size() < kFirstIndexBytes || !size.has_value() || *size <= kFirstIndexBytes) {
     return absl::Status();
   }
-  // One byte more, so that what follows the frame is noticed.
+  // One byte more, so that anything behind the frame is noticed.
   return read_up_to(*size + 1);
 }
 
-// Whether an error may say that there is no such file, rather than that the
-// store does not answer. S3 calls an absent object forbidden to one who may not list.
-bool SaysAbsent(const absl::Status& status) {
+// Whether an error may mean that there is no such file, rather than that the store does not answer.
+// S3 reports a missing object as forbidden to callers that may not list.
+bool MayMeanAbsent(const absl::Status& status) {
   return absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ||
          absl::IsPermissionDenied(status) || absl::IsInvalidArgument(status) ||
          absl::IsUnimplemented(status);
@@ -99,13 +99,13 @@ absl::Status OpenSideIndex(const std::string& path, RangeReader* reader, Dataset
                            absl::Status* absent) {
   std::string bytes;
   if (absl::Status status = ReadSideIndex(path, reader, &bytes); !status.ok()) {
-    if (!SaysAbsent(status)) return status;
+    if (!MayMeanAbsent(status)) return status;
     *absent = std::move(status);
     return absl::Status();
   }
   auto parsed = DatasetIndex::Parse(bytes);
   if (!parsed.ok() && parsed.status().code() == Code::kDataLoss && IsRemote(path)) {
-    // Damaged on the way or in the store: a second read tells.
+    // Damaged on the way or in the store: a second read decides.
     ReadStatistics::Global().AddReread();
     TF_RETURN_IF_ERROR(ReadSideIndex(path, reader, &bytes));
     parsed = DatasetIndex::Parse(bytes);
@@ -116,7 +116,7 @@ absl::Status OpenSideIndex(const std::string& path, RangeReader* reader, Dataset
 }
 
 absl::Status IsFolder(tensorflow::Env* env, const std::string& path, bool* is_folder) {
-  // A web server knows no folders, and tensorflow-io would fetch the file to look.
+  // A web server has no folders, and tensorflow-io would fetch the file to find out.
   *is_folder = false;
   if (IsWeb(path)) return absl::Status();
   ReadStatistics* const statistics = &ReadStatistics::Global();

@@ -41,8 +41,8 @@ tensorflow::monitoring::CounterCell* DecodeErrors() {
   return counter->GetCell();
 }
 
-// Large outputs are mapped anew each time. With fewer and larger pages the system takes less time
-// to clear and map them.
+// Large outputs are mapped anew each time. The system clears and maps fewer and larger pages
+// faster.
 void PreferHugePages(char* data, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr size_t kMinBytes = size_t{4} << 20;
@@ -50,7 +50,7 @@ void PreferHugePages(char* data, size_t bytes) {
   if (bytes < kMinBytes) return;
   const size_t to_first_page = -reinterpret_cast<uintptr_t>(data) % kPageBytes;
   const size_t whole_pages = (bytes - to_first_page) / kPageBytes * kPageBytes;
-  // A hint: of no matter where it is refused.
+  // Only a hint: a refusal does no harm.
   static_cast<void>(madvise(data + to_first_page, whole_pages, MADV_HUGEPAGE));
 #else
   static_cast<void>(data);
@@ -58,7 +58,7 @@ void PreferHugePages(char* data, size_t bytes) {
 #endif
 }
 
-// Attributes hold doubles as text, since those of type float are no doubles.
+// Attributes hold doubles as text, since those of type float have the precision of float32.
 absl::Status ParseDouble(const char* name, const std::string& text, double* value) {
   if (tensorflow::strings::safe_strtod(text, value)) return absl::OkStatus();
   return ToTensorFlow(InvalidArgument(Expected(name, "a decimal number", text)));
@@ -173,7 +173,7 @@ class DecodeCropResizeOp : public tensorflow::OpKernel {
     Finish(ctx, ForEachImage(ctx, contents, [&](int64_t i) {
              const Seed of_image = random ? Seed{seeds(2 * i), seeds(2 * i + 1)} : Seed{};
              char* const to = pixels + i * image_bytes;
-             // Whatever goes wrong with an image is this image's error, memory included.
+             // Any failure here, a lack of memory included, is an error of this image alone.
              Status status = CatchExceptions(
                  [&] { return ThreadAugmenter()->Run(jpegs(i), options_, of_image, to); });
              marks(i) = status.ok();

@@ -64,8 +64,8 @@ class DecodeJpegOp : public tensorflow::OpKernel {
         tensorflow::errors::InvalidArgument("contents; expected a scalar or a vector, got shape ",
                                             contents.shape().DebugString()));
     const auto jpegs = contents.flat<tstring>();
-    // The first image tells the size of all, and the output is allocated before they are
-    // decoded in parallel.
+    // The first image decides the size of all: the output is allocated before they are decoded in
+    // parallel.
     ImageSize size{0, 0, channels_};
     if (jpegs.size() > 0) {
       const Status opened = CatchExceptions([&] {

@@ -38,14 +38,14 @@ absl::Status FidelityCell::Find(tensorflow::Env* env, const FidelityName& name,
   }
   Registry& registry = GlobalRegistry();
   MutexLock lock(&registry.mutex);
-  const auto found = registry.cells.find({false, name.name});
-  if (found == registry.cells.end()) {
+  const auto entry = registry.cells.find({false, name.name});
+  if (entry == registry.cells.end()) {
     return tensorflow::errors::FailedPrecondition(
         "fidelity of a PcrDataset; expected a pcr_tf.Fidelity of this process, got one that "
         "another process made, such as the client of this tf.data service worker, or one that has "
         "ended; give it a file that all processes reach: pcr_tf.Fidelity(value, path=...)");
   }
-  *cell = found->second;
+  *cell = entry->second;
   return absl::Status();
 }
 
@@ -72,8 +72,8 @@ FidelityCell::Value FidelityCell::value() const {
 }
 
 absl::Status FidelityCell::ReadFile(const Cancellation& cancellation, Value* value) const {
-  // A reader of its own, since an open file shows what stood at its path when it was opened.
-  ReadStatistics statistics;  // not the data sets': it brings no record
+  // A reader of its own, since an open file keeps showing what was at its path when it was opened.
+  ReadStatistics statistics;  // apart from the data sets' own: this reads no record
   RangeReader reader(env_, &statistics);
   std::string text(kMaxFileBytes, '\0');
   uint64_t num_read = 0;
@@ -112,7 +112,7 @@ absl::Status FidelityCell::Look(int64_t poll_ms, const Cancellation& cancellatio
   MutexLock lock(&mutex_);
   looking_ = false;
   looked_ = Clock::now();
-  // What this process has set meanwhile is newer than what was read.
+  // A value that this process has set in the meantime is newer than what was read.
   if (status.ok() && num_sets_ == sets_before) value_ = std::move(value);
   if (status.ok() || value_ == nullptr) return status;
   if (!absl::IsCancelled(status)) {

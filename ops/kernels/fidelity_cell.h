@@ -1,8 +1,8 @@
-// FidelityCell: the value of a pcr_tf.Fidelity, which data sets that run read.
+// FidelityCell: the value of a pcr_tf.Fidelity, which running data sets read.
 //
-// tf.data copies a data set's graph for every iterator, so what a graph holds
-// is the name of a cell, not the cell: either the id of one that this process
-// made, or the path of a file, which every process can look at.
+// tf.data copies a data set's graph for every iterator, so a graph holds the name of a cell, not
+// the cell: either the id of one that this process made, or the path of a file, which every process
+// can read.
 
 #ifndef PCR_OPS_KERNELS_FIDELITY_CELL_H_
 #define PCR_OPS_KERNELS_FIDELITY_CELL_H_
@@ -30,8 +30,7 @@ struct FidelityName {
   bool empty() const { return name.empty(); }
 };
 
-// Thread-safe. Cells are not freed: a handle may end before the data sets, and
-// the graphs, that obey it.
+// Thread-safe. Cells are not freed: data sets and graphs that obey a handle may outlive it.
 class FidelityCell {
  public:
   using Value = std::shared_ptr<const FidelityMixture>;
@@ -41,14 +40,14 @@ class FidelityCell {
   static FidelityCell* FindOrMake(tensorflow::Env* env, const FidelityName& name);
 
   void Set(FidelityMixture value);
-  // Null before the first Set of, or look at, a file's.
+  // Null for a cell with a file until the first Set or Look.
   Value value() const;
 
-  // Reads the file, if it has one, unless that was done in the last `poll_ms`.
-  // Fails only while no value is known: later the last one stays in force.
+  // Reads the file, if it has one, unless that was done in the last `poll_ms`. Fails only while no
+  // value is known: after that the last one stays in force.
   absl::Status Look(int64_t poll_ms, const Cancellation& cancellation);
 
-  // Keeps in mind, while `shared` lives, that a data set obeys this.
+  // Remembers, as long as `shared` lives, that a data set obeys this.
   void AddDataset(const std::string& name, const std::shared_ptr<SharedDataset>& shared);
 
   // The living data set with the fewest scan groups; {"", 0} if there is none.

@@ -1,4 +1,4 @@
-// The iterators of tf.data that consume what one of ours yields, as its prefix names them:
+// The iterators of tf.data that consume what one of ours yields, as named in its prefix:
 // "Iterator::Root::Prefetch::Shard::BatchV2::FlatMap[0]::Pcr".
 
 #ifndef PCR_OPS_KERNELS_ITERATOR_CONSUMERS_H_

@@ -17,9 +17,9 @@ std::string Bytes(uint64_t offset, uint64_t size) {
 absl::Status RangeReader::Open(const std::string& path, File* file) {
   {
     MutexLock lock(&mutex_);
-    const auto found = by_path_.find(path);
-    if (found != by_path_.end()) {
-      open_files_.splice(open_files_.begin(), open_files_, found->second);
+    const auto entry = by_path_.find(path);
+    if (entry != by_path_.end()) {
+      open_files_.splice(open_files_.begin(), open_files_, entry->second);
       *file = open_files_.front().second;
       return absl::Status();
     }
@@ -29,9 +29,9 @@ absl::Status RangeReader::Open(const std::string& path, File* file) {
   std::unique_ptr<tensorflow::RandomAccessFile> opened;
   TF_RETURN_IF_ERROR(env_->NewRandomAccessFile(path, &opened));
   MutexLock lock(&mutex_);
-  const auto found = by_path_.find(path);
-  if (found != by_path_.end()) {
-    *file = found->second->second;
+  const auto entry = by_path_.find(path);
+  if (entry != by_path_.end()) {
+    *file = entry->second->second;
     return absl::Status();
   }
   open_files_.emplace_front(path, std::move(opened));
@@ -46,10 +46,10 @@ absl::Status RangeReader::Open(const std::string& path, File* file) {
 
 void RangeReader::Forget(const std::string& path) {
   MutexLock lock(&mutex_);
-  const auto found = by_path_.find(path);
-  if (found == by_path_.end()) return;
-  open_files_.erase(found->second);
-  by_path_.erase(found);
+  const auto entry = by_path_.find(path);
+  if (entry == by_path_.end()) return;
+  open_files_.erase(entry->second);
+  by_path_.erase(entry);
 }
 
 absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uint64_t size,
@@ -67,7 +67,7 @@ absl::Status RangeReader::ReadOnce(const std::string& path, uint64_t offset, uin
     Forget(path);  // its connection may be what is broken
     return status;
   }
-  // Some file systems (mapped memory) answer with bytes of their own.
+  // Some file systems (mapped memory) return a view of their own bytes.
   if (result.data() != out) std::memcpy(out, result.data(), result.size());
   *num_read = result.size();
   return absl::Status();

@@ -18,23 +18,23 @@
 
 namespace pcr {
 
-// Reads ranges, each with one Read of the file system, repeated only after an
-// error that may pass (retry.h). Keeps a bounded number of files open. Thread-safe.
+// Reads ranges, each with one Read of the file system, repeated only after a transient error
+// (retry.h). Keeps a bounded number of files open. Thread-safe.
 class RangeReader {
  public:
   static constexpr size_t kMaxOpenFiles = 64;
 
-  // What it asks of the file system counts in `statistics`, which outlives it.
+  // Counts its requests to the file system in `statistics`, which outlives it.
   RangeReader(tensorflow::Env* env, ReadStatistics* statistics)
       : env_(env), statistics_(statistics) {}
 
-  // Bytes [offset, offset + size) of the file into `out`. DATA_LOSS if the file
-  // ends before; for a remote file only after further attempts, since a transfer
-  // that was cut short may look the same.
+  // Reads bytes [offset, offset + size) of the file into `out`. DATA_LOSS if the file ends before
+  // that; for a remote file only after further attempts, since a transfer that was cut short may
+  // look the same.
   absl::Status Read(const std::string& path, uint64_t offset, uint64_t size, char* out,
                     const Cancellation& cancellation);
 
-  // As Read, but only the bytes that are there: `num_read` of them.
+  // As Read, but reads only the bytes that exist: `num_read` of them.
   absl::Status ReadUpTo(const std::string& path, uint64_t offset, uint64_t size, char* out,
                         uint64_t* num_read, const Cancellation& cancellation);
 

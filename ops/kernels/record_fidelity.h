@@ -12,7 +12,7 @@
 
 namespace pcr {
 
-// The same for all records, or what a cell says at the moment. Thread-safe.
+// The same for all records, or the current value of a cell. Thread-safe.
 class RecordFidelity {
  public:
   explicit RecordFidelity(int scan_groups) : scan_groups_(scan_groups) {}
@@ -20,12 +20,12 @@ class RecordFidelity {
 
   bool changes() const { return cell_ != nullptr; }
 
-  // The scan groups to read of a record from now on: all of `index`, with a
-  // warning, where the cell holds more than it has.
+  // How many scan groups of a record to read: all that `index` has, with a warning, where the cell
+  // holds more than that.
   absl::Status Choose(const DatasetIndex& index, uint64_t seed, uint64_t epoch, uint64_t record,
                       int* scan_groups) const;
 
-  // Looks at a cell's file, where that is due; may take as long as a read.
+  // Looks at the cell's file, if that is due; may take as long as a read.
   absl::Status Look(const Cancellation& cancellation) const;
 
  private:

@@ -18,7 +18,7 @@
 namespace pcr {
 namespace {
 
-// Larger prefixes are held against the size of the file before memory is taken for them.
+// Larger prefixes are compared with the size of the file before memory is allocated for them.
 constexpr uint64_t kMaxUncheckedBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxPrefixBytes = uint64_t{4} << 30;
 
@@ -98,7 +98,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
             .WithContext(Place(request)));
   }
   if (range.size > kMaxUncheckedBytes) {
-    // An index may claim what no memory can hold: the file knows better.
+    // A damaged index may claim more than memory can hold: check it against the file.
     uint64_t file_bytes = 0;
     TF_RETURN_IF_ERROR(shared_->reader.FileSize(shard.name, &file_bytes, cancellation_));
     if (range.offset > file_bytes || range.size > file_bytes - range.offset) {
@@ -127,7 +127,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
   }
   auto prefix = parse();
   if (!prefix.ok() && prefix.status().code() == Code::kDataLoss && IsRemote(shard.name)) {
-    // Damaged on the way or in the store: a second read tells.
+    // Damaged on the way or in the store: a second read decides.
     ReadStatistics::Global().AddReread();
     TF_RETURN_IF_ERROR(read());
     prefix = parse();
@@ -144,7 +144,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
     example.resize_uninitialized(prefix.value().ExampleBytes(n));
     prefix.value().WriteExample(n, example.mdata());
   }
-  // Else a consumer that is quicker than Cancel might take what was left out for an example.
+  // A consumer that is quicker than Cancel might otherwise take a missing example for an empty one.
   if (cancellation_.cancelled()) return tensorflow::errors::Cancelled("reading was cancelled");
   return absl::Status();
 }

@@ -1,5 +1,5 @@
-// RecordStream: one pass over records, read ahead in a bounded number of range
-// reads and handed over in order.
+// RecordStream: one pass over records, read ahead in a bounded number of range reads and handed
+// over in order.
 
 #ifndef PCR_OPS_KERNELS_RECORD_STREAM_H_
 #define PCR_OPS_KERNELS_RECORD_STREAM_H_
@@ -37,11 +37,10 @@ struct ReadOptions {
   int64_t bytes_or_waiting = 1;
 };
 
-// Where the user gave no bound. For a store that answers after a while, enough
-// reads to fill a link (48, 256 MiB), and room for as much that waits, since connections
-// share a link unevenly; for a local file system, whose reads cost this
-// machine's own cores and memory, one for each core, 2 to 8: more in flight only
-// push one another out of the cache.
+// The bounds where the user gave none. For a store with latency, enough reads to fill a link (48,
+// 256 MiB), and room for as much that waits, since connections share a link unevenly. For a local
+// file system, whose reads cost this machine's own cores and memory, one for each core, 2 to 8:
+// more in flight only push each other out of the cache.
 ReadOptions DefaultReadOptions(const std::vector<std::string>& paths);
 
 // Thread-safe.
@@ -52,10 +51,10 @@ class RecordStream {
                RequestSource* source);
   ~RecordStream();
 
-  // The next record, none at the end. A record that could not be read comes
-  // with its status and no examples; the stream stands after it. An error of
-  // the source is returned once, after the records before it, and is the end: a
-  // consumer that ignores errors would never come to one otherwise.
+  // The next record, none at the end. A record that could not be read comes with its status and no
+  // examples, and the stream goes on after it. An error of the source is returned once, after the
+  // records before it, and ends the stream: a consumer that ignores errors would otherwise never
+  // reach an end.
   absl::Status Next(std::optional<LoadedRecord>* record);
 
   void Cancel();

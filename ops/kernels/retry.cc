@@ -14,8 +14,8 @@ bool MayPass(const absl::Status& status) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kAborted:
-    // How tensorflow-io reports a broken connection and 5xx (INTERNAL), what it
-    // does not know (UNKNOWN), and 408 (RESOURCE_EXHAUSTED).
+    // How tensorflow-io reports a broken connection and 5xx (INTERNAL), statuses that it does not
+    // know (UNKNOWN), and 408 (RESOURCE_EXHAUSTED).
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kResourceExhausted:
@@ -52,7 +52,7 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
     absl::Status status = attempt();
     if (status.ok()) return status;
     if (!may_pass(status)) {
-      // Some file systems of tensorflow-io say no more than the server's status.
+      // Some file systems of tensorflow-io report only the server's status.
       const bool names_path = status.message().find(path) != absl::string_view::npos;
       if (names_path || absl::IsCancelled(status)) return WithReadableMessage(status);
       return WithReadableMessage(
@@ -60,9 +60,9 @@ absl::Status WithRetries(const std::string& path, const std::string& what,
     }
     if (n == kMaxAttempts) {
       statistics->AddFailure();
-      const absl::string_view said = absl::StripPrefix(status.message(), place);
+      const absl::string_view last_message = absl::StripPrefix(status.message(), place);
       return WithReachingCode(WithReadableMessage(absl::Status(
-          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", said))));
+          status.code(), absl::StrCat(place, "failed ", n, " times, last with: ", last_message))));
     }
     statistics->AddRetry();
     if (cancellation.WaitMs(BackoffMs(n, tensorflow::random::New64()))) break;

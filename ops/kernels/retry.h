@@ -1,4 +1,4 @@
-// Requests to a store, repeated after errors that may pass.
+// Requests to a store, repeated after transient errors.
 
 #ifndef PCR_OPS_KERNELS_RETRY_H_
 #define PCR_OPS_KERNELS_RETRY_H_
@@ -14,27 +14,27 @@ namespace pcr {
 
 constexpr int kMaxAttempts = 6;
 
-// Whether a file system's error may pass: a store that is busy or out of reach,
-// a connection that broke, a time that ran out.
+// Whether a file system's error may be transient: a store that is busy or out of reach, a broken
+// connection, a timeout.
 bool MayPass(const absl::Status& status);
 
 // Whether a path leads to another machine, as far as its name says.
 bool IsRemote(const std::string& path);
 
-// An error with a code that a client of the tf.data service hands on. UNAVAILABLE, ABORTED and
-// CANCELLED it takes for the end of a worker, and goes on without an error and without the
-// examples; they become DEADLINE_EXCEEDED.
+// The error with a code that a client of the tf.data service passes on. The client takes
+// UNAVAILABLE, ABORTED and CANCELLED for the end of a worker and goes on, without an error and
+// without the examples; so they become DEADLINE_EXCEEDED.
 absl::Status WithReachingCode(const absl::Status& error);
 
-// The error with a message that Python can take whatever the names of files: bytes that are not
-// UTF-8 as \xNN.
+// The error with a message that Python accepts whatever the names of files are: bytes that are not
+// UTF-8 become \xNN.
 absl::Status WithReadableMessage(const absl::Status& error);
 
-// Calls `attempt` until it succeeds, fails with an error that `may_pass` does
-// not accept, or has failed kMaxAttempts times. The message of that last error, which has a
-// reaching code, begins with `path` and `what` of it was asked for, as does that of another error
-// that does not name `path`. CANCELLED as soon as `cancellation` is. Attempts after the first and a
-// failure count in `statistics`.
+// Calls `attempt` until it succeeds, fails with an error that `may_pass` rejects, or has failed
+// kMaxAttempts times. The last error then goes through WithReachingCode. The message of an error
+// begins with `path` and `what` of it was requested, unless it names `path` already. Returns
+// CANCELLED as soon as `cancellation` is. `statistics` counts the attempts after the first, and a
+// failure.
 absl::Status WithRetries(const std::string& path, const std::string& what,
                          const Cancellation& cancellation, ReadStatistics* statistics,
                          const std::function<absl::Status()>& attempt,

@@ -60,9 +60,9 @@ std::shared_ptr<SharedDataset> Find(const std::string& copy_id,
                                     const std::vector<std::string>& paths) {
   Registry& registry = GlobalRegistry();
   MutexLock lock(&registry.mutex);
-  const auto found = registry.datasets.find(copy_id);
-  if (found == registry.datasets.end()) return nullptr;
-  std::shared_ptr<SharedDataset> shared = found->second.lock();
+  const auto entry = registry.datasets.find(copy_id);
+  if (entry == registry.datasets.end()) return nullptr;
+  std::shared_ptr<SharedDataset> shared = entry->second.lock();
   return shared != nullptr && shared->paths == paths ? shared : nullptr;
 }
 

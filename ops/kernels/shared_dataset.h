@@ -1,8 +1,7 @@
 // SharedDataset: what all copies of one PcrDataset in a process share.
 //
-// tf.data rewrites a data set's graph for every iterator and so makes a new
-// DatasetBase each time. The index must not be read again for that, and the
-// count of epochs must go on.
+// tf.data rewrites a data set's graph for every iterator and so makes a new DatasetBase each time.
+// That must neither read the index again nor restart the count of epochs.
 
 #ifndef PCR_OPS_KERNELS_SHARED_DATASET_H_
 #define PCR_OPS_KERNELS_SHARED_DATASET_H_

@@ -97,9 +97,9 @@ REGISTER_OP("PcrDecodeCropResize")
 Training or evaluation examples from JPEGs: crop, resize, flip and normalise while decoding.
 
 contents: [] or [B] JPEGs.
-seed: [2] or [B, 2]: for each image what its crop and flip are drawn from. Any shape, and of no
-  matter, with mode "center".
-names: [] or [B]: what messages call the images. Any shape without values: nothing.
+seed: [2] or [B, 2]: what the crop and flip of each image are drawn from. Ignored, and of any
+  shape, with mode "center".
+names: [] or [B]: what messages call the images. Empty, of any shape: they have no names.
 image: [height, width, channels] or [B, height, width, channels].
 decoded: [] or [B]. False, with on_error "mark", where an image is broken: its pixels are 0.
 size: [height, width] of the output.
@@ -128,7 +128,7 @@ on_error: "raise", or "mark" and count a broken image; the first ones that have 
 
 REGISTER_OP("PcrDecodeErrors")
     .Output("count: int64")
-    // So that it is not folded into a constant.
+    // Stateful, so that constant folding does not run it.
     .SetIsStateful()
     .SetShapeFn(tensorflow::shape_inference::ScalarShape)
     .Doc(R"doc(

@@ -48,17 +48,17 @@ paths: [P] The folder of a data set, or its files.
 scan_groups: Scan groups to read, 1 to the data set's number; 2^63 - 1: all. Not used if `fidelity`
   is given.
 shuffle: Whether to go through the records in a new order in each epoch.
-seed: Of the epochs' orders.
-seed_is_private: Whether this process drew the seed, so that others have another.
+seed: Seed of the epochs' orders.
+seed_is_private: Whether this process drew the seed: other processes have other seeds.
 seeded_shuffles: How many of tf.data's shuffles behind this data set have seeds that all processes
   share.
 num_shards: Number of readers that share the records.
 shard_index: Which of them this one is.
 reads_in_flight: Bound on range reads under way and records not yet delivered; -1: by the paths.
 bytes_in_flight: Bound on their bytes; a larger record is read alone; -1: by the paths.
-shared_id: Says who counts the epochs. Empty: this data set, from first_epoch on. "function <n>": all
-  data sets that this process makes with this value, since a function that makes one is called again
-  and again. "copy <n>": as its original; made by the op when tf.data rewrites a graph.
+shared_id: Names what counts the epochs. Empty: this data set, from first_epoch on. "function <n>":
+  all data sets that this process makes with this value, since a function that makes one is called
+  again and again. "copy <n>": as its original; made by the op when tf.data rewrites a graph.
 first_epoch: Number of the epoch that the first iterator goes through.
 resume_num_shards: [S] Numbers of readers: of those that began that epoch, then of those that went
   on with the rest, and so on. Every iterator goes through what is left. Empty: the whole epoch.
@@ -69,7 +69,7 @@ provenance: Whether two more components follow each example: its name, a scalar,
 fidelity: Names the pcr_tf.Fidelity that says how many scan groups to read: as in PcrSetFidelity;
   empty: `scan_groups` does.
 fidelity_poll_ms: As in PcrSetFidelity.
-file_sharding: For the error of tf.data, which shows it, where files are to be shared among workers.
+file_sharding: A text that tf.data shows in its error where it is asked to shard by files.
 )doc");
 
 REGISTER_OP("PcrDatasetInfo")
@@ -84,7 +84,7 @@ REGISTER_OP("PcrDatasetInfo")
       return absl::Status();
     })
     .Doc(R"doc(
-What is known of a PcrDataset since it was opened.
+What the index of a PcrDataset says.
 
 dataset: A PcrDataset.
 image_features: [F] The keys of the features that hold its images.
@@ -104,7 +104,7 @@ Sets the value of a pcr_tf.Fidelity in this process, which PcrDatasets obey.
 
 fidelity: Its id, or the path of its file, which this op does not write.
 fidelity_poll_ms: For a path, the least time between two looks at the file; 0: `fidelity` is an id.
-value: As ops/format/fidelity_mixture.h describes it.
+value: In the form that ops/format/fidelity_mixture.h describes.
 )doc");
 
 REGISTER_OP("PcrFidelity")
@@ -114,7 +114,7 @@ REGISTER_OP("PcrFidelity")
     .SetIsStateful()
     .SetShapeFn(Scalars)
     .Doc(R"doc(
-The value of a pcr_tf.Fidelity, from its file if a look at that is due.
+The value of a pcr_tf.Fidelity, read from its file if that is due.
 
 fidelity: As in PcrSetFidelity.
 fidelity_poll_ms: As in PcrSetFidelity.
