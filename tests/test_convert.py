@@ -127,7 +127,7 @@ def test_empty_folders_beside_a_flat_folder_s_images_are_nobody_s_business(tmp_p
     inputs = (str(source / "photos"),)
     job = Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
     assert job.listing.class_names == ()
-    assert "classes     none: the images are in no class folders\n" in job.describe()
+    assert "classes     none: the images are not in class folders\n" in job.describe()
     assert "no class  " not in job.describe()
 
 
@@ -557,7 +557,7 @@ def test_a_root_inside_another_is_refused_since_its_images_would_have_two_classe
     for inner in (outer / "train", tmp_path / "link"):
         for inputs in ((str(outer), str(inner)), (str(inner), str(outer))):
             with pytest.raises(
-                ConvertError, match=f"{inner}: is inside {outer}, .* twice: name one"
+                ConvertError, match=f"{inner}: is inside {outer}, .* twice; name one"
             ):
                 Conversion(ConvertOptions(inputs=inputs, output=str(tmp_path / "out")))
 
