@@ -16,6 +16,7 @@ from pcr_tf.convert import (
     ConvertError,
     ConvertOptions,
     SourceOptions,
+    SplitPart,
     split_conversions,
 )
 from pcr_tf.convert.verify.same_classes import class_faults
@@ -143,7 +144,7 @@ def test_a_split_takes_the_list_too(val: Path, tmp_path: Path) -> None:
         num_workers=0,
         profile_images=0,
         source_options=SourceOptions(classes=ALL),
-        split=(("train", 0.5), ("validation", 0.5)),
+        split=(SplitPart("train", 0.5), SplitPart("validation", 0.5)),
     )
     for part in split_conversions(job):
         part.run(quiet=True)
@@ -283,7 +284,7 @@ def test_a_class_whose_images_are_all_in_another_part_is_named(tmp_path: Path) -
         output=str(tmp_path / "out"),
         num_workers=0,
         profile_images=0,
-        split=(("one", 0.5), ("two", 0.5)),
+        split=(SplitPart("one", 0.5), SplitPart("two", 0.5)),
         split_seed=_seed_that_parts("ant/000.jpg", "bee/000.jpg"),
     )
     one, two = (part.run(quiet=True) for part in split_conversions(job))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions, split_conversions
+from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions, SplitPart, split_conversions
 from pcr_tf.convert.job.class_text import class_lines
 from pcr_tf.convert.sources.numbers import canonical
 from pcr_tf.convert.sources.tables.labels import resolve_labels
@@ -149,7 +149,7 @@ def test_rows_of_one_patient_stay_in_one_part_however_the_number_is_written(
         inputs=(str(tmp_path / "in"),),
         output=str(tmp_path / "out"),
         source_options=SourceOptions(split_column="patient", **options),
-        split=(("train", 0.5), ("validation", 0.5)),
+        split=(SplitPart("train", 0.5), SplitPart("validation", 0.5)),
     )
     parts = [
         {int(Path(item.path).stem) // 4 for item in part.listing.items}

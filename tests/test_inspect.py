@@ -278,7 +278,7 @@ def test_a_replaced_shard_is_never_read_silently(
 
 @pytest.mark.parametrize("scan_groups", [0, -1, 11])
 def test_a_fidelity_out_of_range_is_refused(pristine: Path, scan_groups: int) -> None:
-    with pytest.raises(ValueError, match=f"scan_groups must be 1 to 10; got {scan_groups}"):
+    with pytest.raises(ValueError, match=f"scan_groups; expected 1 to 10, got {scan_groups}"):
         PcrReader(pristine).read_record(0, scan_groups)
 
 

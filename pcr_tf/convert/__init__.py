@@ -6,7 +6,7 @@ from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.export.export import Export, ExportSummary
 from pcr_tf.convert.export.options import ExportOptions
 from pcr_tf.convert.job.conversion import Conversion, ConvertSummary, split_conversions
-from pcr_tf.convert.job.options import ConvertOptions
+from pcr_tf.convert.job.options import ConvertOptions, SplitPart
 from pcr_tf.convert.sources import SourceOptions
 from pcr_tf.convert.verify.verification import Verification
 
@@ -19,6 +19,7 @@ __all__ = [
     "ExportOptions",
     "ExportSummary",
     "SourceOptions",
+    "SplitPart",
     "Verification",
     "split_conversions",
 ]

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pcr_tf.format.dataset_index import OpenedDataset, open_dataset, write_side_index
     from pcr_tf.format.manifest import class_names
-    from pcr_tf.format.reader import PcrReader
+    from pcr_tf.format.reader import PcrReader, StoredImage
     from pcr_tf.format.writer import PcrWriter
 
 __all__ = [
     "OpenedDataset",
     "PcrReader",
     "PcrWriter",
+    "StoredImage",
     "class_names",
     "open_dataset",
     "write_side_index",
@@ -28,6 +29,7 @@ _MODULES = {
     "OpenedDataset": "dataset_index",
     "PcrReader": "reader",
     "PcrWriter": "writer",
+    "StoredImage": "reader",
     "class_names": "manifest",
     "open_dataset": "dataset_index",
     "write_side_index": "dataset_index",

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pcr_tf import _native
 from pcr_tf.format import filesystem
 from pcr_tf.format.dataset_index import PathLike, open_dataset
+
+
+class StoredImage(NamedTuple):
+    """An image of a record.
+
+    Attributes:
+        example: its place in the record, from 0.
+        feature: the key of the feature that holds it.
+        coding: "progressive", or "opaque" where it is stored as it came.
+        data: the image at the fidelity that was asked for.
+    """
+
+    example: int
+    feature: str
+    coding: str
+    data: bytes
 
 
 class PcrReader:
@@ -56,7 +73,7 @@ class PcrReader:
             DataLossError: the shard is shorter than the index says.
         """
         if not 0 <= record < self.num_records:
-            raise IndexError(f"record {record}: expected 0 to {self.num_records - 1}")
+            raise IndexError(f"record; expected 0 to {self.num_records - 1}, got {record}")
         shard, offset, size_bytes = self.index.prefix(record, self._groups(scan_groups))
         prefix = filesystem.read_range(self.paths[shard], offset, size_bytes)
         if len(prefix) != size_bytes:
@@ -77,16 +94,15 @@ class PcrReader:
         groups = self._groups(scan_groups)
         return _native.parse_record(self.index, record, groups, self.read_prefix(record, groups))
 
-    def read_images(
-        self, record: int, scan_groups: int | None = None
-    ) -> list[tuple[int, str, str, bytes]]:
-        """(example, feature, coding, image) of each image of a record: coding is "progressive" or
-        "opaque".
+    def read_images(self, record: int, scan_groups: int | None = None) -> list[StoredImage]:
+        """The images of a record, in the order of its examples.
 
         Arguments and errors are those of `read_prefix`.
         """
         groups = self._groups(scan_groups)
-        return _native.record_images(self.index, record, groups, self.read_prefix(record, groups))
+        prefix = self.read_prefix(record, groups)
+        images = _native.record_images(self.index, record, groups, prefix)
+        return [StoredImage(*image) for image in images]
 
     def examples(self, scan_groups: int | None = None) -> Iterator[bytes]:
         """All examples in order. Arguments and errors are those of `read_prefix`."""
@@ -97,5 +113,5 @@ class PcrReader:
         if scan_groups is None:
             return self.num_groups
         if not 1 <= scan_groups <= self.num_groups:
-            raise ValueError(f"scan_groups must be 1 to {self.num_groups}; got {scan_groups}")
+            raise ValueError(f"scan_groups; expected 1 to {self.num_groups}, got {scan_groups}")
         return scan_groups

@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from pcr_tf.convert.errors import ConvertError
 from pcr_tf.convert.export.file_names import FileNames, add_label
@@ -31,6 +31,19 @@ from pcr_tf.format.manifest import read_manifest
 from pcr_tf.format.writer import created_by
 
 
+class MovedLabel(NamedTuple):
+    """A folder that a conversion of the export would give another label.
+
+    Attributes:
+        folder: its name; label: the label of its images.
+        position: its place among the folders sorted by name, from 0: the label that it would get.
+    """
+
+    folder: str
+    label: int
+    position: int
+
+
 @dataclasses.dataclass(frozen=True)
 class ExportSummary:
     """What an export has made.
@@ -39,9 +52,8 @@ class ExportSummary:
         examples, images: how many there are; files, file_bytes: what holds them.
         resumed_parts: parts that an earlier run had finished, of num_parts.
         elapsed_s: time of this run.
-        moved_label: (folder, label, position) of the first folder whose position among those
-            sorted by name, which a conversion of the export makes its label, is not its label;
-            None: there is none.
+        moved_label: the first folder that a conversion would give another label; None: there is
+            none.
     """
 
     examples: int
@@ -51,7 +63,7 @@ class ExportSummary:
     num_parts: int
     resumed_parts: int
     elapsed_s: float
-    moved_label: tuple[str, int, int] | None = None
+    moved_label: MovedLabel | None = None
 
     @property
     def was_finished(self) -> bool:
@@ -250,7 +262,8 @@ def _add_names(labels: dict[str, int], written: set[str], part: PartResult | Non
         check_is_first(name, written)
 
 
-def _moved_label(labels: dict[str, int]) -> tuple[str, int, int] | None:
-    ordered = enumerate(sorted(labels, key=os.fsencode))
-    moved = ((folder, labels[folder], at) for at, folder in ordered if labels[folder] != at)
-    return next(moved, None)
+def _moved_label(labels: dict[str, int]) -> MovedLabel | None:
+    for position, folder in enumerate(sorted(labels, key=os.fsencode)):
+        if labels[folder] != position:
+            return MovedLabel(folder, labels[folder], position)
+    return None

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pcr_tf._native import ScanScript
 from pcr_tf.convert.errors import ConvertError, check_at_least, check_choice, check_prefix
@@ -20,6 +20,18 @@ from pcr_tf.format.scan_scripts import load_scan_script
 
 ON_UNSUPPORTED = ("keep", "raise", "skip", "encode")
 ON_UNREADABLE = ("raise", "skip")
+
+
+class SplitPart(NamedTuple):
+    """A part of a split.
+
+    Attributes:
+        name: of its folder.
+        share: of the items, above 0; the shares of all parts add up to 1.
+    """
+
+    name: str
+    share: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +59,10 @@ class ConvertOptions:
         max_memory_bytes: what the processes share for images that are being re-coded, at least 1;
             None for half of the machine's or the container's memory.
         source_options: options of single kinds of sources.
-        split: parts and their shares, which add up to 1, as ("train", 0.8), ("validation", 0.2).
-            Each part is a data set of its own, in a folder of its name below `output`; which part
-            an item belongs to follows from `split_seed` and its key. Empty for no split.
+        split: parts and their shares, which add up to 1: `SplitPart`s, or plain pairs, as
+            ("train", 0.8), ("validation", 0.2). Each part is a data set of its own, in a folder of
+            its name below `output`; which part an item belongs to follows from `split_seed` and its
+            key. Empty for no split.
         split_seed: see `split`.
         part: the one part that a `Conversion` writes; see `split_conversions`.
         profile_images: images that the manifest's profile is measured on; 0 for no profile.
@@ -186,7 +199,7 @@ class ConvertOptions:
     source_options: SourceOptions = option(  # noqa: RUF009, as the others: it makes a field
         identity=True, default_factory=SourceOptions
     )
-    split: tuple[tuple[str, float], ...] = option(
+    split: tuple[SplitPart, ...] = option(
         (),
         identity=True,
         section="split",
@@ -235,6 +248,7 @@ class ConvertOptions:
                 f"`image_features`; expected distinct keys, got {','.join(features)!r}"
             )
         check_prefix(self.prefix)
+        object.__setattr__(self, "split", tuple(SplitPart(*part) for part in self.split))
         self._check_split()
         if not self.output:
             raise ConvertError("`output`; expected a folder, got nothing")
@@ -326,7 +340,7 @@ class ConvertOptions:
             raise ConvertError("`split_column`: keeps rows together in a split; requires `split`")
 
 
-def parse_split(text: str) -> tuple[tuple[str, float], ...]:
+def parse_split(text: str) -> tuple[SplitPart, ...]:
     """The parts and shares of "train:0.8,validation:0.2"; none for "".
 
     Raises:
@@ -338,7 +352,7 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
         try:
             if not colon:
                 raise ValueError
-            parts.append((name.strip(), float(share)))
+            parts.append(SplitPart(name.strip(), float(share)))
         except ValueError as error:
             raise ConvertError(
                 f"`split`; expected parts and shares, as train:0.8,validation:0.2, got {part!r}"
