@@ -73,6 +73,9 @@ JPEGS = {
 }
 
 
+# The window of a crop, as a black box: a gradient tells where each output pixel comes from.
+
+
 @dataclasses.dataclass(frozen=True)
 class Window:
     """A crop in pixels, and whether it was flipped."""

@@ -23,6 +23,7 @@ def run_alone(script: str, *arguments: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
+# A service in this process, without workers.
 _SERVICE_ALONE = """
 import sys, time
 import tensorflow as tf

@@ -305,9 +305,6 @@ def test_an_error_of_a_read_reaches_the_client_and_costs_those_records_alone_whe
     assert sorted(labels(dataset.ignore_errors().apply(distribute))) == rest
 
 
-# A service in this process, without workers.
-
-
 def test_the_error_of_a_dispatcher_that_is_gone_reaches_the_client(folder: Path) -> None:
     script = """
 worker = start_worker(dispatcher_timeout_ms=5000)  # far more than any answer takes

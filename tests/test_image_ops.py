@@ -134,7 +134,7 @@ def test_images_of_two_sizes_in_a_batch_are_refused_by_both_sizes() -> None:
         decode_jpeg(jpegs)
 
 
-# The window of a crop, as a black box: a gradient tells where each output pixel comes from.
+# Crops
 
 
 def cropped_by_tensorflow(
