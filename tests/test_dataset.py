@@ -16,6 +16,7 @@ import tensorflow as tf
 from pcr_tf import _native
 from pcr_tf.data import EpochProgress, PcrDataset, image_batches
 from pcr_tf.format import PcrReader, open_dataset, write_side_index
+from tests.reading import image_of, label_of, labels
 from tests.small_dataset import make_dataset, make_examples
 
 NUM_EXAMPLES = 26  # in two shards of 13, so that each ends with a record that is not full
@@ -35,20 +36,6 @@ def no_global_seed() -> Iterator[None]:
     tf.random.set_seed(None)
     yield
     tf.random.set_seed(None)
-
-
-def label_of(serialized: tf.Tensor) -> int:
-    example = tf.train.Example.FromString(serialized.numpy())
-    return example.features.feature["image/class/label"].int64_list.value[0]
-
-
-def image_of(serialized: tf.Tensor) -> bytes:
-    example = tf.train.Example.FromString(serialized.numpy())
-    return example.features.feature["image/encoded"].bytes_list.value[0]
-
-
-def labels(dataset: tf.data.Dataset) -> list[int]:
-    return [label_of(serialized) for serialized in dataset]
 
 
 def test_all_examples_come_in_the_order_of_the_files(folder: Path) -> None:

@@ -15,8 +15,8 @@ import tensorflow as tf
 from pcr_tf.data import PcrDataset
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
+from tests.reading import labels
 from tests.small_dataset import make_dataset
-from tests.test_dataset import labels
 from tests.waiting import HANG_S
 
 NUM_EXAMPLES = 26
@@ -144,7 +144,7 @@ import tensorflow as tf
 two = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
 tf.config.set_logical_device_configuration(cpu, two)
 from pcr_tf.data import PcrDataset, read_statistics
-from tests.test_dataset import label_of
+from tests.reading import label_of
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
 dataset = PcrDataset(sys.argv[1], 1)
 opened = read_statistics()

@@ -16,11 +16,11 @@ from pcr_tf._op_library import load_op_library
 from pcr_tf.data import Fidelity, PcrDataset, image_batches
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
+from tests.epoch_pipelines import NUM_FILES, PIPELINES, files_of, shuffled
+from tests.reading import label_of, labels
 from tests.small_dataset import make_dataset
-from tests.test_dataset import label_of, labels
 
 NUM_EXAMPLES = 26
-NUM_FILES = 5
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "photos.pcr"
     make_dataset(path, NUM_EXAMPLES, examples_per_record=2, num_shards=NUM_FILES)
     return path
-
-
-def shuffled(files: Any, **options: Any) -> PcrDataset:
-    return PcrDataset(files, 1, shuffle=True, **{"seed": 5, **options})
-
-
-def files_of(folder: Path) -> tf.data.Dataset:
-    return tf.data.Dataset.list_files(str(folder / "*.pcr"), shuffle=False)
 
 
 def epochs_of(values: list[int], num_epochs: int) -> list[list[int]]:
@@ -280,25 +272,13 @@ def test_a_mixture_of_fidelities_is_drawn_anew_in_each_epoch_of_a_nested_data_se
     assert len({tuple(drawn[n : n + NUM_EXAMPLES]) for n in range(0, len(drawn), NUM_EXAMPLES)}) > 1
 
 
-PIPELINES: dict[str, Callable[[Path], tf.data.Dataset]] = {
-    "flat_map": lambda folder: tf.data.Dataset.range(3).flat_map(lambda _: shuffled(folder)),
-    "flat_map, repeated": lambda folder: (
-        tf.data.Dataset.range(1).flat_map(lambda _: shuffled(folder)).repeat(3)
-    ),
-    "interleave": lambda folder: (
-        files_of(folder).interleave(shuffled, cycle_length=2, block_length=3).repeat(3)
-    ),
-    "interleave, shuffled files": lambda folder: (
-        files_of(folder).shuffle(NUM_FILES, seed=1).interleave(shuffled, cycle_length=2).repeat(3)
-    ),
-}
-
 # Restores the iterator of a pipeline of this module in a new process and prints the rest of it.
 _RESTORE = """
 import sys
 from pathlib import Path
 import tensorflow as tf
-from tests.test_dataset_epochs import PIPELINES, labels
+from tests.epoch_pipelines import PIPELINES
+from tests.reading import labels
 name, folder, path = sys.argv[1:]
 iterator = iter(PIPELINES[name](Path(folder)))
 tf.train.Checkpoint(iterator=iterator).restore(path)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pcr_tf import _native
 from pcr_tf.data import EpochProgress, PcrDataset
 from tests.conversion import ROOT
+from tests.reading import labels
 from tests.small_dataset import make_dataset
-from tests.test_dataset import labels
 
 NUM_EXAMPLES = 46
 SHUFFLED: dict[str, Any] = {"scan_groups": 1, "shuffle": True, "seed": 11}
@@ -141,7 +141,7 @@ def test_another_process_reads_the_same_rest(folder: Path) -> None:
     program = (
         "import sys\n"
         "from pcr_tf.data import EpochProgress, PcrDataset\n"
-        "from tests.test_dataset import labels\n"
+        "from tests.reading import labels\n"
         "rest = PcrDataset(sys.argv[1], 1, shuffle=True, seed=11, num_shards=2, shard_index=1,\n"
         "                  resume=EpochProgress(epoch=6, num_shards=3, examples=5))\n"
         "print(labels(rest))\n"

@@ -23,8 +23,8 @@ from pcr_tf.data import PcrDataset, read_statistics
 from pcr_tf.format import PcrWriter, open_dataset
 from pcr_tf.format.example import encode_example
 from tests.conversion import ROOT
+from tests.reading import label_of, labels
 from tests.small_dataset import draw_jpeg, make_dataset, make_examples, write_large_side_index
-from tests.test_dataset import label_of, labels
 
 NUM_EXAMPLES = 12
 SCRIPT = "0,1,2: 0-0, 0, 0; 0: 1-63, 0, 0; 1: 1-63, 0, 0; 2: 1-63, 0, 0"

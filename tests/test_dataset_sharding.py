@@ -16,9 +16,9 @@ from tensorflow.python.distribute import input_ops
 
 from pcr_tf.data import PcrDataset, image_batches
 from tests.conversion import ROOT
+from tests.reading import labels
 from tests.servers import free_ports
 from tests.small_dataset import make_dataset
-from tests.test_dataset import labels
 
 NUM_EXAMPLES = 53
 AutoShardPolicy = tf.data.experimental.AutoShardPolicy
@@ -220,7 +220,7 @@ import json, sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 from pcr_tf.data import PcrDataset
-from tests.test_dataset import label_of
+from tests.reading import label_of
 index = strategy.cluster_resolver.task_id
 folder = sys.argv[1]
 datasets = [

@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from pcr_tf.data import Fidelity, PcrDataset
 from pcr_tf.format import PcrWriter, open_dataset, write_side_index
+from tests.reading import label_of, labels
 from tests.small_dataset import make_dataset
-from tests.test_dataset import label_of, labels
 from tests.waiting import HANG_S, wait_until
 
 NUM_EXAMPLES = 26
@@ -96,7 +96,7 @@ def test_a_checkpoint_is_restored_in_another_process(folder: Path, tmp_path: Pat
     script = f"""
 import tensorflow as tf
 from pcr_tf.data import Fidelity, PcrDataset
-from tests.test_dataset import labels
+from tests.reading import labels
 iterator = iter(PcrDataset({str(folder)!r}, 1, shuffle=True, seed=5))
 tf.train.Checkpoint(iterator=iterator).restore({path!r})
 print("rest", labels(iterator))

@@ -17,9 +17,10 @@ import tensorflow as tf
 from pcr_tf.data import Fidelity, PcrDataset
 from pcr_tf.format import open_dataset
 from tests.conversion import ROOT
+from tests.reading import label_of, labels
 from tests.servers import free_ports
+from tests.service import run_alone
 from tests.small_dataset import make_dataset
-from tests.test_dataset import label_of, labels
 from tests.waiting import HANG_S, patiently, wait_until
 
 NUM_EXAMPLES = 60
@@ -49,7 +50,7 @@ _CLIENT = """
 import json, sys
 import tensorflow as tf
 from pcr_tf.data import PcrDataset
-from tests.test_dataset import labels
+from tests.reading import labels
 folder, target, arguments = sys.argv[1:]
 service = tf.data.experimental.service
 dataset = PcrDataset(folder, 1, shuffle=True, seed=4, **json.loads(arguments))
@@ -66,7 +67,7 @@ import json, os, sys
 import tensorflow as tf
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 from pcr_tf.data import PcrDataset, read_statistics
-from tests.test_dataset import label_of
+from tests.reading import label_of
 
 def make(context):
     dataset = PcrDataset(
@@ -302,35 +303,6 @@ def test_an_error_of_a_read_reaches_the_client_and_costs_those_records_alone_whe
         labels(dataset.apply(distribute))
     rest = [*range(NUM_EXAMPLES // 3), *range(2 * NUM_EXAMPLES // 3, NUM_EXAMPLES)]
     assert sorted(labels(dataset.ignore_errors().apply(distribute))) == rest
-
-
-def run_alone(script: str, *arguments: str, cwd: Path = ROOT) -> str:
-    """The output of a program; in a process of its own, since what hangs in a server of the tf.data
-    service holds the interpreter."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", _SERVICE_ALONE + script, *arguments]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANG_S
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-# A service in this process, without workers.
-_SERVICE_ALONE = """
-import sys, time
-import tensorflow as tf
-from pcr_tf.data import PcrDataset, read_statistics
-service = tf.data.experimental.service
-dispatcher = service.DispatchServer()
-def start_worker(**options):
-    address = dispatcher.target.split("://")[1]
-    return service.WorkerServer(service.WorkerConfig(dispatcher_address=address, **options))
-def distributed(dataset):
-    mode = "distributed_epoch"
-    return dataset.apply(
-        service.distribute(mode, dispatcher.target, max_outstanding_requests=1))
-"""
 
 
 def test_the_error_of_a_dispatcher_that_is_gone_reaches_the_client(folder: Path) -> None:

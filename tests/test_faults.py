@@ -24,8 +24,8 @@ from tests.object_stores import (
     run_python,
 )
 from tests.servers import ROOT, Server, s3_environment, s3_server, web_server
+from tests.service import run_alone
 from tests.small_dataset import make_dataset
-from tests.test_dataset_workers import run_alone
 
 NUM_RECORDS = 16
 SCAN_GROUPS = 3

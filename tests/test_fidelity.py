@@ -21,8 +21,8 @@ import pcr_tf
 from pcr_tf import _native
 from pcr_tf.data import PcrDataset, image_batches
 from pcr_tf.format import open_dataset
+from tests.reading import image_of, label_of
 from tests.small_dataset import make_dataset
-from tests.test_dataset import image_of, label_of
 from tests.waiting import HANG_S, patiently
 
 NUM_EXAMPLES = 40

@@ -22,7 +22,7 @@ from pcr_tf.image import (
     decode_jpeg,
 )
 from tests.conversion import ROOT
-from tests.test_image_ops import (
+from tests.decoding import (
     JPEGS,
     Window,
     encode,
