@@ -3,7 +3,6 @@
 #ifndef PCR_OPS_BASE_CANCELLATION_H_
 #define PCR_OPS_BASE_CANCELLATION_H_
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -20,7 +19,10 @@ class Cancellation {
     changed_.NotifyAll();
   }
 
-  bool cancelled() const { return cancelled_; }
+  bool cancelled() const {
+    MutexLock lock(&mutex_);
+    return cancelled_;
+  }
 
   // Waits that long, or until Cancel. Returns whether it was cancelled.
   bool WaitMs(int64_t wait_ms) const {
@@ -34,7 +36,7 @@ class Cancellation {
  private:
   mutable Mutex mutex_;
   mutable CondVar changed_;
-  std::atomic<bool> cancelled_{false};  // written under the mutex, so that no waiter misses it
+  bool cancelled_ PCR_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace pcr

@@ -94,7 +94,7 @@ absl::Status RecordStream::Load(const RecordRequest& request, const Prefetcher::
     return ToTensorFlow(
         Status(Code::kResourceExhausted,
                Expected("bytes of a record that are read", "at most 4 GiB", range.size) +
-                   "; read fewer scan groups, or convert with fewer --images_per_record")
+                   "; read fewer scan groups, or convert with fewer `examples_per_record`")
             .WithContext(Place(request)));
   }
   if (range.size > kMaxUncheckedBytes) {
