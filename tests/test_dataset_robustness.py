@@ -94,7 +94,7 @@ def test_a_record_of_ten_gibibytes_is_refused_with_a_remedy_and_costs_that_recor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(tf.errors.ResourceExhaustedError) as error:
         next(iterator)
-    for part in (str(file), "at most 4 GiB", "fewer scan groups", "--examples_per_record"):
+    for part in (str(file), "at most 4 GiB", "fewer scan groups", "`examples_per_record`"):
         assert part in str(error.value)
     assert before + labels(iterator) == [0, 1, 2, *range(6, NUM_EXAMPLES)]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 64 << 10

@@ -294,7 +294,7 @@ def test_a_flag_file_of_the_working_folder_goes_before_one_of_the_package(tmp_pa
     (tmp_path / "configs" / "imagenet.flags").write_text("--examples_per_record=0\n")
     paths = ["--input=in", "--output=out"]
     done = _from_folder(tmp_path, "--flagfile=configs/imagenet.flags", *paths)
-    assert "--examples_per_record: expected at least 1, got 0" in done.stderr
+    assert "--examples_per_record; expected at least 1, got 0" in done.stderr
 
 
 def test_the_help_names_every_flag_file_of_the_package() -> None:
