@@ -219,7 +219,7 @@ def test_of_several_image_features_one_must_be_named(tmp_path: Path) -> None:
     path = tmp_path / "photos.pcr"
     with PcrWriter(path, image_features=["left", "right"]) as writer:
         writer.write(encode_example({"left": [draw_jpeg(1)], "right": [draw_jpeg(2)]}))
-    with pytest.raises(ValueError, match=r"image_feature; expected which of .*left.*right"):
+    with pytest.raises(ValueError, match=r"image_feature; expected one of .*left.*right"):
         image_batches(path, SIZE, 1)
     left, right = (
         next(iter(image_batches(path, SIZE, 1, image_feature=name, training=False)))

@@ -134,7 +134,8 @@ class PcrDataset(tf.data.Dataset):
 
         Args:
           filenames: the folder of a data set, or its files: a path, a list of paths, or a scalar or
-            vector of `tf.string`. Any file system that TensorFlow knows. A list keeps its order.
+            vector of `tf.string`. (Called as in `TFRecordDataset`; other functions say `paths`.)
+            Any file system that TensorFlow knows. A list keeps its order.
           scan_groups: fidelity, 1 to the data set's number of scan groups; None: all. A
             `pcr_tf.Fidelity` can be changed while this is read, and can be a mixture.
           shuffle: go through the records in a new random order in each epoch. Each iteration over

@@ -69,8 +69,8 @@ def image_batches(
     certain too, but for the service's dynamic sharding, whose workers ask for records as they can,
     and for a shuffle buffer, which a restart without a checkpoint of the iterator begins anew.
 
-    The data set's cardinality is exact, unless broken images are skipped: then it is unknown, for
-    nobody knows beforehand how many there are.
+    The data set's cardinality is exact, unless broken images are skipped. Then it is unknown,
+    since nobody knows beforehand how many there are.
 
     Example:
       >>> batches = pcr_tf.data.image_batches(
@@ -92,8 +92,8 @@ def image_batches(
         dict, with values of any shape and number; or a function from the serialized
         `tf.train.Example`, a scalar `tf.string`, to any structure of tensors of fixed shape. None:
         nothing.
-      image_feature: name of the feature that holds the JPEG. None: that of the data set; one that
-        has several must be told which.
+      image_feature: name of the feature that holds the JPEG. None: the only one that
+        the data set has; where it has several, name one.
       training: random crops and flips, and records in random order. False: centre crops, and
         records in the order of the files.
       epochs: repetitions, at least 1. None: without end, so that every batch is full. Batches
@@ -349,7 +349,7 @@ def _decoded_only(
                     origin["name"],
                 ]
             )
-            # What it gives is of no matter, but it must be used to be computed.
+            # The value is not needed, but TensorFlow computes only what is used.
             return tf.cast(tf.reduce_max(crop(jpeg, origin, names=name)), tf.int64)
 
         return tf.cond(broken < max_broken, lambda: broken, refuse), element
@@ -409,7 +409,7 @@ class _Parser:
 def _image_feature_of(dataset: PcrDataset, paths: PathLike | Sequence[PathLike] | tf.Tensor) -> str:
     """The name of the image feature of the data set, which is open unless a graph is made."""
     if tf.executing_eagerly():
-        found = dataset.image_features()
+        features = dataset.image_features()
     else:
         if tf.is_tensor(paths):
             paths = tf.get_static_value(paths)
@@ -419,9 +419,9 @@ def _image_feature_of(dataset: PcrDataset, paths: PathLike | Sequence[PathLike] 
                     "image_feature; expected its name, since paths is known only when the graph "
                     "runs"
                 )
-            found = PcrDataset(paths).image_features()
-    if len(found) != 1:
+            features = PcrDataset(paths).image_features()
+    if len(features) != 1:
         raise ValueError(
-            f"image_feature; expected which of {found}, that the data set has, got None"
+            f"image_feature; expected one of those that the data set has, {features}, got None"
         )
-    return found[0]
+    return features[0]

@@ -96,7 +96,7 @@ def decode_jpeg(
 ) -> tf.Tensor:
     """The pixels of a JPEG, or of a batch of JPEGs of one size.
 
-    Takes what `tf.io.decode_jpeg` takes, and gives the same pixels where that is told
+    Takes what `tf.io.decode_jpeg` takes, and gives the pixels that it gives with
     `dct_method="INTEGER_ACCURATE"`: greyscale, CMYK, YCCK and RGB-coded images and every chroma
     sampling, at full fidelity or with the first scans only. Images of a batch are decoded in
     parallel.

@@ -92,8 +92,8 @@ class BandwidthFidelity(FidelityCallback):
 
     @property
     def async_safe(self) -> bool:
-        # The batch hook holds a lock, and takes batches in any order. That of a subclass may not.
-        return type(self).on_train_batch_end is BandwidthFidelity.on_train_batch_end
+        # The batch hook holds a lock, and takes batches in any order. Those of a subclass may not.
+        return self._has_batch_hooks_of(BandwidthFidelity)
 
     def reset(self) -> None:
         self.policy.reset()

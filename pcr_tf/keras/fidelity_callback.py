@@ -128,9 +128,10 @@ class FidelityCallback(keras.callbacks.Callback):
         hooks of its own is called in order on the thread of `fit`, unless it sets ``async_safe =
         True`` itself.
         """
-        return all(
-            getattr(type(self), hook) is getattr(FidelityCallback, hook) for hook in _BATCH_HOOKS
-        )
+        return self._has_batch_hooks_of(FidelityCallback)
+
+    def _has_batch_hooks_of(self, owner: type[FidelityCallback]) -> bool:
+        return all(getattr(type(self), hook) is getattr(owner, hook) for hook in _BATCH_HOOKS)
 
     # What a subclass may override.
 

@@ -196,8 +196,8 @@ class GradientSimilarityFidelity(FidelityCallback):
             return None
         similarities = {}
         for groups in self.candidates[:-1]:
-            gradient, found = self._meter.sum_over(self._batches(groups), self._num_batches)
-            if len(found) != len(labels) or not all(map(np.array_equal, found, labels)):
+            gradient, same = self._meter.sum_over(self._batches(groups), self._num_batches)
+            if len(same) != len(labels) or not all(map(np.array_equal, same, labels)):
                 raise ValueError(
                     f"probe_data; expected the examples of full fidelity at {groups} scan groups, "
                     "got other labels; make it neither shuffle nor augment at random"
@@ -229,8 +229,8 @@ class GradientSimilarityFidelity(FidelityCallback):
         logs["pcr_probe_s"] = self._probe_s
 
     def learned_state(self) -> dict[str, Any]:
-        found = {g: s for g, s in self._similarities.items() if not math.isnan(s)}
-        return {"similarities": sorted(found.items())}
+        known = {g: s for g, s in self._similarities.items() if not math.isnan(s)}
+        return {"similarities": sorted(known.items())}
 
     def restore_learned_state(self, state: Mapping[str, Any]) -> None:
         for groups, similarity in state["similarities"]:

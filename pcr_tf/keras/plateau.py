@@ -69,8 +69,8 @@ class PlateauFidelity(FidelityCallback):
           validation_data: what `evaluate` takes, finite, the same for all trials: at full fidelity,
             since that is what the model is for. A trial's score is its loss.
           candidates: fidelities to try. None: all that the data set has.
-          monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs whose logs have it
-            not are left out, with a warning at the first.
+          monitor: the key of the logs to watch: "loss", "val_loss", ... Epochs that do
+            not log it are skipped, with a warning at the first.
           mode: as of `keras.callbacks.ReduceLROnPlateau`; so are `patience`, `min_delta` and
             `cooldown`, in epochs. "min": less of `monitor` is better; "max": more is; "auto": what
             the model's metric of that name says, as Keras's own do; else less is of a name that
@@ -112,7 +112,7 @@ class PlateauFidelity(FidelityCallback):
         self._validation_data = validation_data
         self._monitor = monitor
         self._mode = one_of("mode", mode, ("auto", "min", "max"))
-        # Given what should fall: its state is restored before "auto" can be told.
+        # It gets values that should fall: its state is restored before "auto" is decided.
         self._detector = PlateauDetector(patience, min_delta, "min", cooldown)
         self._trial_batches = in_range("trial_batches", trial_batches, 1)
         self._tolerance = as_number("tolerance", tolerance, 0)
@@ -130,7 +130,7 @@ class PlateauFidelity(FidelityCallback):
             self._has_warned = True
             warnings.warn(
                 f"epoch {epoch}: monitor; expected one of {sorted(logs)}, which the logs have, got "
-                f"{self._monitor!r}; epochs without it are left out"
+                f"{self._monitor!r}; epochs that do not log it are skipped"
             )
         if is_known and self._detector.update(self._what_should_fall(logs)):
             self._losses = self.trials()
@@ -195,8 +195,8 @@ class PlateauFidelity(FidelityCallback):
         return losses
 
     def learned_state(self) -> dict[str, Any]:
-        found = {g: loss for g, loss in self._losses.items() if math.isfinite(loss)}
-        return {"detector": self._detector.state(), "losses": sorted(found.items())}
+        finite = {g: loss for g, loss in self._losses.items() if math.isfinite(loss)}
+        return {"detector": self._detector.state(), "losses": sorted(finite.items())}
 
     def restore_learned_state(self, state: Mapping[str, Any]) -> None:
         self._detector.restore(state["detector"])

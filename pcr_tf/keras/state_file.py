@@ -90,13 +90,13 @@ class StateFile:
             return {}
         try:
             document = json.loads(filesystem.read_bytes(self._path))
-            found = (document["version"], document["callback"])
-            states = {int(epoch): dict(one) for epoch, one in document["after_epoch"].items()}
+            written_by = (document["version"], document["callback"])
+            states = {int(epoch): dict(state) for epoch, state in document["after_epoch"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self._path}: not the state of a callback: {error!r}") from error
-        if found != (_VERSION, self._owner):
+        if written_by != (_VERSION, self._owner):
             raise ValueError(
                 f"{self._path}: version and callback; expected {(_VERSION, self._owner)}, "
-                f"got {found}; give each callback a file of its own"
+                f"got {written_by}; give each callback a file of its own"
             )
         return states

@@ -91,8 +91,8 @@ class ReadWindow:
     def wait_share(self) -> float:
         """Share of the time, 0 to 1, in which the pipeline was blocked for examples.
 
-        Near 1 where storage is the bottleneck; near 0 where decoding or the model is, since the
-        buffers behind the reads are full then and nobody asks.
+        Near 1 where storage is the bottleneck. Near 0 where decoding or the model is: then the
+        buffers behind the reads are full, and nothing waits for them.
         """
         return min(1.0, self.input_wait_s / self.seconds)
 

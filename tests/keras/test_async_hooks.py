@@ -86,6 +86,18 @@ def test_a_subclass_with_a_batch_hook_is_called_on_the_thread_of_fit() -> None:
     assert handle.history == [batch % 10 + 1 for batch in range(24)] * 2
 
 
+class _StorageWithAHook(_Storage):
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.choose(1)
+
+
+def test_any_batch_hook_of_a_subclass_is_called_on_the_thread_of_fit(photos: Path) -> None:
+    callback = _StorageWithAHook(HeldValue(10), photos)
+    hooks = keras.callbacks.CallbackList([callback])
+    assert not hooks._async_train
+    assert not hooks._async_predict
+
+
 def test_a_subclass_that_says_it_is_safe_is_called_from_other_threads() -> None:
     handle = _RecordingHandle(1)
     callback = _ChoosingAnywhere(handle)

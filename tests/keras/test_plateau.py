@@ -176,7 +176,7 @@ def test_a_monitor_that_may_be_better_either_way_asks_for_the_mode(monitor: str)
         on_epoch_end=lambda epoch, logs: logs.update({monitor: 1.0} if epoch == 1 else {})
     )
     with (
-        pytest.warns(UserWarning, match="epochs without it are left out"),
+        pytest.warns(UserWarning, match="epochs that do not log it are skipped"),
         pytest.raises(ValueError, match=f"^mode; expected 'min' or 'max' with monitor='{monitor}'"),
     ):
         small_model().fit(
