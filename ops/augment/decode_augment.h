@@ -57,8 +57,8 @@ struct AugmentOptions {
 class DecodeAugmenter {
  public:
   // Writes height x width x channels values of options.type to `output`. The result depends
-  // on the arguments alone. `seed` is of no matter to CropMode::kCenter. Requires valid
-  // options. After an error, `output` holds anything.
+  // on the arguments alone. CropMode::kCenter ignores `seed`. Requires valid options. After an
+  // error the contents of `output` are undefined.
   // Errors: INVALID_ARGUMENT, as JpegDecoder's.
   Status Run(std::string_view jpeg, const AugmentOptions& options, const Seed& seed, void* output);
 

@@ -12,8 +12,8 @@ void SkipStaticDestructorsAtExit() {
 #ifdef __GLIBC__
   static std::once_flag once;
   std::call_once(once, [] {
-    // Handlers run in the reverse order of their registration, destructors
-    // among them. A handler of on_exit, unlike one of atexit, is told the status.
+    // Handlers run in the reverse order of their registration, destructors among them. Unlike a
+    // handler of atexit, one of on_exit gets the status.
     on_exit(
         [](int status, void* /*unused*/) {
           std::fflush(nullptr);

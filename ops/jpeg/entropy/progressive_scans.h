@@ -1,8 +1,8 @@
 // Entropy decoder of progressive Huffman JPEG: from scans to DCT coefficients, about twice as fast
 // as libjpeg-turbo's.
 //
-// It takes well-formed images only. Of anything else, damage included, it says so and leaves
-// the image to libjpeg, whose result then counts.
+// Handles well-formed images only; returns false for anything else, and the caller falls back to
+// libjpeg.
 
 #ifndef PCR_OPS_JPEG_ENTROPY_PROGRESSIVE_SCANS_H_
 #define PCR_OPS_JPEG_ENTROPY_PROGRESSIVE_SCANS_H_

@@ -1,8 +1,8 @@
 // Entropy decoder of sequential Huffman JPEG (baseline and extended), row by row, about
 // 1.4 times as fast as libjpeg-turbo's.
 //
-// It takes well-formed images of the usual kind only. Of anything else, damage included, it
-// says so and leaves the image to libjpeg, whose result then counts.
+// Handles well-formed images of the usual kind only; returns false or nullptr for anything else,
+// and the caller falls back to libjpeg.
 
 #ifndef PCR_OPS_JPEG_ENTROPY_SEQUENTIAL_SCAN_H_
 #define PCR_OPS_JPEG_ENTROPY_SEQUENTIAL_SCAN_H_

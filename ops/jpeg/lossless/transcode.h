@@ -1,7 +1,7 @@
 // Lossless transcode of a JPEG to the progression of a scan script, cut into scan groups.
 //
 // Thread-safe: the functions share no state. A result depends on the arguments alone, never on
-// images transcoded before; whether a source is sound, libjpeg says.
+// images transcoded before. libjpeg decides whether a source is valid.
 
 #ifndef PCR_OPS_JPEG_LOSSLESS_TRANSCODE_H_
 #define PCR_OPS_JPEG_LOSSLESS_TRANSCODE_H_

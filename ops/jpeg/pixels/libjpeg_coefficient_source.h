@@ -2,8 +2,8 @@
 //
 // libjpeg has no way to say "here are the coefficients, make pixels". This unit makes one of its
 // mode for images of several scans (buffered_image), in which the entropy decoder and the inverse
-// DCT meet in arrays of coefficients only. It relies on these parts of libjpeg, 6b and
-// libjpeg-turbo alike, some of which jpeglib.h declares but does not promise:
+// DCT meet in arrays of coefficients only. It relies on these parts of
+// libjpeg-turbo, some of which jpeglib.h declares but does not promise:
 //
 // - info->client_data survives jpeg_create_decompress and is never read by libjpeg. It points here
 //   while an image is started.

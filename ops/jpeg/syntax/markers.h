@@ -108,8 +108,8 @@ Result<JpegLayout> WalkMarkers(std::string_view jpeg,
 // which is not reported here.
 std::vector<Segment> SegmentsBeforeFirstScan(std::string_view jpeg);
 
-// Whether libjpeg passes over a segment with this marker by its length, whatever it holds: APPn,
-// COM and DNL. Nothing is passed over for a length below 2.
+// Whether libjpeg skips a segment with this marker by its length, whatever its contents: APPn, COM
+// and DNL. A length below 2 skips nothing.
 bool IsSkipped(uint8_t code);
 
 // Requires a segment of a layout of `jpeg`.

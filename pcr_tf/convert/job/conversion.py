@@ -269,7 +269,7 @@ def split_options(options: ConvertOptions) -> list[ConvertOptions]:
                 f"{options.output}: exists and is not a folder; name a new folder with `output`"
             )
         there = filesystem.listdir(options.output)
-        # Other hidden files, as the .DS_Store that a file manager leaves, are in nobody's way.
+        # Other hidden files, such as the .DS_Store of a file manager, do no harm.
         foreign = [
             name
             for name in there

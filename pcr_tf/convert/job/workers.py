@@ -253,7 +253,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
 
 def _done(work: Work, job: Job, on_progress: OnProgress) -> tuple[str, Any]:
-    """What the parent is told of a job."""
+    """The outcome of a job, for the parent process."""
     try:
         with _Batched(on_progress) as report:
             return "done", work(job, progress=report)

@@ -228,7 +228,7 @@ class SourceProof:
         try:
             example = self._stored.read_record(stored.record, 1)[stored.example]
             names = bytes_features(example, [_FILE_NAME]).get(_FILE_NAME)
-        except ValueError:  # Damage is told as such.
+        except ValueError:  # Damage is reported elsewhere.
             return ""
         return f" ({os.fsdecode(names[0])})" if names else ""
 
