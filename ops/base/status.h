@@ -92,19 +92,25 @@ class [[nodiscard]] Result {
   }
   // Requires ok().
   T& value() & {
-    PCR_DCHECK(ok());
+    RequireValue();
     return *value_;
   }
   const T& value() const& {
-    PCR_DCHECK(ok());
+    RequireValue();
     return *value_;
   }
   T&& value() && {
-    PCR_DCHECK(ok());
+    RequireValue();
     return *std::move(value_);
   }
 
  private:
+  void RequireValue() const {
+    PCR_DCHECK(ok());
+    // An OK result has a value: for the optimizer and the static analyzer.
+    if (!value_.has_value()) __builtin_unreachable();
+  }
+
   Status status_;
   std::optional<T> value_;
 };
