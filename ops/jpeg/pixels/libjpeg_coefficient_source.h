@@ -17,8 +17,7 @@
 // - info->comp_info[c].v_samp_factor, width_in_blocks and height_in_blocks are set before the
 //   arrays are requested.
 // - info->input_iMCU_row, total_iMCU_rows and input_scan_number: jpeg_start_output waits for no
-// more
-//   input where input_iMCU_row has reached the end.
+//   more input where input_iMCU_row has reached the end.
 // - info->coef_bits: by it block smoothing is guided, and it may be overwritten before
 //   jpeg_start_output. It is there for progressive images.
 // - info->src->fill_input_buffer, next_input_byte and bytes_in_buffer: the documented interface of
