@@ -205,6 +205,25 @@ def test_without_a_manifest_the_rest_is_checked_and_the_last_line_says_so(root: 
     )
 
 
+def test_a_manifest_with_the_words_of_an_earlier_version_is_compared_with_the_source(
+    root: Path,
+) -> None:
+    def older(manifest: dict[str, Any]) -> None:
+        flags = manifest["flags"]
+        flags["source"] = flags.pop("input_format")
+        flags["images_per_record"] = flags.pop("examples_per_record")
+        flags["on_unreadable"] = "fail"
+
+    _change_manifest(root / "pcr", older)
+    assert faults(root / "pcr", root / "in") == []
+
+
+def test_an_empty_source_is_wrong_usage(root: Path) -> None:
+    done = run("verify", root / "pcr", "--source=")
+    assert done.returncode == 2
+    assert "--source; expected what the data set was made of" in done.stderr
+
+
 def test_a_source_needs_a_manifest(root: Path) -> None:
     (root / "pcr" / "manifest.json").unlink()
     done = run("verify", root / "pcr", f"--source={root / 'in'}", "--quiet")

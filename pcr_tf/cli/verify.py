@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # As of a shell's variable that is not set: "no faults" would be taken for a comparison.
         if values["same_classes_as"].present and not values.same_classes_as:
             raise UsageError("--same_classes_as; expected a data set, got nothing")
+        if values["source"].present and not all(values.source):
+            raise UsageError("--source; expected what the data set was made of, got nothing")
         return _verify(positional[0], values)
 
     return run_command(NAME, __doc__ or "", values, body, argv, (ConvertError, OSError, ValueError))

@@ -276,6 +276,7 @@ class ConvertOptions:
         Raises:
             ConvertError: they are not those of a conversion by this version.
         """
+        flags = _with_names_of_today(flags)
         of_source = {field.name for field in dataclasses.fields(SourceOptions)}
         known = {name for name, option in _DECLARED.items() if option.identity} | of_source
         unknown = sorted(set(flags) - known)
@@ -338,6 +339,16 @@ class ConvertOptions:
             raise ConvertError(f"part: expected one of {', '.join(names)}; got {self.part!r}")
         if self.source_options.split_column and not self.split:
             raise ConvertError("`split_column`: keeps rows together in a split; requires `split`")
+
+
+def _with_names_of_today(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """A fingerprint of an earlier version, in the words of this one."""
+    renamed = {"source": "input_format", "images_per_record": "examples_per_record"}
+    return {
+        renamed.get(name, name): "raise" if name.startswith("on_") and value == "fail" else value
+        for name, value in flags.items()
+        if renamed.get(name) not in flags
+    }
 
 
 def parse_split(text: str) -> tuple[SplitPart, ...]:
