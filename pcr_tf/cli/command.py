@@ -7,13 +7,14 @@ Exit status: 0 done, 1 an error that the message explains, 2 wrong usage, 130 in
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import re
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -24,14 +25,6 @@ from pcr_tf.format.names import check_locale
 from pcr_tf.version import __version__
 
 INTERRUPTED = 128 + signal.SIGINT
-
-
-# Fields of options whose flags have other names.
-_FLAG_OF_FIELD = {
-    "image_features": "image_feature",
-    "inputs": "input",
-    "max_memory_bytes": "max_memory",
-}
 
 
 class UsageError(Exception):
@@ -47,9 +40,23 @@ def as_usage_errors(kind: type[Exception]) -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def as_flags(text: str, values: flags.FlagValues) -> str:
+@functools.cache
+def flags_by_field() -> Mapping[str, str]:
+    """The names of the flags of the options of a conversion, by field."""
+    # Not needed by every command.
+    from pcr_tf.convert import ConvertOptions, SourceOptions
+    from pcr_tf.convert.option import declared
+
+    return {
+        name: option.flag
+        for options in (ConvertOptions, SourceOptions)
+        for name, option in declared(options).items()
+    }
+
+
+def as_flags(text: str, values: Container[str]) -> str:
     """A message of the library, which names fields as `num_workers`, with the flags of a command:
-    --num_workers. What is no flag of it stays as it is.
+    --num_workers. What is none of the flags `values` stays as it is.
 
     >>> values = flags.FlagValues()
     >>> flags.DEFINE_integer("num_workers", 1, "processes", flag_values=values) is not None
@@ -59,7 +66,7 @@ def as_flags(text: str, values: flags.FlagValues) -> str:
     """
 
     def flag(match: re.Match[str]) -> str:
-        name = _FLAG_OF_FIELD.get(match[1], match[1])
+        name = flags_by_field().get(match[1], match[1])
         return f"--{name}{match[2]}" if name in values else match[0]
 
     return re.sub(r"`(\w+)(=[^`]*|)`", flag, text)

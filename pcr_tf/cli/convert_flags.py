@@ -7,14 +7,19 @@ nothing here.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from pcr_tf.cli.command import as_usage_errors, define_worker_flags, split_paths
+from pcr_tf.cli.command import (
+    as_flags,
+    as_usage_errors,
+    define_worker_flags,
+    flags_by_field,
+    split_paths,
+)
 from pcr_tf.convert import ConvertError, ConvertOptions, SourceOptions
 from pcr_tf.convert.option import Declaration, declared
 
@@ -51,12 +56,6 @@ def _of_section(section: str) -> list[tuple[dataclasses.Field[Any], Declaration]
     return [(field, option) for field, option in both if option.section == section]
 
 
-_FLAG_OF_FIELD = {
-    name: option.flag
-    for options in (ConvertOptions, SourceOptions)
-    for name, option in declared(options).items()
-}
-
 # The first flag of a section -> its heading.
 SECTIONS = {_of_section(section)[0][1].flag: heading for section, heading in _HEADINGS.items()}
 
@@ -88,9 +87,7 @@ def define_job_flags() -> flags.FlagValues:
 
 def _define(field: dataclasses.Field[Any], option: Declaration, values: flags.FlagValues) -> None:
     default: Any = field.default if option.flag_default is None else option.flag_default
-    text = re.sub(
-        r"`(\w+)(=[^`]*|)`", lambda match: f"--{_FLAG_OF_FIELD[match[1]]}{match[2]}", option.help
-    )
+    text = as_flags(option.help, flags_by_field().values())
     kind = str(field.type)
     if option.choices:
         flags.DEFINE_enum(option.flag, default, list(option.choices), text, flag_values=values)
