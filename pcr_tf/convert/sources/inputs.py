@@ -101,6 +101,12 @@ def _expand(pattern: str) -> list[str]:
     return paths
 
 
+def expand_to_roots(inputs: Sequence[str]) -> tuple[str, ...]:
+    """The folders that paths and globs name, without slashes at their ends; errors are those of
+    `expand_patterns`."""
+    return tuple(root.rstrip("/") or "/" for root in expand_patterns(inputs))
+
+
 def _each_once(paths: Iterable[str]) -> list[str]:
     """The paths, without those that spell an earlier one differently."""
     spelled: dict[str, str] = {}

@@ -26,7 +26,7 @@ from pcr_tf.convert.sources.image_walk import (
     without_root,
 )
 from pcr_tf.convert.sources.images import image_format, read_image
-from pcr_tf.convert.sources.inputs import expand_patterns
+from pcr_tf.convert.sources.inputs import expand_to_roots
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.format import filesystem
 from pcr_tf.format.example import Values, encode_example
@@ -118,7 +118,7 @@ class ClassFolderSource(PartedSource):
         cls, inputs: Sequence[str], image_features: Sequence[str], options: SourceOptions
     ) -> ClassFolderSource:
         image_feature = only_image_feature(cls.kind, image_features)
-        roots = tuple(root.rstrip("/") or "/" for root in expand_patterns(inputs))
+        roots = expand_to_roots(inputs)
         check_roots_are_apart(roots)
         return cls(roots, (image_feature,), options.class_list())
 

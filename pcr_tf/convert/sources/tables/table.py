@@ -18,7 +18,7 @@ from pcr_tf.convert.sources.base import (
 from pcr_tf.convert.sources.class_list import normalized
 from pcr_tf.convert.sources.image_walk import ImageWalk, without_root
 from pcr_tf.convert.sources.images import image_format, read_image
-from pcr_tf.convert.sources.inputs import expand_patterns
+from pcr_tf.convert.sources.inputs import expand_to_roots
 from pcr_tf.convert.sources.numbers import canonical, column_type
 from pcr_tf.convert.sources.options import SourceOptions
 from pcr_tf.convert.sources.tables.labels import Labels, resolve_labels
@@ -67,7 +67,7 @@ class TableSource(Source):
         image_feature = only_image_feature(cls.kind, image_features)
         if not options.table:
             raise ConvertError("no table; name its file with `table`")
-        roots = tuple(root.rstrip("/") or "/" for root in expand_patterns(inputs))
+        roots = expand_to_roots(inputs)
         return cls(roots, (image_feature,), options)
 
     @classmethod
