@@ -73,9 +73,8 @@ class Verification:
         self.manifest = read_manifest(path) if is_folder else None
         if self.manifest is None and sources:
             raise ConvertError(
-                f"{path}: {MANIFEST_NAME}; expected one "
-                "beside the shards, which says how the source was converted, got none; leave "
-                "the source out to check the data set alone"
+                f"{path}: {MANIFEST_NAME}; expected one beside the shards, which says how the "
+                "source was converted, got none; leave the source out to check the data set alone"
             )
         self._checks = [ShardCheck(path, path)]
         if is_folder:
