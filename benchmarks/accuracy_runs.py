@@ -52,6 +52,7 @@ def _tuner(name: str, files: str, probe: Callable[..., Any], epochs: int) -> tup
             fidelity,
             files,
             probe_data=probe,
+            candidates=(1, 2, 5),
             first_probe_epoch=_FIRST_EPOCH,
             every_epochs=max(1, epochs // 2),
             keep_batches=True,
