@@ -1,7 +1,9 @@
 """Shows what a PCR file or data set holds; pcr-verify checks it.
 
-pcr-inspect photos.pcr/
-pcr-inspect --records photos.pcr/shard-00000-of-00008.pcr
+  pcr-inspect photos.pcr/
+  pcr-inspect --records photos.pcr/shard-00000-of-00008.pcr
+
+Shows what each fidelity costs. Reads the index and the metadata of the records, no image.
 """
 
 from __future__ import annotations
